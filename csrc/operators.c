@@ -1,0 +1,125 @@
+/* operators.c - the public elementwise operators: a call, checked, planned and run. */
+#include "context.h"
+#include "plan.h"
+#include "status.h"
+#include "validate.h"
+
+static cudrop_status_t run(cudrop_context_t *context, const cudropi_call_t *call) {
+  TRY(cudropi_validate(context, call));
+  const cudropi_plan_t plan = cudropi_plan(call);
+  return context->backend->run(context, &plan);
+}
+
+cudrop_status_t cudrop_forward(cudrop_context_t *context, const cudrop_tensor_t *x,
+                               const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_DROP,
+                                        .x = {"x", x},
+                                        .mask = mask,
+                                        .y = {"y", y}});
+}
+
+cudrop_status_t cudrop_backward(cudrop_context_t *context, const cudrop_tensor_t *dy,
+                                const cudrop_mask_t *mask, const cudrop_tensor_t *dx) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_DROP,
+                                        .x = {"dy", dy},
+                                        .mask = mask,
+                                        .y = {"dx", dx}});
+}
+
+cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
+                                           const cudrop_tensor_t *dy,
+                                           const cudrop_mask_t *mask,
+                                           const cudrop_tensor_t *dx) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_ACCUMULATE,
+                                        .x = {"dy", dy},
+                                        .mask = mask,
+                                        .y = {"dx", dx}});
+}
+
+cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context, const cudrop_tensor_t *x,
+                                     const cudrop_mask_t *mask,
+                                     const cudrop_tensor_t *y) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_ALPHA,
+                                        .x = {"x", x},
+                                        .mask = mask,
+                                        .y = {"y", y}});
+}
+
+cudrop_status_t cudrop_alpha_backward(cudrop_context_t *context,
+                                      const cudrop_tensor_t *dy,
+                                      const cudrop_mask_t *mask,
+                                      const cudrop_tensor_t *dx) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_ALPHA_GRADIENT,
+                                        .x = {"dy", dy},
+                                        .mask = mask,
+                                        .y = {"dx", dx}});
+}
+
+cudrop_status_t cudrop_export_bits(cudrop_context_t *context, const cudrop_mask_t *mask,
+                                   int rank, const int64_t *shape, void *bits) {
+  REQUIRE(rank <= 0 || shape != NULL, CUDROP_ERROR_NULL_POINTER, "%s: shape is NULL",
+          __func__);
+  const cudrop_tensor_t packed = cudrop_tensor(bits, CUDROPI_BIT, rank, shape);
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_EXPORT_BITS,
+                                        .mask = mask,
+                                        .y = {"bits", &packed, CUDROPI_INTERNAL}});
+}
+
+cudrop_status_t cudrop_export_bytes(cudrop_context_t *context, const cudrop_mask_t *mask,
+                                    const cudrop_tensor_t *keep) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_EXPORT_BYTES,
+                                        .mask = mask,
+                                        .y = {"keep", keep, CUDROPI_BYTES}});
+}
+
+cudrop_status_t cudrop_export_scale(cudrop_context_t *context, const cudrop_mask_t *mask,
+                                    const cudrop_tensor_t *scale) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_EXPORT_SCALE,
+                                        .mask = mask,
+                                        .y = {"scale", scale}});
+}
+
+cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t *mask,
+                                  int rank, const int64_t *shape, uint64_t *kept) {
+  REQUIRE(rank <= 0 || shape != NULL, CUDROP_ERROR_NULL_POINTER, "%s: shape is NULL",
+          __func__);
+  REQUIRE(kept != NULL, CUDROP_ERROR_NULL_POINTER, "%s: kept is NULL", __func__);
+  cudrop_tensor_t total = cudrop_tensor(kept, CUDROPI_TOTAL, rank, shape);
+  for (int d = 0; d < CUDROP_MAX_RANK; ++d)
+    total.stride[d] = 0;
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_COUNT_KEPT,
+                                        .mask = mask,
+                                        .y = {"kept", &total, CUDROPI_INTERNAL}});
+}
+
+cudrop_status_t cudrop_apply_bytes(cudrop_context_t *context, const cudrop_tensor_t *x,
+                                   const cudrop_tensor_t *keep, double p,
+                                   const cudrop_tensor_t *y) {
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_DROP,
+                                        .x = {"x", x},
+                                        .keep = {"keep", keep, CUDROPI_BYTES},
+                                        .p = p,
+                                        .y = {"y", y}});
+}
+
+cudrop_status_t cudrop_apply_bits(cudrop_context_t *context, const cudrop_tensor_t *x,
+                                  const void *bits, double p, const cudrop_tensor_t *y) {
+  REQUIRE(x != NULL, CUDROP_ERROR_NULL_POINTER, "%s: x is NULL", __func__);
+  const cudrop_tensor_t packed = cudrop_tensor(bits, CUDROPI_BIT, x->rank, x->shape);
+  return run(context, &(cudropi_call_t){.function = __func__,
+                                        .op = CUDROPI_DROP,
+                                        .x = {"x", x},
+                                        .keep = {"bits", &packed, CUDROPI_INTERNAL},
+                                        .p = p,
+                                        .y = {"y", y}});
+}

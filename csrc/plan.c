@@ -1,0 +1,123 @@
+/* plan.c - from a validated call to numbers. */
+#include "plan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The value that a dropped SELU unit takes: -lambda * alpha of the SELU function. */
+static const double alpha_prime = -1.7580993408473766;
+
+/* p = 0 has a kernel of its own where it must leave the bits of x as they are. */
+static const struct {
+  cudropi_kernel_t at_zero, above_zero;
+} kernels[] = {
+    [CUDROPI_DROP] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE},
+    [CUDROPI_ACCUMULATE] = {CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE},
+    [CUDROPI_ALPHA] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE},
+    [CUDROPI_ALPHA_GRADIENT] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE},
+    [CUDROPI_EXPORT_BITS] = {CUDROPI_KERNEL_BITS, CUDROPI_KERNEL_BITS},
+    [CUDROPI_EXPORT_BYTES] = {CUDROPI_KERNEL_BYTES, CUDROPI_KERNEL_BYTES},
+    [CUDROPI_EXPORT_SCALE] = {CUDROPI_KERNEL_FILL, CUDROPI_KERNEL_FILL},
+    [CUDROPI_COUNT_KEPT] = {CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT},
+};
+
+/* Survivors become x * scale + shift; p = 1 has none, and constants that are all 0. */
+static void plan_constants(cudropi_plan_t *plan, cudropi_operator_t op, double p) {
+  double scale = cudrop_mask_scale_f64(p);
+  double shift = 0.0;
+  if (op == CUDROPI_ALPHA || op == CUDROPI_ALPHA_GRADIENT) {
+    scale =
+        p < 1.0 ? 1.0 / sqrt((1.0 - p) * (1.0 + p * (alpha_prime * alpha_prime))) : 0.0;
+    shift = -scale * alpha_prime * p;
+  }
+  plan->f64.scale = scale;
+  plan->f64.shift = shift;
+  plan->f64.dropped = scale * alpha_prime + shift;
+  plan->f32.scale = (float)scale;
+  plan->f32.shift = (float)shift;
+  plan->f32.dropped = plan->f32.scale * (float)alpha_prime + plan->f32.shift;
+}
+
+static void plan_source(cudropi_plan_t *plan, const cudropi_call_t *call, double p) {
+  if (p >= 1.0) {
+    plan->source = CUDROPI_ALL_DROPPED;
+  } else if (call->keep.name != NULL) {
+    plan->source = CUDROPI_FROM_OPERAND;
+  } else if (p > 0.0) {
+    plan->source = CUDROPI_FROM_PHILOX;
+  } else {
+    plan->source = CUDROPI_ALL_KEPT;
+  }
+}
+
+static cudropi_operand_t plan_operand(const cudropi_argument_t *argument) {
+  cudropi_operand_t operand = {.data = NULL};
+  if (argument->name == NULL) return operand;
+  operand.data = argument->tensor->data;
+  operand.dtype = argument->tensor->dtype;
+  memcpy(operand.stride, argument->tensor->stride, sizeof operand.stride);
+  return operand;
+}
+
+/* Can dimension `outer` and the one inside it, `inner`, be walked as one in all views? */
+static bool is_one_piece(const cudropi_plan_t *plan, int outer, int inner) {
+  const int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
+                              plan->index_stride};
+  for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
+    if (strides[k][outer] != strides[k][inner] * plan->shape[inner]) return false;
+  return true;
+}
+
+static void move_dimension(cudropi_plan_t *plan, int to, int from) {
+  int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
+                        plan->index_stride};
+  for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
+    strides[k][to] = strides[k][from];
+  plan->shape[to] = plan->shape[from];
+}
+
+/* Drop dimensions of size 1 and merge those that lie in one piece in every view. */
+static void merge_dimensions(cudropi_plan_t *plan, int rank) {
+  int last = -1;
+  for (int d = 0; d < rank; ++d) {
+    if (plan->shape[d] == 1) continue;
+    if (last >= 0 && is_one_piece(plan, last, d)) {
+      const int64_t outer = plan->shape[last];
+      move_dimension(plan, last, d);
+      plan->shape[last] *= outer;
+    } else {
+      move_dimension(plan, ++last, d);
+    }
+  }
+  if (last < 0) plan->shape[++last] = 1;
+  plan->rank = last + 1;
+}
+
+cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
+  const cudrop_tensor_t *y = call->y.tensor;
+  const cudrop_mask_t *mask = call->mask;
+  const double p = mask != NULL ? mask->p : call->p;
+  cudropi_plan_t plan = {.kernel = p > 0.0 ? kernels[call->op].above_zero
+                                           : kernels[call->op].at_zero};
+  plan_source(&plan, call, p);
+  plan_constants(&plan, call->op, p);
+
+  cudropi_count(y->rank, y->shape, &plan.n);
+  memcpy(plan.shape, y->shape, sizeof plan.shape);
+  plan.x = plan_operand(&call->x);
+  plan.keep = plan_operand(&call->keep);
+  plan.y = plan_operand(&call->y);
+  if (mask != NULL) {
+    plan.seed = mask->seed;
+    plan.offset = mask->offset;
+    plan.threshold = cudrop_mask_threshold(p);
+    plan.index_base = mask->index_base;
+    if (mask->index_rank > 0) {
+      memcpy(plan.index_stride, mask->index_stride, sizeof plan.index_stride);
+    } else {
+      cudropi_row_major(y->rank, y->shape, plan.index_stride);
+    }
+  }
+  merge_dimensions(&plan, y->rank);
+  return plan;
+}

@@ -1,0 +1,199 @@
+/* validate.c - the rules. Each text names the function, the value and the rule. */
+#include "validate.h"
+
+#include "overlap.h"
+#include "status.h"
+
+/* Mask indices end here: the bits above hold the domain of a Philox counter. */
+static const uint64_t index_end = (uint64_t)1 << 59;
+
+static cudrop_status_t check_shape(const char *function, const cudropi_argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  int64_t n = 0;
+  REQUIRE(tensor->rank >= 0 && tensor->rank <= CUDROP_MAX_RANK,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has rank = %d, outside [0, %d]",
+          function, arg->name, tensor->rank, CUDROP_MAX_RANK);
+  for (int d = 0; d < tensor->rank; ++d) {
+    REQUIRE(tensor->shape[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+            "%s: %s has shape[%d] = %lld, which is negative", function, arg->name, d,
+            (long long)tensor->shape[d]);
+  }
+  REQUIRE(cudropi_count(tensor->rank, tensor->shape, &n), CUDROP_ERROR_OVERFLOW,
+          "%s: %s has more elements than 63 bits count", function, arg->name);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_dtype(const char *function, const cudropi_argument_t *arg) {
+  const cudrop_dtype_t dtype = arg->tensor->dtype;
+  const bool is_float = dtype == CUDROP_F32 || dtype == CUDROP_F16 ||
+                        dtype == CUDROP_BF16 || dtype == CUDROP_F64;
+  REQUIRE(arg->kind != CUDROPI_FLOATS || is_float, CUDROP_ERROR_DTYPE,
+          "%s: %s has dtype = %d (%s), which is not F32, F16, BF16 or F64", function,
+          arg->name, (int)dtype, cudropi_dtype_name(dtype));
+  REQUIRE(arg->kind != CUDROPI_BYTES || dtype == CUDROP_U8, CUDROP_ERROR_DTYPE,
+          "%s: %s has dtype = %d (%s), which is not U8", function, arg->name, (int)dtype,
+          cudropi_dtype_name(dtype));
+  return CUDROP_OK;
+}
+
+/* The data of a tensor with elements: there, aligned, and all of it addressable. */
+static cudrop_status_t check_memory(const char *function, const cudropi_argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const int64_t bits = cudropi_dtype_bits(tensor->dtype);
+  const uint64_t bytes = bits < 8 ? 1 : (uint64_t)bits / 8;
+  const uintptr_t address = (uintptr_t)tensor->data;
+  REQUIRE(address != 0, CUDROP_ERROR_NULL_POINTER, "%s: %s%s NULL", function, arg->name,
+          arg->kind == CUDROPI_INTERNAL ? " is" : " has data =");
+  REQUIRE(address % bytes == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has data = %p, which is not aligned to its %d bytes an element",
+          function, arg->name, tensor->data, (int)bytes);
+
+  int64_t low = 0, high = bits;
+  bool fits = true;
+  for (int d = 0; d < tensor->rank; ++d) {
+    int64_t extent = 0;
+    fits = fits &&
+           !__builtin_mul_overflow(tensor->shape[d] - 1, tensor->stride[d], &extent) &&
+           !__builtin_mul_overflow(extent, bits, &extent) &&
+           !__builtin_add_overflow(extent < 0 ? low : high, extent,
+                                   extent < 0 ? &low : &high);
+  }
+  fits = fits && (uint64_t) - (low / 8) <= address &&
+         (uint64_t)high / 8 < UINTPTR_MAX - address;
+  REQUIRE(fits, CUDROP_ERROR_OVERFLOW, "%s: %s spans more memory than 63 bits address",
+          function, arg->name);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_argument(const char *function,
+                                      const cudropi_argument_t *arg) {
+  int64_t n = 0;
+  if (arg->name == NULL) return CUDROP_OK;
+  REQUIRE(arg->tensor != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", function,
+          arg->name);
+  TRY(check_shape(function, arg));
+  TRY(check_dtype(function, arg));
+  if (cudropi_count(arg->tensor->rank, arg->tensor->shape, &n) && n == 0)
+    return CUDROP_OK;
+  return check_memory(function, arg);
+}
+
+static cudrop_status_t check_same_shape(const char *function, const cudropi_argument_t *a,
+                                        const cudropi_argument_t *b) {
+  if (a->name == NULL) return CUDROP_OK;
+  REQUIRE(a->tensor->rank == b->tensor->rank, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d and %s has rank = %d", function, a->name, a->tensor->rank,
+          b->name, b->tensor->rank);
+  for (int d = 0; d < a->tensor->rank; ++d) {
+    REQUIRE(a->tensor->shape[d] == b->tensor->shape[d], CUDROP_ERROR_SHAPE,
+            "%s: %s has shape[%d] = %lld and %s has %lld", function, a->name, d,
+            (long long)a->tensor->shape[d], b->name, (long long)b->tensor->shape[d]);
+  }
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_rate(const char *function, double p) {
+  char text[CUDROPI_NUMBER_SIZE];
+  REQUIRE(p >= 0.0 && p <= 1.0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: p = %s is outside [0, 1]", function, cudropi_number(p, text));
+  return CUDROP_OK;
+}
+
+/* The largest index that the mask gives to an element of `tensor`; false past 64 bits. */
+static bool find_last_index(const cudrop_mask_t *mask, const cudrop_tensor_t *tensor,
+                            int64_t n, uint64_t *last) {
+  *last = mask->index_base;
+  if (mask->index_rank == 0) return !__builtin_add_overflow(*last, (uint64_t)n - 1, last);
+  for (int d = 0; d < tensor->rank; ++d) {
+    uint64_t extent = 0;
+    if (__builtin_mul_overflow(tensor->shape[d] - 1, mask->index_stride[d], &extent) ||
+        __builtin_add_overflow(*last, extent, last))
+      return false;
+  }
+  return true;
+}
+
+static cudrop_status_t check_mask(const char *function, const cudrop_mask_t *mask,
+                                  const cudropi_argument_t *y) {
+  REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", function);
+  TRY(check_rate(function, mask->p));
+  REQUIRE(mask->index_rank >= 0 && mask->index_rank <= CUDROP_MAX_RANK,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: mask has index_rank = %d, outside [0, %d]",
+          function, mask->index_rank, CUDROP_MAX_RANK);
+  REQUIRE(mask->index_rank == 0 || mask->index_rank == y->tensor->rank,
+          CUDROP_ERROR_SHAPE, "%s: mask has index_rank = %d and %s has rank = %d",
+          function, mask->index_rank, y->name, y->tensor->rank);
+  for (int d = 0; d < mask->index_rank; ++d) {
+    REQUIRE(mask->index_stride[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+            "%s: mask has index_stride[%d] = %lld, which is negative", function, d,
+            (long long)mask->index_stride[d]);
+  }
+  int64_t n = 0;
+  uint64_t last = 0;
+  if (cudropi_count(y->tensor->rank, y->tensor->shape, &n) && n == 0) return CUDROP_OK;
+  REQUIRE(find_last_index(mask, y->tensor, n, &last) && last < index_end,
+          CUDROP_ERROR_OVERFLOW,
+          "%s: mask with index_base = %llu reaches an index of 2^59 or more", function,
+          (unsigned long long)mask->index_base);
+  return CUDROP_OK;
+}
+
+static cudropi_footprint_t find_footprint(const cudrop_tensor_t *tensor, int64_t n) {
+  cudropi_footprint_t view = {.address = (uintptr_t)tensor->data};
+  const int64_t bits = cudropi_dtype_bits(tensor->dtype);
+  if (tensor->dtype == CUDROPI_BIT) {
+    view.width = n / 8 + (n % 8 != 0);
+  } else {
+    view.width = bits / 8;
+    view.rank = tensor->dtype == CUDROPI_TOTAL ? 0 : tensor->rank;
+  }
+  for (int d = 0; d < view.rank; ++d) {
+    view.shape[d] = tensor->shape[d];
+    view.stride[d] = tensor->shape[d] > 1 ? tensor->stride[d] * (bits / 8) : 0;
+  }
+  return view;
+}
+
+static bool is_same_view(const cudrop_tensor_t *a, const cudrop_tensor_t *b) {
+  bool same = a->data == b->data && a->dtype == b->dtype;
+  for (int d = 0; d < a->rank; ++d)
+    same = same && (a->stride[d] == b->stride[d] || a->shape[d] <= 1);
+  return same;
+}
+
+static cudrop_status_t check_overlap(const cudropi_call_t *call) {
+  const cudropi_argument_t *inputs[] = {&call->x, &call->keep};
+  const cudropi_argument_t *y = &call->y;
+  int64_t n = 0;
+  if (cudropi_count(y->tensor->rank, y->tensor->shape, &n) && n == 0) return CUDROP_OK;
+  const cudropi_footprint_t output = find_footprint(y->tensor, n);
+  REQUIRE(!cudropi_may_repeat(&output), CUDROP_ERROR_OVERLAP,
+          "%s: %s has strides that put two elements in one place", call->function,
+          y->name);
+  for (size_t k = 0; k < sizeof inputs / sizeof inputs[0]; ++k) {
+    if (inputs[k]->name == NULL || is_same_view(inputs[k]->tensor, y->tensor)) continue;
+    const cudropi_footprint_t input = find_footprint(inputs[k]->tensor, n);
+    REQUIRE(!cudropi_may_meet(&input, &output), CUDROP_ERROR_OVERLAP,
+            "%s: %s overlaps %s without being the same tensor", call->function, y->name,
+            inputs[k]->name);
+  }
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_validate(const cudrop_context_t *context,
+                                 const cudropi_call_t *call) {
+  const char *function = call->function;
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", function);
+  TRY(check_argument(function, &call->x));
+  TRY(check_argument(function, &call->keep));
+  TRY(check_argument(function, &call->y));
+  TRY(check_same_shape(function, &call->x, &call->y));
+  TRY(check_same_shape(function, &call->keep, &call->y));
+  REQUIRE(call->x.name == NULL || call->x.tensor->dtype == call->y.tensor->dtype,
+          CUDROP_ERROR_DTYPE, "%s: %s is %s and %s is %s", function, call->x.name,
+          cudropi_dtype_name(call->x.tensor->dtype), call->y.name,
+          cudropi_dtype_name(call->y.tensor->dtype));
+  TRY(call->keep.name != NULL ? check_rate(function, call->p)
+                              : check_mask(function, call->mask, &call->y));
+  return check_overlap(call);
+}

@@ -1,0 +1,465 @@
+/*
+ * cudrop.h - dropout for C programs, on NVIDIA GPUs and on the host.
+ *
+ * Introduction
+ *
+ *   Dropout sets each element of a tensor to zero with probability p and multiplies the
+ *   survivors by 1 / (1 - p). Training does it in the forward pass and once more, with
+ * the same elements, in the backward pass. Other libraries store which elements those
+ * were; here the mask is a VALUE, not a tensor: a cudrop_mask_t holds a seed, an offset
+ * and p, and every call that is given an equal value drops equal elements. Nothing is
+ * stored between forward and backward, and a checkpoint needs three numbers.
+ *
+ *     cudrop_context_t *ctx = NULL;
+ *     cudrop_status_t status = cudrop_create(&ctx, CUDROP_AUTO, 0);
+ *     cudrop_mask_t mask = cudrop_mask(42, step, 0.1);         seed, offset, p
+ *     cudrop_tensor_t x = cudrop_matrix(x_data, CUDROP_F32, rows, cols);
+ *     cudrop_tensor_t y = cudrop_matrix(y_data, CUDROP_F32, rows, cols);
+ *     status = cudrop_forward(ctx, &x, &mask, &y);
+ *     ...
+ *     status = cudrop_backward(ctx, &dy, &mask, &dx);          the same elements again
+ *
+ *   Inference is no call at all: without dropout y is x, and p = 0 copies x bit for bit.
+ *
+ * What the mask depends on
+ *
+ *   Whether element i is kept is a function of (seed, offset, i, p) alone: not of the
+ * GPU, its driver or grid, the type, the alignment or layout of the memory, the number of
+ *   threads, the backend, or the operator. mask.h defines it and can be used without the
+ *   library. `i` is the logical index of the element; the index map below says which i a
+ *   shard, a transposed tensor or a shared mask has.
+ *
+ * Sections, from simple to advanced
+ *
+ *   1 versions   2 statuses   3 contexts   4 buffers   5 tensors   6 masks
+ *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
+ *
+ * Rules that hold for every operator (sections 7 to 10)
+ *
+ *   Streams      A CUDA context works asynchronously on its stream; a host context has
+ * done the work when the call returns. No operator allocates memory, synchronises,
+ * prints, or keeps state. Memory       Tensors lie in the memory of the context's
+ * backend. The caller owns them; they must live until the work is done. Any alignment to
+ * the element works. Layout       Any strides, in elements, negative ones too. An input
+ * may repeat elements (stride 0); an output may not hold two elements in the same place.
+ *   Aliasing     An output may be the very tensor of the input (same data, strides and
+ *                type): in place. Any other overlap is refused; slices that interleave in
+ *                memory without sharing a byte are accepted.
+ *   Arithmetic   F32, F16 and BF16 compute in float and round once, to nearest even, at
+ * the store; F64 computes in double. A dropped element is selected, not multiplied: it
+ * becomes +0 even where x is NaN, infinite or negative. A kept NaN stays a NaN. Without
+ * fused multiply-add, without fast-math. Empty        A tensor without elements is
+ * success, and its data may be NULL. Bad input    Every argument is checked before
+ * anything is written. A call that returns an error has written nothing and launched
+ * nothing. Threads      Contexts share nothing. One context serves one thread at a time.
+ */
+#ifndef CUDROP_H
+#define CUDROP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CUDROP_API: exported. CUDROP_CHECKED: exported, and its status must be looked at. */
+#if defined(__GNUC__)
+#define CUDROP_API __attribute__((visibility("default")))
+#define CUDROP_CHECKED __attribute__((visibility("default"), warn_unused_result))
+#else
+#define CUDROP_API
+#define CUDROP_CHECKED
+#endif
+
+/* ---- 1. Versions ------------------------------------------------------------------ */
+
+/*
+ * The major version changes when a call, a struct or one bit of a mask does. Until 1.0.0
+ * calls and structs may change with the minor version; the bits of the mask are fixed.
+ */
+#define CUDROP_VERSION_MAJOR 0
+#define CUDROP_VERSION_MINOR 1
+#define CUDROP_VERSION_PATCH 0
+
+/* The version of the library that is linked: major * 10000 + minor * 100 + patch. */
+CUDROP_API int cudrop_version(void);
+
+/* How that library was built: compiler and backends, as one line of text. Static. */
+CUDROP_API const char *cudrop_build_info(void);
+
+/* ---- 2. Statuses ------------------------------------------------------------------ */
+
+/*
+ * Every call that can fail returns a status. Each line below is a name (with CUDROP_ in
+ * front), its value and its text. Values are fixed; new ones may be added at the end.
+ */
+#define CUDROP_STATUS_LIST(X)                                                      \
+  X(OK, 0, "success")                                                              \
+  X(ERROR_INVALID_ARGUMENT, 1, "an argument is outside the values the call takes") \
+  X(ERROR_NULL_POINTER, 2, "a pointer that the call needs is NULL")                \
+  X(ERROR_DTYPE, 3, "an element type that the call does not take, or mixed types") \
+  X(ERROR_SHAPE, 4, "shapes or ranks that do not fit each other")                  \
+  X(ERROR_OVERLAP, 5, "an output shares memory with itself or with an input")      \
+  X(ERROR_OVERFLOW, 6, "a size or an index is larger than the library can count")  \
+  X(ERROR_OUT_OF_MEMORY, 7, "the backend has not enough memory")                   \
+  X(ERROR_NOT_BUILT, 8, "this library was built without that backend")             \
+  X(ERROR_NO_DEVICE, 9, "there is no such device on this machine")
+
+typedef enum {
+#define CUDROP_STATUS_ENUM(name, value, text) CUDROP_##name = value,
+  CUDROP_STATUS_LIST(CUDROP_STATUS_ENUM)
+#undef CUDROP_STATUS_ENUM
+} cudrop_status_t;
+
+/* "CUDROP_ERROR_SHAPE" and the like, "unknown status" for a value not in the list. */
+CUDROP_API const char *cudrop_status_name(cudrop_status_t status);
+
+/* The status's text from the list, "unknown status" for a value not in it. */
+CUDROP_API const char *cudrop_status_text(cudrop_status_t status);
+
+/*
+ * The last error of the calling thread, in words: the function, the value and the rule,
+ * as in "cudrop_forward: p = 1.5 is outside [0, 1]". Empty before the first error. The
+ * text belongs to the library and changes with the thread's next error; a success leaves
+ * it as it is.
+ */
+CUDROP_API const char *cudrop_last_error(void);
+
+/* ---- 3. Contexts ------------------------------------------------------------------ */
+
+typedef enum {
+  CUDROP_AUTO = 0, /* CUDA where it is built in and a device is present, else the host */
+  CUDROP_HOST = 1, /* the CPU; always there */
+  CUDROP_CUDA = 2  /* an NVIDIA GPU */
+} cudrop_backend_t;
+
+/* A backend, a device and a stream; nothing else, and no state between calls. */
+typedef struct cudrop_context cudrop_context_t;
+
+/* The same type as cudaStream_t and CUstream; no CUDA header is needed to name it. */
+typedef struct CUstream_st *cudrop_stream_t;
+
+/*
+ * Write to *count how many devices a backend has; CUDROP_HOST has 1, CUDROP_AUTO as many
+ * as the backend it would choose.
+ *   ERROR_NOT_BUILT  CUDROP_CUDA, in a library without it (the case in this version)
+ *   ERROR_NO_DEVICE  CUDROP_CUDA, on a machine without a driver or a GPU
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_device_count(cudrop_backend_t backend, int *count);
+
+/*
+ * Make a context for device `device` (from 0) of a backend, and write it to *context,
+ * which is NULL after an error. Host contexts take device 0. Give it to cudrop_destroy()
+ * when no call needs it.
+ *   ERROR_NOT_BUILT      as above
+ *   ERROR_NO_DEVICE      as above, and for a device number that does not exist
+ *   ERROR_OUT_OF_MEMORY  no memory for the context itself
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_create(cudrop_context_t **context,
+                                             cudrop_backend_t backend, int device);
+
+/* Free a context and set *context to NULL; NULL is success. Its buffers stay valid. */
+CUDROP_CHECKED cudrop_status_t cudrop_destroy(cudrop_context_t **context);
+
+/* Write the context's backend to *backend: after CUDROP_AUTO, the one that was chosen. */
+CUDROP_CHECKED cudrop_status_t cudrop_get_backend(const cudrop_context_t *context,
+                                                  cudrop_backend_t *backend);
+
+/*
+ * Let later calls run on `stream`, which stays the caller's. NULL is CUDA's default
+ * stream, which a new context uses. A host context has no streams: it takes NULL only,
+ * and answers ERROR_INVALID_ARGUMENT to another.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_set_stream(cudrop_context_t *context,
+                                                 cudrop_stream_t stream);
+
+/* Wait until all work of the context's stream is done. At once on the host. */
+CUDROP_CHECKED cudrop_status_t cudrop_synchronize(cudrop_context_t *context);
+
+/* ---- 4. Buffers ------------------------------------------------------------------- */
+
+/*
+ * Memory of the context's backend, for programs that want one code for both. Operators
+ * take any pointer of the right memory; it need not come from here.
+ *
+ * cudrop_alloc() writes to *buffer a buffer of `bytes`, aligned to 256 bytes, contents
+ * unspecified; 0 bytes give NULL and success. *buffer is NULL after an error.
+ * cudrop_free() takes a buffer back and sets *buffer to NULL; a NULL buffer is success.
+ * cudrop_upload() copies from host memory into a buffer, cudrop_download() the other way,
+ * both in the order of the stream; host memory may be reused when they return. Ranges
+ * must not overlap.
+ *   ERROR_OUT_OF_MEMORY  cudrop_alloc(): the backend has no `bytes` left
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_alloc(cudrop_context_t *context, size_t bytes,
+                                            void **buffer);
+CUDROP_CHECKED cudrop_status_t cudrop_free(cudrop_context_t *context, void **buffer);
+CUDROP_CHECKED cudrop_status_t cudrop_upload(cudrop_context_t *context, void *buffer,
+                                             const void *host, size_t bytes);
+CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *host,
+                                               const void *buffer, size_t bytes);
+
+/* ---- 5. Tensors ------------------------------------------------------------------- */
+
+/*
+ * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. 0 is
+ * no type, so that a tensor that was never filled in is noticed.
+ */
+#define CUDROP_DTYPE_LIST(X)                     \
+  X(F32, 1, 4)  /* IEEE binary32 */              \
+  X(F16, 2, 2)  /* IEEE binary16 */              \
+  X(BF16, 3, 2) /* the upper half of binary32 */ \
+  X(F64, 4, 8)  /* IEEE binary64 */              \
+  X(U8, 5, 1)   /* one byte */
+
+typedef enum {
+#define CUDROP_DTYPE_ENUM(name, value, bytes) CUDROP_##name = value,
+  CUDROP_DTYPE_LIST(CUDROP_DTYPE_ENUM)
+#undef CUDROP_DTYPE_ENUM
+} cudrop_dtype_t;
+
+/* Bytes of one element of a type, 0 for a value that is no type. */
+CUDROP_API size_t cudrop_dtype_bytes(cudrop_dtype_t dtype);
+
+enum { CUDROP_MAX_RANK = 8 };
+
+/*
+ * A view of memory, as in DLPack: element (c0, c1, ...) lies at data + c0 * stride[0] +
+ * c1 * stride[1] + ..., counted in elements. Plain data: copy it, fill it in by hand,
+ * slice it. Rank 0 is one element. The stride of a dimension of size 1 means nothing.
+ */
+typedef struct {
+  void *data;
+  cudrop_dtype_t dtype;
+  int rank;                        /* 0 to CUDROP_MAX_RANK */
+  int64_t shape[CUDROP_MAX_RANK];  /* sizes, from 0 */
+  int64_t stride[CUDROP_MAX_RANK]; /* elements between neighbours of a dimension */
+} cudrop_tensor_t;
+
+/*
+ * Dense row-major tensors. Data is taken as const void * so that inputs need no cast; an
+ * operator writes only to what it calls an output. Nothing is checked here: the call that
+ * uses the tensor does it.
+ */
+CUDROP_API cudrop_tensor_t cudrop_vector(const void *data, cudrop_dtype_t dtype,
+                                         int64_t n);
+CUDROP_API cudrop_tensor_t cudrop_matrix(const void *data, cudrop_dtype_t dtype,
+                                         int64_t rows, int64_t cols);
+CUDROP_API cudrop_tensor_t cudrop_tensor(const void *data, cudrop_dtype_t dtype, int rank,
+                                         const int64_t *shape);
+
+/* ---- 6. Masks --------------------------------------------------------------------- */
+
+/*
+ * A mask as a value. Plain data, to copy, compare and store; a checkpoint needs seed,
+ * offset and p.
+ *
+ * seed    names the experiment; any 64 bits. Seed 0 is a seed like any other.
+ * offset  names the call; any 64 bits. Different offsets under one seed never share
+ *         random bits, whatever the sizes of the tensors. Use each offset for one
+ *         dropout: one step, one micro-batch, one site of the network; cudrop_offset()
+ *         numbers them.
+ * p       the probability to drop, 0 <= p <= 1, exact for every double (see mask.h).
+ *
+ * The index map gives the mask index of the element at coordinates c:
+ *
+ *   i = index_base + c[0] * index_stride[0] + c[1] * index_stride[1] + ...
+ *
+ * index_rank 0 is the plain map: the row-major position in the tensor's shape, whatever
+ * its strides in memory, plus index_base. Otherwise index_rank is the rank of the tensors
+ * and every stride counts as it stands, zeros too. Strides are not negative; every i is
+ * below 2^59. Elements with the same i are kept or dropped together.
+ *
+ *   want                                                index_stride
+ *   plain                                               row-major strides of the shape
+ *   rows from r0, columns from c0 of a whole [R, C]     {C, 1}, base r0 * C + c0
+ *   a transposed or sliced tensor                       plain: only data strides differ
+ *   Dropout2d of [N, C, H, W]: whole channels           {C, 1, 0, 0}
+ *   DropPath of [N, ...]: whole samples                 {1, 0, ...}
+ *   T Monte-Carlo samples of one x, as [T, ...]         plain; x has stride 0 along T
+ */
+typedef struct {
+  uint64_t seed;
+  uint64_t offset;
+  double p;
+  uint64_t index_base;
+  int index_rank;
+  int64_t index_stride[CUDROP_MAX_RANK];
+} cudrop_mask_t;
+
+/* The mask of (seed, offset, p), with the plain index map. Its use checks p. */
+CUDROP_API cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p);
+
+/*
+ * Refine *mask for tensors that are a part of a whole of shape whole[0..rank): the part
+ * begins at start[d] in dimension d. All parts together then drop what the whole, masked
+ * by the plain map, would, whatever the split. *mask is unchanged after an error.
+ *   ERROR_NULL_POINTER      mask, whole or start
+ *   ERROR_INVALID_ARGUMENT  rank outside 0..CUDROP_MAX_RANK, a negative size, a start
+ *                           outside 0..whole[d]
+ *   ERROR_OVERFLOW          the whole has more than 2^59 elements
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_mask_shard(cudrop_mask_t *mask, int rank,
+                                                 const int64_t *whole,
+                                                 const int64_t *start);
+
+/*
+ * Refine *mask so that all elements along the shared dimensions (bit d of `shared` for
+ * dimension d) are kept or dropped together; the index is row-major over the others.
+ * `start` places a part in the whole, as above; NULL is a tensor that is the whole.
+ *
+ *   int64_t shape[] = {N, C, H, W};
+ *   cudrop_mask_share(&mask, 4, shape, NULL, 1u << 2 | 1u << 3);        Dropout2d
+ *
+ *   as cudrop_mask_shard(); also ERROR_INVALID_ARGUMENT for a bit at or above rank
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_mask_share(cudrop_mask_t *mask, int rank,
+                                                 const int64_t *whole,
+                                                 const int64_t *start, uint32_t shared);
+
+/*
+ * An offset from a formula in place of a counter, so that recomputation, reordering and
+ * resuming need no saved state:
+ *
+ *   *offset = (step * microbatches + microbatch) * sites + site
+ *
+ *   ERROR_INVALID_ARGUMENT  microbatch >= microbatches or site >= sites: two calls would
+ *                           share random bits
+ *   ERROR_OVERFLOW          the result needs more than 64 bits
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_offset(uint64_t step, uint64_t microbatches,
+                                             uint64_t microbatch, uint64_t sites,
+                                             uint64_t site, uint64_t *offset);
+
+/*
+ * The seed of child `id` (a rank that must drop differently, an experiment of a sweep): a
+ * hash, injective in id. Use it in place of seed + id, whose streams meet each other's.
+ */
+CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
+
+/* ---- 7. Dropout ------------------------------------------------------------------- */
+
+/*
+ * y = keep ? x * scale : 0        scale = (float)(1 / (1 - p)), not rounded for F64
+ *
+ * x, y: equal types (F32, F16, BF16, F64) and shapes. p = 0 copies x bit for bit; p = 1
+ * writes zeros.
+ *
+ * Statuses of this and of every operator below:
+ *   ERROR_NULL_POINTER      a NULL argument, or NULL data with elements
+ *   ERROR_INVALID_ARGUMENT  p outside [0, 1] or NaN; a rank, size or index stride out of
+ *                           range; data that is not aligned to its element
+ *   ERROR_DTYPE             a type that the operator does not take; types that differ
+ *   ERROR_SHAPE             shapes that differ; an index_rank that is neither 0 nor the
+ *                           tensors' rank
+ *   ERROR_OVERLAP           see "Aliasing" and "Layout" above
+ *   ERROR_OVERFLOW          more elements or bytes than 64 bits count; a mask index at or
+ *                           above 2^59
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_forward(cudrop_context_t *context,
+                                              const cudrop_tensor_t *x,
+                                              const cudrop_mask_t *mask,
+                                              const cudrop_tensor_t *y);
+
+/* dx = keep ? dy * scale : 0        with the mask value of the forward call */
+CUDROP_CHECKED cudrop_status_t cudrop_backward(cudrop_context_t *context,
+                                               const cudrop_tensor_t *dy,
+                                               const cudrop_mask_t *mask,
+                                               const cudrop_tensor_t *dx);
+
+/*
+ * dx = keep ? dx + dy * scale : dx
+ *
+ * The product is rounded before the sum (to float; F64 to double). dx of a dropped
+ * element is not written.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
+                                                          const cudrop_tensor_t *dy,
+                                                          const cudrop_mask_t *mask,
+                                                          const cudrop_tensor_t *dx);
+
+/* ---- 8. Alpha dropout ------------------------------------------------------------- */
+
+/*
+ * Dropout that keeps mean 0 and variance 1, for networks of SELU units:
+ *
+ *   y = a * (keep ? x : alpha') + b         alpha' = -1.7580993408473766
+ *   a = ((1 - p) * (1 + p * alpha'^2))^(-1/2)        b = -a * alpha' * p
+ *
+ * a and b are rounded to float once (double for F64); product and sum are rounded
+ * separately. p = 0 copies x bit for bit; p = 1 writes zeros. Types and shapes as in
+ * cudrop_forward(). Source: G. Klambauer et al., "Self-normalizing neural networks".
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context,
+                                                    const cudrop_tensor_t *x,
+                                                    const cudrop_mask_t *mask,
+                                                    const cudrop_tensor_t *y);
+
+/* dx = keep ? a * dy : 0 */
+CUDROP_CHECKED cudrop_status_t cudrop_alpha_backward(cudrop_context_t *context,
+                                                     const cudrop_tensor_t *dy,
+                                                     const cudrop_mask_t *mask,
+                                                     const cudrop_tensor_t *dx);
+
+/* ---- 9. Writing the mask out ------------------------------------------------------ */
+
+/*
+ * For tests, for other programs, and for engines that can only multiply. Nothing in this
+ * library needs a mask written out.
+ *
+ * cudrop_export_bits() writes the keep bits of a tensor of shape[0..rank), packed:
+ *
+ *   element e, counted row-major in the shape, is bit e & 7 of byte e >> 3; 1 is kept
+ *
+ * `bits` takes (n + 7) / 8 bytes; unused bits of the last byte become 0.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_export_bits(cudrop_context_t *context,
+                                                  const cudrop_mask_t *mask, int rank,
+                                                  const int64_t *shape, void *bits);
+
+/* keep = 1 where kept, 0 where dropped; a U8 tensor. */
+CUDROP_CHECKED cudrop_status_t cudrop_export_bytes(cudrop_context_t *context,
+                                                   const cudrop_mask_t *mask,
+                                                   const cudrop_tensor_t *keep);
+
+/*
+ * scale = kept ? 1 / (1 - p) : 0; a tensor of F32, F16, BF16 or F64. For finite x,
+ * x * scale is then cudrop_forward(), up to the sign of dropped zeros; with F16 and BF16
+ * also up to the rounding of the scale.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_export_scale(cudrop_context_t *context,
+                                                   const cudrop_mask_t *mask,
+                                                   const cudrop_tensor_t *scale);
+
+/*
+ * Write to *kept, in the memory of the context's backend, how many elements of a tensor
+ * of shape[0..rank) are kept; 0 for a tensor without elements.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_count_kept(cudrop_context_t *context,
+                                                 const cudrop_mask_t *mask, int rank,
+                                                 const int64_t *shape, uint64_t *kept);
+
+/* ---- 10. Masks from elsewhere ----------------------------------------------------- */
+
+/*
+ * y = keep ? x * scale : 0 with a mask that the caller brings, whoever drew it: for
+ * replaying another framework's mask, and for masks drawn ahead. Backward is the same
+ * call on dy. p gives the scale alone; p = 0 copies what is kept, p = 1 writes zeros.
+ *
+ * cudrop_apply_bytes(): a U8 tensor of x's shape and any strides; every byte but 0 keeps.
+ * cudrop_apply_bits(): (n + 7) / 8 bytes as cudrop_export_bits() writes them.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_apply_bytes(cudrop_context_t *context,
+                                                  const cudrop_tensor_t *x,
+                                                  const cudrop_tensor_t *keep, double p,
+                                                  const cudrop_tensor_t *y);
+CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
+                                                 const cudrop_tensor_t *x,
+                                                 const void *bits, double p,
+                                                 const cudrop_tensor_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CUDROP_H */

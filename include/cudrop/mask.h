@@ -1,0 +1,165 @@
+/*
+ * mask.h - the keep mask (XB16): the bits that every cudrop operator draws.
+ *
+ * Whether element i is kept is a pure function of four numbers and of nothing else:
+ *
+ *   keep(seed, offset, i, p)      seed, offset: any 64 bits;  0 <= i < 2^59;  0 <= p <= 1
+ *
+ * The definition, with D the 16-bit digit and R the 64-bit refinement of element i:
+ *
+ *   g = i >> 3,  lane = i & 7
+ *   key       = { lo32(seed), hi32(seed) }
+ *   counter_d = { lo32(offset), hi32(offset), lo32(g), hi32(g) | d << 24 }     d: the
+ * domain
+ *
+ *   B = Philox(counter_0, key)           D = 16-bit half (lane & 1) of word lane >> 1 of
+ * B r = Philox(counter_(1+lane), key)    R = r[1] << 32 | r[0]
+ *
+ *      word        0           1           2           3
+ *      bits    31..16 15..0   ...         ...       31..16 15..0
+ *      lane       1     0     3  2        5  4         7     6
+ *
+ *   t0 = floor(p * 2^16)     t1 = floor(frac(p * 2^16) * 2^64)        both exact
+ *   dropped  <=>  D < t0, or D == t0 and R < t1    <=>    (D * 2^64 + R) / 2^80 < p
+ *
+ * One Philox call serves 8 elements; R is drawn only on a tie, once in 65,536 elements.
+ * P(dropped) is p exactly for every double p >= 2^-28, and within 2^-80 of it below.
+ * Kept sets are nested: what is kept at p is kept at every smaller p.
+ *
+ * The bits are part of the library's interface: another bit is another major version.
+ * With stock cuRAND and offset < 2^62: B is what curand4 returns after
+ * curand_init(seed, g, 4 * offset), and r after curand_init(seed, g | (1+lane) << 56,
+ * ...).
+ *
+ * This header stands alone: C11, C++11 and CUDA read the same text.
+ */
+#ifndef CUDROP_MASK_H
+#define CUDROP_MASK_H
+
+#include "philox.h"
+
+enum { CUDROP_MASK_LANES = 8 }; /* elements served by one Philox call: one group */
+
+/* p as the integers that digits and refinements are compared with. */
+typedef struct {
+  uint32_t t0; /* floor(p * 2^16), 0 to 65536 */
+  uint64_t t1; /* floor(frac(p * 2^16) * 2^64); 0 when 16 bits say all of p */
+} cudrop_mask_threshold_t;
+
+/* The threshold of p, for 0 <= p <= 1. Every step is exact in double arithmetic. */
+CUDROP_INLINE cudrop_mask_threshold_t cudrop_mask_threshold(double p) {
+  const double digits = p * 65536.0;
+  cudrop_mask_threshold_t threshold;
+  threshold.t0 = (uint32_t)digits;
+  threshold.t1 = (uint64_t)((digits - threshold.t0) * 18446744073709551616.0);
+  return threshold;
+}
+
+CUDROP_INLINE cudrop_philox_key_t cudrop_mask_key(uint64_t seed) {
+  cudrop_philox_key_t key;
+  key.word[0] = (uint32_t)seed;
+  key.word[1] = (uint32_t)(seed >> 32);
+  return key;
+}
+
+/* The counter of group `group`: domain 0 holds its digits, domain 1 + lane a refinement.
+ */
+CUDROP_INLINE cudrop_philox_block_t cudrop_mask_counter(uint64_t offset, uint64_t group,
+                                                        uint32_t domain) {
+  cudrop_philox_block_t counter;
+  counter.word[0] = (uint32_t)offset;
+  counter.word[1] = (uint32_t)(offset >> 32);
+  counter.word[2] = (uint32_t)group;
+  counter.word[3] = (uint32_t)(group >> 32) | domain << 24;
+  return counter;
+}
+
+/* The random words of a group: the digits of its 8 elements. */
+CUDROP_INLINE cudrop_philox_block_t cudrop_mask_block(uint64_t seed, uint64_t offset,
+                                                      uint64_t group) {
+  return cudrop_philox(cudrop_mask_counter(offset, group, 0), cudrop_mask_key(seed));
+}
+
+/* D of the element in `lane` of a group's block. */
+CUDROP_INLINE uint32_t cudrop_mask_digit(cudrop_philox_block_t block, unsigned lane) {
+  return block.word[lane >> 1] >> (16 * (lane & 1)) & 0xffffu;
+}
+
+/* R of element `index`. */
+CUDROP_INLINE uint64_t cudrop_mask_refinement(uint64_t seed, uint64_t offset,
+                                              uint64_t index) {
+  const uint32_t domain = 1 + (uint32_t)(index & 7);
+  const cudrop_philox_block_t block = cudrop_philox(
+      cudrop_mask_counter(offset, index >> 3, domain), cudrop_mask_key(seed));
+  return (uint64_t)block.word[1] << 32 | block.word[0];
+}
+
+/*
+ * The keep bits of the 8 elements of a group, from its block: bit `lane` is 1 when
+ * element group * 8 + lane is kept.
+ */
+CUDROP_INLINE unsigned cudrop_mask_keep_bits(uint64_t seed, uint64_t offset,
+                                             uint64_t group, cudrop_philox_block_t block,
+                                             cudrop_mask_threshold_t threshold) {
+  unsigned keep = 0;
+  unsigned tie = 0;
+  for (unsigned lane = 0; lane < CUDROP_MASK_LANES; ++lane) {
+    const uint32_t digit = cudrop_mask_digit(block, lane);
+    keep |= (unsigned)(digit >= threshold.t0) << lane;
+    tie |= (unsigned)(digit == threshold.t0) << lane;
+  }
+  if (tie != 0 && threshold.t1 != 0) {
+    for (unsigned lane = 0; lane < CUDROP_MASK_LANES; ++lane) {
+      if ((tie >> lane & 1) != 0 &&
+          cudrop_mask_refinement(seed, offset, group * 8 + lane) < threshold.t1) {
+        keep &= ~(1u << lane);
+      }
+    }
+  }
+  return keep;
+}
+
+/* The keep bits of the 8 elements 8 * group ... 8 * group + 7. */
+CUDROP_INLINE unsigned cudrop_mask_keep_group(uint64_t seed, uint64_t offset,
+                                              uint64_t group,
+                                              cudrop_mask_threshold_t threshold) {
+  return cudrop_mask_keep_bits(seed, offset, group,
+                               cudrop_mask_block(seed, offset, group), threshold);
+}
+
+/* 1 when element `index` is kept, 0 when it is dropped. */
+CUDROP_INLINE int cudrop_mask_keep(uint64_t seed, uint64_t offset, uint64_t index,
+                                   cudrop_mask_threshold_t threshold) {
+  const uint32_t digit = cudrop_mask_digit(cudrop_mask_block(seed, offset, index >> 3),
+                                           (unsigned)(index & 7));
+  if (digit != threshold.t0) return digit > threshold.t0;
+  return cudrop_mask_refinement(seed, offset, index) >= threshold.t1;
+}
+
+/* What survivors are multiplied by: 1 / (1 - p), and 0 for p = 1, where none survives. */
+CUDROP_INLINE double cudrop_mask_scale_f64(double p) {
+  return p < 1.0 ? 1.0 / (1.0 - p) : 0.0;
+}
+
+/* The same, rounded once, for every type but F64. */
+CUDROP_INLINE float cudrop_mask_scale(double p) {
+  return (float)cudrop_mask_scale_f64(p);
+}
+
+/* SplitMix64's finaliser: a bijection of 64 bits. Source: G. Steele et al., OOPSLA 2014.
+ */
+CUDROP_INLINE uint64_t cudrop_mask_mix(uint64_t x) {
+  x ^= x >> 30;
+  x *= 0xBF58476D1CE4E5B9u;
+  x ^= x >> 27;
+  x *= 0x94D049BB133111EBu;
+  x ^= x >> 31;
+  return x;
+}
+
+/* The seed of child `id` of `seed`; different ids give different seeds. */
+CUDROP_INLINE uint64_t cudrop_mask_child(uint64_t seed, uint64_t id) {
+  return cudrop_mask_mix(cudrop_mask_mix(seed) + (id + 1) * 0x9E3779B97F4A7C15u);
+}
+
+#endif /* CUDROP_MASK_H */
