@@ -23,9 +23,9 @@ typedef enum {
 
 /* A tensor and the name that the public function has for it; no name: no such argument. */
 typedef struct {
+  cudropi_kind_t kind;
   const char *name;
   const cudrop_tensor_t *tensor;
-  cudropi_kind_t kind;
 } cudropi_argument_t;
 
 typedef struct {

@@ -14,18 +14,18 @@ cudrop_status_t cudrop_forward(cudrop_context_t *context, const cudrop_tensor_t 
                                const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {"x", x},
+                                        .x = {CUDROPI_FLOATS, "x", x},
                                         .mask = mask,
-                                        .y = {"y", y}});
+                                        .y = {CUDROPI_FLOATS, "y", y}});
 }
 
 cudrop_status_t cudrop_backward(cudrop_context_t *context, const cudrop_tensor_t *dy,
                                 const cudrop_mask_t *mask, const cudrop_tensor_t *dx) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {"dy", dy},
+                                        .x = {CUDROPI_FLOATS, "dy", dy},
                                         .mask = mask,
-                                        .y = {"dx", dx}});
+                                        .y = {CUDROPI_FLOATS, "dx", dx}});
 }
 
 cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
@@ -34,9 +34,9 @@ cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
                                            const cudrop_tensor_t *dx) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_ACCUMULATE,
-                                        .x = {"dy", dy},
+                                        .x = {CUDROPI_FLOATS, "dy", dy},
                                         .mask = mask,
-                                        .y = {"dx", dx}});
+                                        .y = {CUDROPI_FLOATS, "dx", dx}});
 }
 
 cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context, const cudrop_tensor_t *x,
@@ -44,9 +44,9 @@ cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context, const cudrop_ten
                                      const cudrop_tensor_t *y) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_ALPHA,
-                                        .x = {"x", x},
+                                        .x = {CUDROPI_FLOATS, "x", x},
                                         .mask = mask,
-                                        .y = {"y", y}});
+                                        .y = {CUDROPI_FLOATS, "y", y}});
 }
 
 cudrop_status_t cudrop_alpha_backward(cudrop_context_t *context,
@@ -55,9 +55,9 @@ cudrop_status_t cudrop_alpha_backward(cudrop_context_t *context,
                                       const cudrop_tensor_t *dx) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_ALPHA_GRADIENT,
-                                        .x = {"dy", dy},
+                                        .x = {CUDROPI_FLOATS, "dy", dy},
                                         .mask = mask,
-                                        .y = {"dx", dx}});
+                                        .y = {CUDROPI_FLOATS, "dx", dx}});
 }
 
 cudrop_status_t cudrop_export_bits(cudrop_context_t *context, const cudrop_mask_t *mask,
@@ -68,7 +68,7 @@ cudrop_status_t cudrop_export_bits(cudrop_context_t *context, const cudrop_mask_
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_EXPORT_BITS,
                                         .mask = mask,
-                                        .y = {"bits", &packed, CUDROPI_INTERNAL}});
+                                        .y = {CUDROPI_INTERNAL, "bits", &packed}});
 }
 
 cudrop_status_t cudrop_export_bytes(cudrop_context_t *context, const cudrop_mask_t *mask,
@@ -76,7 +76,7 @@ cudrop_status_t cudrop_export_bytes(cudrop_context_t *context, const cudrop_mask
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_EXPORT_BYTES,
                                         .mask = mask,
-                                        .y = {"keep", keep, CUDROPI_BYTES}});
+                                        .y = {CUDROPI_BYTES, "keep", keep}});
 }
 
 cudrop_status_t cudrop_export_scale(cudrop_context_t *context, const cudrop_mask_t *mask,
@@ -84,7 +84,7 @@ cudrop_status_t cudrop_export_scale(cudrop_context_t *context, const cudrop_mask
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_EXPORT_SCALE,
                                         .mask = mask,
-                                        .y = {"scale", scale}});
+                                        .y = {CUDROPI_FLOATS, "scale", scale}});
 }
 
 cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t *mask,
@@ -98,7 +98,7 @@ cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_COUNT_KEPT,
                                         .mask = mask,
-                                        .y = {"kept", &total, CUDROPI_INTERNAL}});
+                                        .y = {CUDROPI_INTERNAL, "kept", &total}});
 }
 
 cudrop_status_t cudrop_apply_bytes(cudrop_context_t *context, const cudrop_tensor_t *x,
@@ -106,10 +106,10 @@ cudrop_status_t cudrop_apply_bytes(cudrop_context_t *context, const cudrop_tenso
                                    const cudrop_tensor_t *y) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {"x", x},
-                                        .keep = {"keep", keep, CUDROPI_BYTES},
+                                        .x = {CUDROPI_FLOATS, "x", x},
+                                        .keep = {CUDROPI_BYTES, "keep", keep},
                                         .p = p,
-                                        .y = {"y", y}});
+                                        .y = {CUDROPI_FLOATS, "y", y}});
 }
 
 cudrop_status_t cudrop_apply_bits(cudrop_context_t *context, const cudrop_tensor_t *x,
@@ -118,8 +118,8 @@ cudrop_status_t cudrop_apply_bits(cudrop_context_t *context, const cudrop_tensor
   const cudrop_tensor_t packed = cudrop_tensor(bits, CUDROPI_BIT, x->rank, x->shape);
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {"x", x},
-                                        .keep = {"bits", &packed, CUDROPI_INTERNAL},
+                                        .x = {CUDROPI_FLOATS, "x", x},
+                                        .keep = {CUDROPI_INTERNAL, "bits", &packed},
                                         .p = p,
-                                        .y = {"y", y}});
+                                        .y = {CUDROPI_FLOATS, "y", y}});
 }

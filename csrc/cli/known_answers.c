@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
 #include "cudrop/mask.h"
+#include "number.h"
 
 enum { MAX_WORDS = 10, DROPS = 64 };
 
@@ -32,7 +32,7 @@ static bool check_curand(const row_t *row, cudrop_context_t *context) {
   (void)context;
   const uint64_t *v = row->number;
   cudrop_philox_block_t counter = cudrop_mask_counter(v[2] / 4, v[1], 0);
-  const cudrop_philox_block_t block = cudrop_philox(counter, cudrop_mask_key(v[0]));
+  const cudrop_philox_block_t block = cudrop_philox(counter, cudrop_philox_key(v[0]));
   return v[2] % 4 == 0 && block.word[0] == v[3] && block.word[1] == v[4] &&
          block.word[2] == v[5] && block.word[3] == v[6];
 }

@@ -1,9 +1,7 @@
 /* main.c - cudrop: what this machine can do, masks on the command line, a self-test. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -27,27 +25,6 @@ int complain(int status, const char *format, ...) {
   va_end(arguments);
   fputc('\n', stderr);
   return status;
-}
-
-bool read_u64(const char *word, uint64_t *value) {
-  const bool is_hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
-  const char *digits = is_hex ? word + 2 : word;
-  if (!isxdigit((unsigned char)digits[0]))
-    return false; /* strtoull takes blanks, signs */
-  char *end = NULL;
-  errno = 0;
-  const unsigned long long number = strtoull(digits, &end, is_hex ? 16 : 10);
-  if (errno != 0 || end == digits || *end != '\0') return false;
-  *value = number;
-  return true;
-}
-
-bool read_double(const char *word, double *value) {
-  char *end = NULL;
-  const double number = strtod(word, &end);
-  if (end == word || *end != '\0') return false;
-  *value = number;
-  return true;
 }
 
 static void print_usage(FILE *to) {

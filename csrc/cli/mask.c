@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "cudrop/cudrop.h"
+#include "number.h"
 
 static const char usage[] =
     "usage: cudrop mask --seed S --p P --count N [OPTIONS]\n"
@@ -181,6 +182,8 @@ int command_mask(int argc, char **argv) {
   while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
     if (id == ':')
       return complain(EXIT_BAD_ARGUMENTS, "mask: %s needs a value", argv[optind - 1]);
+    if (id == '?' && optopt > HELP) /* a letter */
+      return complain(EXIT_BAD_ARGUMENTS, "mask: there is no option '-%c'", optopt);
     if (id == '?')
       return complain(EXIT_BAD_ARGUMENTS, "mask: there is no option '%s'",
                       argv[optind - 1]);

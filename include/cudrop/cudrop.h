@@ -4,30 +4,32 @@
  * Introduction
  *
  *   Dropout sets each element of a tensor to zero with probability p and multiplies the
- *   survivors by 1 / (1 - p). Training does it in the forward pass and once more, with
- * the same elements, in the backward pass. Other libraries store which elements those
- * were; here the mask is a VALUE, not a tensor: a cudrop_mask_t holds a seed, an offset
- * and p, and every call that is given an equal value drops equal elements. Nothing is
- * stored between forward and backward, and a checkpoint needs three numbers.
+ *   survivors by 1 / (1 - p). Training does it in the forward pass and once more, to the
+ *   same elements, in the backward pass. Other libraries store which elements those
+ *   were; here the mask is a VALUE, not a tensor: a cudrop_mask_t holds a seed, an
+ *   offset and p, and every call that is given an equal value drops equal elements.
+ *   Nothing is stored between forward and backward, and a checkpoint needs three
+ *   numbers.
  *
  *     cudrop_context_t *ctx = NULL;
  *     cudrop_status_t status = cudrop_create(&ctx, CUDROP_AUTO, 0);
- *     cudrop_mask_t mask = cudrop_mask(42, step, 0.1);         seed, offset, p
  *     cudrop_tensor_t x = cudrop_matrix(x_data, CUDROP_F32, rows, cols);
  *     cudrop_tensor_t y = cudrop_matrix(y_data, CUDROP_F32, rows, cols);
- *     status = cudrop_forward(ctx, &x, &mask, &y);
+ *     cudrop_mask_t mask = cudrop_mask(42, step, 0.1);       // seed, offset, p
+ *     status = cudrop_forward(ctx, &x, &mask, &y);           // y = drop(x)
  *     ...
- *     status = cudrop_backward(ctx, &dy, &mask, &dx);          the same elements again
+ *     status = cudrop_backward(ctx, &dy, &mask, &dy);        // same elements, in place
  *
- *   Inference is no call at all: without dropout y is x, and p = 0 copies x bit for bit.
+ *   Inference is no call at all: without dropout y is x. p = 0 copies x bit for bit, and
+ *   in place it leaves x as it is, so that one code can serve with and without dropout.
  *
  * What the mask depends on
  *
  *   Whether element i is kept is a function of (seed, offset, i, p) alone: not of the
- * GPU, its driver or grid, the type, the alignment or layout of the memory, the number of
- *   threads, the backend, or the operator. mask.h defines it and can be used without the
- *   library. `i` is the logical index of the element; the index map below says which i a
- *   shard, a transposed tensor or a shared mask has.
+ *   GPU, its driver or grid, the type, the alignment or layout of the memory, the number
+ *   of threads, the backend, or the operator. mask.h defines it and can be used without
+ *   the library. `i` is the logical index of the element; the index map (section 6) says
+ *   which i a shard, a transposed tensor or a shared mask has.
  *
  * Sections, from simple to advanced
  *
@@ -37,21 +39,25 @@
  * Rules that hold for every operator (sections 7 to 10)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
- * done the work when the call returns. No operator allocates memory, synchronises,
- * prints, or keeps state. Memory       Tensors lie in the memory of the context's
- * backend. The caller owns them; they must live until the work is done. Any alignment to
- * the element works. Layout       Any strides, in elements, negative ones too. An input
- * may repeat elements (stride 0); an output may not hold two elements in the same place.
+ *                done the work when the call returns. No operator allocates memory,
+ *                synchronises, prints, or keeps state.
+ *   Memory       Tensors lie in the memory of the context's backend. The caller owns
+ *                them; they must live until the work is done. Data is aligned to its
+ *                element; more is not needed.
+ *   Layout       Any strides, in elements, negative ones too. An input may repeat
+ *                elements (stride 0); an output may not hold two elements in the same
+ *                place.
  *   Aliasing     An output may be the very tensor of the input (same data, strides and
- *                type): in place. Any other overlap is refused; slices that interleave in
- *                memory without sharing a byte are accepted.
+ *                type): in place. Any other overlap is refused; slices that interleave
+ *                in memory without sharing a byte are accepted.
  *   Arithmetic   F32, F16 and BF16 compute in float and round once, to nearest even, at
- * the store; F64 computes in double. A dropped element is selected, not multiplied: it
- * becomes +0 even where x is NaN, infinite or negative. A kept NaN stays a NaN. Without
- * fused multiply-add, without fast-math. Empty        A tensor without elements is
- * success, and its data may be NULL. Bad input    Every argument is checked before
- * anything is written. A call that returns an error has written nothing and launched
- * nothing. Threads      Contexts share nothing. One context serves one thread at a time.
+ *                the store; F64 computes in double. A dropped element is selected, not
+ *                multiplied: it becomes +0 even where x is NaN, infinite or negative. A
+ *                kept NaN stays a NaN. No fused multiply-add, no fast-math.
+ *   Empty        A tensor without elements is success, and its data may be NULL.
+ *   Bad input    Every argument is checked before anything is written. A call that
+ *                returns an error has written nothing and launched nothing.
+ *   Threads      Contexts share nothing. One context serves one thread at a time.
  */
 #ifndef CUDROP_H
 #define CUDROP_H
@@ -159,8 +165,11 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_count(cudrop_backend_t backend, int
 CUDROP_CHECKED cudrop_status_t cudrop_create(cudrop_context_t **context,
                                              cudrop_backend_t backend, int device);
 
-/* Free a context and set *context to NULL; NULL is success. Its buffers stay valid. */
-CUDROP_CHECKED cudrop_status_t cudrop_destroy(cudrop_context_t **context);
+/*
+ * Free a context and set *context to NULL; a NULL context is success. Its buffers stay
+ * valid. Only a NULL argument can fail, so that clean-up paths may ignore the status.
+ */
+CUDROP_API cudrop_status_t cudrop_destroy(cudrop_context_t **context);
 
 /* Write the context's backend to *backend: after CUDROP_AUTO, the one that was chosen. */
 CUDROP_CHECKED cudrop_status_t cudrop_get_backend(const cudrop_context_t *context,
@@ -193,7 +202,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_synchronize(cudrop_context_t *context);
  */
 CUDROP_CHECKED cudrop_status_t cudrop_alloc(cudrop_context_t *context, size_t bytes,
                                             void **buffer);
-CUDROP_CHECKED cudrop_status_t cudrop_free(cudrop_context_t *context, void **buffer);
+CUDROP_API cudrop_status_t cudrop_free(cudrop_context_t *context, void **buffer);
 CUDROP_CHECKED cudrop_status_t cudrop_upload(cudrop_context_t *context, void *buffer,
                                              const void *host, size_t bytes);
 CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *host,
@@ -291,9 +300,10 @@ typedef struct {
 CUDROP_API cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p);
 
 /*
- * Refine *mask for tensors that are a part of a whole of shape whole[0..rank): the part
- * begins at start[d] in dimension d. All parts together then drop what the whole, masked
- * by the plain map, would, whatever the split. *mask is unchanged after an error.
+ * Give *mask the index map of tensors that are a part of a whole of shape whole[0..rank):
+ * the part begins at start[d] in dimension d. All parts together then drop what the whole,
+ * masked by the plain map, would, whatever the split. The map that *mask had is replaced;
+ * after an error it is as it was.
  *   ERROR_NULL_POINTER      mask, whole or start
  *   ERROR_INVALID_ARGUMENT  rank outside 0..CUDROP_MAX_RANK, a negative size, a start
  *                           outside 0..whole[d]
@@ -304,8 +314,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_mask_shard(cudrop_mask_t *mask, int rank,
                                                  const int64_t *start);
 
 /*
- * Refine *mask so that all elements along the shared dimensions (bit d of `shared` for
- * dimension d) are kept or dropped together; the index is row-major over the others.
+ * Give *mask an index map by which all elements along the shared dimensions (bit d of
+ * `shared` for dimension d) are kept or dropped together; it is row-major over the others.
  * `start` places a part in the whole, as above; NULL is a tensor that is the whole.
  *
  *   int64_t shape[] = {N, C, H, W};
@@ -323,6 +333,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_mask_share(cudrop_mask_t *mask, int rank,
  *
  *   *offset = (step * microbatches + microbatch) * sites + site
  *
+ * A training loop without micro-batches may ask for (step, 1, 0, sites, 0) once a step
+ * and add the number of the site itself.
  *   ERROR_INVALID_ARGUMENT  microbatch >= microbatches or site >= sites: two calls would
  *                           share random bits
  *   ERROR_OVERFLOW          the result needs more than 64 bits
@@ -332,8 +344,11 @@ CUDROP_CHECKED cudrop_status_t cudrop_offset(uint64_t step, uint64_t microbatche
                                              uint64_t site, uint64_t *offset);
 
 /*
- * The seed of child `id` (a rank that must drop differently, an experiment of a sweep): a
- * hash, injective in id. Use it in place of seed + id, whose streams meet each other's.
+ * The seed of child `id`: of a rank that must drop differently, of an experiment in a
+ * sweep, of another random stream of one run. A hash: ids of one seed never give the same
+ * child, children of different seeds coincide no more often than random 64-bit numbers.
+ * Use it in place of seed + id, whose streams are those of the neighbouring seeds. Any
+ * other randomness of a program can come from cudrop_philox() under a child's key.
  */
 CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
 

@@ -9,11 +9,10 @@
  *
  *   g = i >> 3,  lane = i & 7
  *   key       = { lo32(seed), hi32(seed) }
- *   counter_d = { lo32(offset), hi32(offset), lo32(g), hi32(g) | d << 24 }     d: the
- * domain
+ *   counter_d = { lo32(offset), hi32(offset), lo32(g), hi32(g) | d << 24 }    d: a domain
  *
- *   B = Philox(counter_0, key)           D = 16-bit half (lane & 1) of word lane >> 1 of
- * B r = Philox(counter_(1+lane), key)    R = r[1] << 32 | r[0]
+ *   B = Philox(counter_0, key)           D = half (lane & 1) of word lane >> 1 of B
+ *   r = Philox(counter_(1+lane), key)    R = r[1] << 32 | r[0]
  *
  *      word        0           1           2           3
  *      bits    31..16 15..0   ...         ...       31..16 15..0
@@ -27,9 +26,8 @@
  * Kept sets are nested: what is kept at p is kept at every smaller p.
  *
  * The bits are part of the library's interface: another bit is another major version.
- * With stock cuRAND and offset < 2^62: B is what curand4 returns after
- * curand_init(seed, g, 4 * offset), and r after curand_init(seed, g | (1+lane) << 56,
- * ...).
+ * With stock cuRAND and offset < 2^62: B is what curand4 returns first after
+ * curand_init(seed, g, 4 * offset), and r with subsequence g | (1+lane) << 56.
  *
  * This header stands alone: C11, C++11 and CUDA read the same text.
  */
@@ -55,13 +53,6 @@ CUDROP_INLINE cudrop_mask_threshold_t cudrop_mask_threshold(double p) {
   return threshold;
 }
 
-CUDROP_INLINE cudrop_philox_key_t cudrop_mask_key(uint64_t seed) {
-  cudrop_philox_key_t key;
-  key.word[0] = (uint32_t)seed;
-  key.word[1] = (uint32_t)(seed >> 32);
-  return key;
-}
-
 /* The counter of group `group`: domain 0 holds its digits, domain 1 + lane a refinement.
  */
 CUDROP_INLINE cudrop_philox_block_t cudrop_mask_counter(uint64_t offset, uint64_t group,
@@ -77,7 +68,7 @@ CUDROP_INLINE cudrop_philox_block_t cudrop_mask_counter(uint64_t offset, uint64_
 /* The random words of a group: the digits of its 8 elements. */
 CUDROP_INLINE cudrop_philox_block_t cudrop_mask_block(uint64_t seed, uint64_t offset,
                                                       uint64_t group) {
-  return cudrop_philox(cudrop_mask_counter(offset, group, 0), cudrop_mask_key(seed));
+  return cudrop_philox(cudrop_mask_counter(offset, group, 0), cudrop_philox_key(seed));
 }
 
 /* D of the element in `lane` of a group's block. */
@@ -90,7 +81,7 @@ CUDROP_INLINE uint64_t cudrop_mask_refinement(uint64_t seed, uint64_t offset,
                                               uint64_t index) {
   const uint32_t domain = 1 + (uint32_t)(index & 7);
   const cudrop_philox_block_t block = cudrop_philox(
-      cudrop_mask_counter(offset, index >> 3, domain), cudrop_mask_key(seed));
+      cudrop_mask_counter(offset, index >> 3, domain), cudrop_philox_key(seed));
   return (uint64_t)block.word[1] << 32 | block.word[0];
 }
 

@@ -33,6 +33,14 @@ typedef struct {
 
 enum { CUDROP_PHILOX_ROUNDS = 10 };
 
+/* The key that a 64-bit seed stands for. */
+CUDROP_INLINE cudrop_philox_key_t cudrop_philox_key(uint64_t seed) {
+  cudrop_philox_key_t key;
+  key.word[0] = (uint32_t)seed;
+  key.word[1] = (uint32_t)(seed >> 32);
+  return key;
+}
+
 /* Round constants: the two multipliers, and what a round adds to each half of the key. */
 #define CUDROP_PHILOX_MULTIPLIER_0 0xD2511F53u
 #define CUDROP_PHILOX_MULTIPLIER_1 0xCD9E8D57u

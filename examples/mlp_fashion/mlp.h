@@ -1,0 +1,113 @@
+/*
+ * mlp.h - a three-layer ReLU network whose dropout stores no mask.
+ *
+ *   a[0] = drop(x)      a[l] = drop(relu(a[l-1] W[l-1] + b[l-1]))      logits = a[3]
+ *
+ * Dropout stands in front of every layer: site l is the input of layer l. Its mask is
+ * the value (seed, cudrop_offset(step, 1, 0, 3, l), p[l]), made where it is used, in the
+ * forward pass and in the backward pass.
+ *
+ * The source is compiled for float, and for double (MLP_DOUBLE), where finite differences
+ * are sharp enough to check every gradient.
+ */
+#ifndef MLP_H
+#define MLP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cudrop/cudrop.h"
+
+#if defined(MLP_DOUBLE)
+typedef double real_t;
+#else
+typedef float real_t;
+#endif
+
+enum { MLP_LAYERS = 3 }; /* and as many sites of dropout */
+
+/*
+ * What draws random bits in a run. Each is a child of the run's seed, so that none of
+ * them meets another's numbers.
+ */
+enum { MLP_STREAM_MASKS, MLP_STREAM_WEIGHTS, MLP_STREAM_SHUFFLES };
+
+/* The affine map of a layer: weight[in][out] and bias[out]; or the gradients of both. */
+typedef struct {
+  real_t *weight;
+  real_t *bias;
+} mlp_layer_t;
+
+typedef struct {
+  cudrop_context_t *context; /* of the host; the caller's */
+  int width[MLP_LAYERS + 1]; /* the input, the hidden layers, the classes */
+  int batch;                 /* the most images in one call */
+
+  uint64_t mask_seed;
+  double p[MLP_LAYERS]; /* the probability to drop at each site */
+
+  size_t parameters; /* how many; each of the four arrays has so many elements */
+  real_t *parameter; /* all weights and biases; also the start of the one allocation */
+  real_t *gradient;  /* of the mean loss of a batch */
+  real_t *mean;      /* Adam's running mean of the gradient */
+  real_t *square;    /* and of its square */
+  mlp_layer_t layer[MLP_LAYERS];   /* views of `parameter` */
+  mlp_layer_t d_layer[MLP_LAYERS]; /* views of `gradient` */
+
+  real_t *activation[MLP_LAYERS + 1];   /* [batch][width[l]]; [0] is the caller's input */
+  real_t *d_activation[MLP_LAYERS + 1]; /* the gradients; [0] is NULL, nobody needs it */
+} mlp_t;
+
+/*
+ * Set up a network of these widths for calls of at most `batch` images, on a context of
+ * the host. This is the only allocation; false when there is no memory. The weights are
+ * unspecified until mlp_start(). Give the network to mlp_free() in any case.
+ */
+bool mlp_init(mlp_t *mlp, cudrop_context_t *context, const int width[MLP_LAYERS + 1],
+              int batch);
+void mlp_free(mlp_t *mlp);
+
+/*
+ * Begin a run: weights uniform with variance 2 / in, biases and Adam's averages 0, and
+ * the dropout rates of the sites. Source of the variance: K. He et al., "Delving deep
+ * into rectifiers", 2015. The weights depend on `seed` alone.
+ */
+void mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]);
+
+/*
+ * From n images in activation[0] to their logits in activation[MLP_LAYERS]: for training,
+ * with the dropout of step `step`, which overwrites activation[0]; and for inference,
+ * without any.
+ */
+cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step);
+void mlp_infer(mlp_t *mlp, int n);
+
+/* What the logits say of one image. */
+typedef struct {
+  double loss;       /* -log of the probability of its label */
+  double confidence; /* the probability of the likeliest class */
+  bool is_correct;   /* that class is the label */
+} mlp_judgement_t;
+
+/* The judgement on image i of the last pass. */
+mlp_judgement_t mlp_judge(const mlp_t *mlp, int i, uint8_t label);
+
+/*
+ * The gradient of the mean loss over the n images of the last mlp_forward(), which had
+ * the same `step`.
+ */
+cudrop_status_t mlp_backward(mlp_t *mlp, const uint8_t *label, int n, uint64_t step);
+
+/*
+ * Adam's step number `step`, from 0, on the gradient g of every parameter w:
+ *
+ *   m = 0.9 m + 0.1 g        v = 0.999 v + 0.001 g^2
+ *   w = w - 0.001 m' / (sqrt(v') + 1e-8)
+ *
+ * with m' = m / (1 - 0.9^(step+1)) and v' = v / (1 - 0.999^(step+1)). Source: D. Kingma,
+ * J. Ba, "Adam: a method for stochastic optimization", 2015.
+ */
+void mlp_update(mlp_t *mlp, uint64_t step);
+
+#endif /* MLP_H */

@@ -1,0 +1,155 @@
+/* options.c - the command line of mlp_fashion. */
+#define _GNU_SOURCE /* getopt_long */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "report.h"
+
+static const options_t defaults = {
+    .images = 1000,
+    .epochs = 60,
+    .batch = 50,
+    .seeds = 3,
+    .seed = 1,
+    .rate_input = 0.2,
+    .rate_hidden = 0.5,
+    .data = "/usr/share/datasets/fashion-mnist",
+    .out = "out",
+};
+
+enum { MOST = 1000000 }; /* of everything that is counted */
+
+typedef enum {
+  IMAGES,
+  EPOCHS,
+  BATCH,
+  RATE_INPUT,
+  RATE_HIDDEN,
+  SEED,
+  SEEDS,
+  DATA,
+  OUT,
+  HELP
+} option_id_t;
+
+static const struct option names[] = {
+    {"images", required_argument, NULL, IMAGES},
+    {"epochs", required_argument, NULL, EPOCHS},
+    {"batch", required_argument, NULL, BATCH},
+    {"rate-input", required_argument, NULL, RATE_INPUT},
+    {"rate-hidden", required_argument, NULL, RATE_HIDDEN},
+    {"seed", required_argument, NULL, SEED},
+    {"seeds", required_argument, NULL, SEEDS},
+    {"data", required_argument, NULL, DATA},
+    {"out", required_argument, NULL, OUT},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+void options_print_usage(void) {
+  printf(
+      "usage: mlp_fashion [OPTIONS]\n"
+      "\n"
+      "Trains a 784-512-512-10 network on Fashion-MNIST with and without dropout, "
+      "prints\n"
+      "a table and writes the loss curves.\n"
+      "\n"
+      "  --images N       train on the first N images (%d)\n"
+      "  --epochs N       pass over them N times (%d)\n"
+      "  --batch N        images in a step, at most --images (%d)\n"
+      "  --rate-input P   drop a pixel with probability P, 0 to 1 (%g)\n"
+      "  --rate-hidden P  drop a hidden unit with probability P, 0 to 1 (%g)\n"
+      "  --seed S         any 64 bits; everything random follows from it (%llu)\n"
+      "  --seeds N        runs of each of the two networks (%d)\n"
+      "  --data DIR       where the four idx files are (%s)\n"
+      "  --out DIR        where loss.csv goes, made if it is absent (%s)\n",
+      defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
+      defaults.rate_hidden, (unsigned long long)defaults.seed, defaults.seeds,
+      defaults.data, defaults.out);
+}
+
+/* A whole word of decimal digits: strtoull alone would take blanks and signs. */
+static bool read_digits(const char *word, uint64_t *value) {
+  char *end = NULL;
+  if (!isdigit((unsigned char)word[0])) return false;
+  errno = 0;
+  *value = strtoull(word, &end, 10);
+  return errno == 0 && *end == '\0';
+}
+
+static int read_count(option_id_t id, int *count) {
+  uint64_t value = 0;
+  if (!read_digits(optarg, &value) || value < 1 || value > MOST)
+    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a whole number from 1 to %d",
+                    names[id].name, optarg, MOST);
+  *count = (int)value;
+  return EXIT_OK;
+}
+
+static int read_rate(option_id_t id, double *rate) {
+  char *end = NULL;
+  *rate = strtod(optarg, &end);
+  if (end == optarg || *end != '\0' || !(*rate >= 0.0 && *rate <= 1.0))
+    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a number in [0, 1]",
+                    names[id].name, optarg);
+  return EXIT_OK;
+}
+
+static int read_option(options_t *options, option_id_t id) {
+  switch (id) {
+    case IMAGES:
+      return read_count(id, &options->images);
+    case EPOCHS:
+      return read_count(id, &options->epochs);
+    case BATCH:
+      return read_count(id, &options->batch);
+    case SEEDS:
+      return read_count(id, &options->seeds);
+    case RATE_INPUT:
+      return read_rate(id, &options->rate_input);
+    case RATE_HIDDEN:
+      return read_rate(id, &options->rate_hidden);
+    case SEED:
+      if (read_digits(optarg, &options->seed)) return EXIT_OK;
+      return complain(EXIT_BAD_ARGUMENTS,
+                      "--seed = '%s' is not a decimal number of 64 bits", optarg);
+    case DATA:
+      options->data = optarg;
+      return EXIT_OK;
+    case OUT:
+      options->out = optarg;
+      return EXIT_OK;
+    default:
+      options->wants_help = true;
+      return EXIT_OK;
+  }
+}
+
+int options_read(options_t *options, int argc, char **argv) {
+  *options = defaults;
+  int id;
+  opterr = 0;
+  while ((id = getopt_long(argc, argv, ":", names, NULL)) != -1) {
+    if (id == ':')
+      return complain(EXIT_BAD_ARGUMENTS, "%s needs a value", argv[optind - 1]);
+    if (id == '?' && optopt > HELP)
+      return complain(EXIT_BAD_ARGUMENTS, "'-%c' is not an option that --help lists",
+                      optopt);
+    if (id == '?')
+      return complain(EXIT_BAD_ARGUMENTS, "'%s' is not an option that --help lists",
+                      argv[optind - 1]);
+    const int status = read_option(options, (option_id_t)id);
+    if (status != EXIT_OK) return status;
+  }
+  if (optind < argc)
+    return complain(EXIT_BAD_ARGUMENTS, "'%s' is one argument too many", argv[optind]);
+  if (options->batch > options->images)
+    return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
+                    options->batch, options->images);
+  return EXIT_OK;
+}

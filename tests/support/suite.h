@@ -1,0 +1,50 @@
+/* suite.h - the main program of a test suite. */
+#ifndef CUDROP_SUITE_H
+#define CUDROP_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "cudrop/cudrop.h"
+
+/*
+ * Run the given test cases and define main(). CK_RUN_CASE, CK_FORK and CK_VERBOSITY of
+ * check's manual work.
+ */
+#define SUITE_MAIN(name, ...)                                   \
+  int main(void) {                                              \
+    TCase *const cases[] = {__VA_ARGS__};                       \
+    Suite *suite = suite_create(name);                          \
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; ++k) \
+      suite_add_tcase(suite, cases[k]);                         \
+    SRunner *runner = srunner_create(suite);                    \
+    srunner_run_all(runner, CK_ENV);                            \
+    const int failed = srunner_ntests_failed(runner);           \
+    srunner_free(runner);                                       \
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;           \
+  }
+
+/* Fail the test with a library call's error text unless the call succeeds. */
+#define ck_assert_ok(call)                                                  \
+  do {                                                                      \
+    const cudrop_status_t status_of_call = (call);                          \
+    ck_assert_msg(status_of_call == CUDROP_OK, "%s: %s: %s", #call,         \
+                  cudrop_status_name(status_of_call), cudrop_last_error()); \
+  } while (0)
+
+/* Fail the test unless the call fails with this status and this text. */
+#define ck_assert_error(call, want, text)                                           \
+  do {                                                                              \
+    const cudrop_status_t status_of_call = (call);                                  \
+    ck_assert_str_eq(cudrop_status_name(status_of_call), cudrop_status_name(want)); \
+    ck_assert_str_eq(cudrop_last_error(), text);                                    \
+  } while (0)
+
+/* A test case of loop and plain tests, named like its file's subject. */
+static inline TCase *suite_case(const char *name, double timeout_seconds) {
+  TCase *tests = tcase_create(name);
+  tcase_set_timeout(tests, timeout_seconds);
+  return tests;
+}
+
+#endif /* CUDROP_SUITE_H */

@@ -1,0 +1,190 @@
+/* trial.c - calls beside the oracle. */
+#include "trial.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracle.h"
+
+const char *const trial_operator_names[TRIAL_OPERATORS] = {
+    "cudrop_forward",       "cudrop_backward",       "cudrop_backward_accumulate",
+    "cudrop_alpha_forward", "cudrop_alpha_backward", "cudrop_export_bytes",
+    "cudrop_export_scale",  "cudrop_export_bits",    "cudrop_count_kept",
+    "cudrop_apply_bytes",   "cudrop_apply_bits",
+};
+
+/* What a trial works on; `expected` begins as a copy of y before the call. */
+typedef struct {
+  view_t x, keep, y, expected;
+} tensors_t;
+
+bool trial_has_input(trial_operator_t op) {
+  return op <= TRIAL_ALPHA_BACKWARD || op >= TRIAL_APPLY_BYTES;
+}
+
+uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e) {
+  if (mask->index_rank == 0) return mask->index_base + (uint64_t)e;
+  uint64_t index = mask->index_base;
+  for (int d = 0; d < view->tensor.rank; ++d)
+    index += (uint64_t)(view_coordinate(view, e, d) * mask->index_stride[d]);
+  return index;
+}
+
+/* y of a trial: the layout's tensor, or the packed bits or the total of one. */
+static view_t make_output(const trial_t *trial) {
+  const layout_t *layout = trial->layout;
+  int64_t n = 1;
+  for (int d = 0; d < layout->rank; ++d)
+    n *= layout->shape[d];
+  const int64_t bytes = (n + 7) / 8;
+  const int64_t one = 1;
+  switch (trial->op) {
+    case TRIAL_EXPORT_BITS:
+      return view_make(CUDROP_U8, 1, &bytes, NULL, trial->y_shift);
+    case TRIAL_COUNT_KEPT:
+      return view_make(CUDROP_F64, 1, &one, NULL, trial->y_shift);
+    case TRIAL_EXPORT_BYTES:
+      return view_make(CUDROP_U8, layout->rank, layout->shape, layout->y_stride,
+                       trial->y_shift);
+    default:
+      return view_make(trial->dtype, layout->rank, layout->shape, layout->y_stride,
+                       trial->y_shift);
+  }
+}
+
+static tensors_t make_tensors(const trial_t *trial) {
+  const layout_t *layout = trial->layout;
+  tensors_t t = {.y = make_output(trial)};
+  t.x = view_make(trial->dtype, layout->rank, layout->shape, layout->x_stride,
+                  trial->x_shift);
+  view_randomise(&t.x, 1 + trial->mask.offset);
+  if (trial->op == TRIAL_ACCUMULATE) view_randomise(&t.y, 2 + trial->mask.offset);
+  if (trial->in_place) {
+    view_free(&t.y);
+    t.y = view_copy(&t.x); /* the call works on y alone; x keeps what it was */
+  }
+  const int64_t n = view_count(&t.x);
+  const int64_t bytes = (n + 7) / 8;
+  t.keep = trial->op == TRIAL_APPLY_BITS
+               ? view_make(CUDROP_U8, 1, &bytes, NULL, 0)
+               : view_make(CUDROP_U8, layout->rank, layout->shape, layout->x_stride, 0);
+  view_randomise(&t.keep, 3 + trial->mask.offset);
+  t.expected = view_copy(&t.y);
+  return t;
+}
+
+static void free_tensors(tensors_t *t) {
+  view_free(&t->x);
+  view_free(&t->keep);
+  view_free(&t->y);
+  view_free(&t->expected);
+}
+
+static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
+                            const tensors_t *t) {
+  const cudrop_tensor_t *x = trial->in_place ? &t->y.tensor : &t->x.tensor;
+  const cudrop_tensor_t *y = &t->y.tensor;
+  const cudrop_mask_t *mask = &trial->mask;
+  const layout_t *layout = trial->layout;
+  switch (trial->op) {
+    case TRIAL_FORWARD:
+      return cudrop_forward(context, x, mask, y);
+    case TRIAL_BACKWARD:
+      return cudrop_backward(context, x, mask, y);
+    case TRIAL_ACCUMULATE:
+      return cudrop_backward_accumulate(context, x, mask, y);
+    case TRIAL_ALPHA_FORWARD:
+      return cudrop_alpha_forward(context, x, mask, y);
+    case TRIAL_ALPHA_BACKWARD:
+      return cudrop_alpha_backward(context, x, mask, y);
+    case TRIAL_EXPORT_BYTES:
+      return cudrop_export_bytes(context, mask, y);
+    case TRIAL_EXPORT_SCALE:
+      return cudrop_export_scale(context, mask, y);
+    case TRIAL_EXPORT_BITS:
+      return cudrop_export_bits(context, mask, layout->rank, layout->shape, y->data);
+    case TRIAL_COUNT_KEPT:
+      return cudrop_count_kept(context, mask, layout->rank, layout->shape, y->data);
+    case TRIAL_APPLY_BYTES:
+      return cudrop_apply_bytes(context, x, &t->keep.tensor, mask->p, y);
+    default:
+      return cudrop_apply_bits(context, x, t->keep.tensor.data, mask->p, y);
+  }
+}
+
+static bool find_fate(const trial_t *trial, const tensors_t *t, int64_t e) {
+  const cudrop_mask_t *mask = &trial->mask;
+  const uint8_t *bits = t->keep.tensor.data;
+  switch (trial->op) {
+    case TRIAL_APPLY_BYTES:
+      return *(uint8_t *)view_element(&t->keep, e) != 0;
+    case TRIAL_APPLY_BITS:
+      return bits[e / 8] & 1 << e % 8;
+    default:
+      return oracle_keep(mask->seed, mask->offset, trial_index(mask, &t->x, e), mask->p);
+  }
+}
+
+/* What element e becomes, written into the expected output. */
+static void expect_element(const trial_t *trial, tensors_t *t, int64_t e, bool kept) {
+  const cudrop_dtype_t dtype = trial->dtype;
+  const double p = trial->mask.p;
+  const void *x = view_element(&t->x, e);
+  uint8_t *data = t->expected.tensor.data;
+  uint64_t total;
+  switch (trial->op) {
+    case TRIAL_ACCUMULATE:
+      oracle_accumulate(dtype, x, kept, p, view_element(&t->expected, e));
+      break;
+    case TRIAL_ALPHA_FORWARD:
+      oracle_alpha(dtype, x, kept, p, view_element(&t->expected, e));
+      break;
+    case TRIAL_ALPHA_BACKWARD:
+      oracle_alpha_gradient(dtype, x, kept, p, view_element(&t->expected, e));
+      break;
+    case TRIAL_EXPORT_BYTES:
+      *(uint8_t *)view_element(&t->expected, e) = kept;
+      break;
+    case TRIAL_EXPORT_SCALE:
+      oracle_scale(dtype, kept, p, view_element(&t->expected, e));
+      break;
+    case TRIAL_EXPORT_BITS:
+      if (e % 8 == 0) data[e / 8] = 0;
+      data[e / 8] = (uint8_t)(data[e / 8] | kept << e % 8);
+      break;
+    case TRIAL_COUNT_KEPT:
+      memcpy(&total, data, sizeof total);
+      total += kept;
+      memcpy(data, &total, sizeof total);
+      break;
+    default:
+      oracle_drop(dtype, x, kept, p, view_element(&t->expected, e));
+  }
+}
+
+const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
+  static char text[512];
+  tensors_t t = make_tensors(trial);
+  const int64_t n = view_count(&t.x);
+  const cudrop_status_t status = call(context, trial, &t);
+  if (trial->op == TRIAL_COUNT_KEPT) memset(t.expected.tensor.data, 0, sizeof(uint64_t));
+  for (int64_t e = 0; e < n; ++e)
+    expect_element(trial, &t, e, find_fate(trial, &t, e));
+
+  const ptrdiff_t at = view_difference(&t.expected, &t.y);
+  text[0] = '\0';
+  if (status != CUDROP_OK || at >= 0) {
+    const ptrdiff_t from_data = at - ((uint8_t *)t.y.tensor.data - t.y.block);
+    snprintf(text, sizeof text,
+             "%s, dtype %d, %s, p = %.17g, offset %llu, base %llu, shifts %d and %d%s: "
+             "status %s (%s), first wrong byte %td from the data",
+             trial_operator_names[trial->op], (int)trial->dtype, trial->layout->name,
+             trial->mask.p, (unsigned long long)trial->mask.offset,
+             (unsigned long long)trial->mask.index_base, trial->x_shift, trial->y_shift,
+             trial->in_place ? ", in place" : "", cudrop_status_name(status),
+             status == CUDROP_OK ? "" : cudrop_last_error(), at < 0 ? -1 : from_data);
+  }
+  free_tensors(&t);
+  return text;
+}

@@ -1,0 +1,56 @@
+/*
+ * trial.h - one call of an operator beside the oracle.
+ *
+ * A trial makes poisoned, fenced tensors of a layout, fills inputs with random values, calls
+ * the operator, and compares every byte of the output's memory with the oracle's.
+ */
+#ifndef CUDROP_TRIAL_H
+#define CUDROP_TRIAL_H
+
+#include "view.h"
+
+typedef enum {
+  TRIAL_FORWARD,
+  TRIAL_BACKWARD,
+  TRIAL_ACCUMULATE,
+  TRIAL_ALPHA_FORWARD,
+  TRIAL_ALPHA_BACKWARD,
+  TRIAL_EXPORT_BYTES,
+  TRIAL_EXPORT_SCALE,
+  TRIAL_EXPORT_BITS,
+  TRIAL_COUNT_KEPT,
+  TRIAL_APPLY_BYTES,
+  TRIAL_APPLY_BITS,
+  TRIAL_OPERATORS
+} trial_operator_t;
+
+extern const char *const trial_operator_names[TRIAL_OPERATORS];
+
+/* A shape, and the strides of each tensor on it; NULL is row-major. */
+typedef struct {
+  const char *name;
+  int rank;
+  int64_t shape[CUDROP_MAX_RANK];
+  const int64_t *x_stride, *y_stride;
+} layout_t;
+
+typedef struct {
+  trial_operator_t op;
+  cudrop_dtype_t dtype; /* of x and y, where the operator has a choice */
+  const layout_t *layout;
+  cudrop_mask_t mask;
+  bool in_place; /* y is x; the layout's y_stride is not used */
+  int x_shift, y_shift;
+} trial_t;
+
+/* True when the operator takes an x, so that in_place and x_shift mean something. */
+bool trial_has_input(trial_operator_t op);
+
+/* Make the call; an empty text when it succeeded and every byte is right, else what is
+ * wrong. The text lives until the next call. */
+const char *trial_run(cudrop_context_t *context, const trial_t *trial);
+
+/* The index that a mask gives element e of a tensor. */
+uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e);
+
+#endif /* CUDROP_TRIAL_H */

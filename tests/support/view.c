@@ -1,0 +1,125 @@
+/* view.c - tensors for tests. */
+#include "view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracle.h"
+
+enum { FENCE = 64 };
+
+static size_t element_bytes(cudrop_dtype_t dtype) {
+  switch (dtype) {
+    case CUDROP_U8:
+      return 1;
+    case CUDROP_F16:
+    case CUDROP_BF16:
+      return 2;
+    case CUDROP_F32:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+view_t view_make(cudrop_dtype_t dtype, int rank, const int64_t *shape,
+                 const int64_t *stride, int shift) {
+  view_t view = {.tensor = {.dtype = dtype, .rank = rank}};
+  int64_t dense = 1, below = 0, above = 0;
+  for (int d = rank - 1; d >= 0; --d) {
+    view.tensor.shape[d] = shape[d];
+    view.tensor.stride[d] = stride != NULL ? stride[d] : dense;
+    dense *= shape[d];
+    const int64_t extent = (shape[d] - 1) * view.tensor.stride[d];
+    if (extent < 0) below -= extent;
+    if (extent > 0) above += extent;
+  }
+  const size_t size = element_bytes(dtype);
+  const size_t span = dense == 0 ? 0 : (size_t)(below + 1 + above) * size;
+  view.bytes = FENCE + (size_t)shift * size + span + FENCE;
+  view.block = aligned_alloc(64, (view.bytes + 63) / 64 * 64);
+  if (view.block == NULL) abort();
+  memset(view.block, VIEW_POISON, view.bytes);
+  view.tensor.data = view.block + FENCE + ((size_t)shift + (size_t)below) * size;
+  return view;
+}
+
+view_t view_copy(const view_t *view) {
+  view_t copy = *view;
+  copy.block = aligned_alloc(64, (view->bytes + 63) / 64 * 64);
+  if (copy.block == NULL) abort();
+  memcpy(copy.block, view->block, view->bytes);
+  copy.tensor.data = copy.block + ((uint8_t *)view->tensor.data - view->block);
+  return copy;
+}
+
+void view_free(view_t *view) {
+  free(view->block);
+  view->block = NULL;
+}
+
+int64_t view_count(const view_t *view) {
+  int64_t n = 1;
+  for (int d = 0; d < view->tensor.rank; ++d)
+    n *= view->tensor.shape[d];
+  return n;
+}
+
+int64_t view_coordinate(const view_t *view, int64_t e, int d) {
+  for (int k = view->tensor.rank - 1; k > d; --k)
+    e /= view->tensor.shape[k];
+  return e % view->tensor.shape[d];
+}
+
+void *view_element(const view_t *view, int64_t e) {
+  int64_t position = 0;
+  for (int d = 0; d < view->tensor.rank; ++d)
+    position += view_coordinate(view, e, d) * view->tensor.stride[d];
+  return (uint8_t *)view->tensor.data +
+         position * (int64_t)element_bytes(view->tensor.dtype);
+}
+
+/* A small generator of its own (xorshift64*), so that data shares nothing with masks. */
+static uint64_t next_random(uint64_t *state) {
+  *state ^= *state >> 12;
+  *state ^= *state << 25;
+  *state ^= *state >> 27;
+  return *state * 2685821657736338717u;
+}
+
+void view_randomise(view_t *view, uint64_t seed) {
+  uint64_t state = seed * 2 + 1;
+  const size_t size = element_bytes(view->tensor.dtype);
+  for (size_t at = 0; at + size <= view->bytes; at += size) {
+    const uint64_t random = next_random(&state);
+    if (view->tensor.dtype == CUDROP_U8) {
+      view->block[at] = random >> 32 & 1 ? (uint8_t)(random >> 40) : 0;
+    } else if (random % 4 == 0) { /* any bits at all */
+      memcpy(view->block + at, (const uint8_t *)&random + (8 - size), size);
+    } else {
+      oracle_write(view->tensor.dtype, (double)(int64_t)random * 0x1p-61,
+                   view->block + at);
+    }
+  }
+}
+
+static bool are_equal(cudrop_dtype_t dtype, const void *a, const void *b) {
+  if (memcmp(a, b, element_bytes(dtype)) == 0) return true;
+  if (dtype == CUDROP_U8) return false;
+  const double x = oracle_read(dtype, a), y = oracle_read(dtype, b);
+  return x != x && y != y;
+}
+
+ptrdiff_t view_difference(const view_t *a, const view_t *b) {
+  view_t even = view_copy(b);
+  ptrdiff_t difference = -1;
+  for (int64_t e = 0; e < view_count(a); ++e) {
+    void *element = view_element(&even, e);
+    if (are_equal(a->tensor.dtype, view_element(a, e), element))
+      memcpy(element, view_element(a, e), element_bytes(a->tensor.dtype));
+  }
+  for (size_t at = 0; at < a->bytes && difference < 0; ++at)
+    if (a->block[at] != even.block[at]) difference = (ptrdiff_t)at;
+  view_free(&even);
+  return difference;
+}

@@ -1,0 +1,55 @@
+/*
+ * view.h - tensors for tests: poisoned, fenced, and compared to the byte.
+ *
+ *   block   | fence | ... memory that the strides span ... | fence |
+ *
+ * Every byte begins as 0xCA, so that an element that was never written shows, and so does
+ * a byte that should not have been.
+ */
+#ifndef CUDROP_VIEW_H
+#define CUDROP_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cudrop/cudrop.h"
+
+enum { VIEW_POISON = 0xCA };
+
+typedef struct {
+  cudrop_tensor_t tensor;
+  uint8_t *block;
+  size_t bytes;
+} view_t;
+
+/*
+ * A tensor of the given shape and strides (NULL: row-major). Its data lies `shift` elements
+ * behind a 64-byte boundary, so that every alignment can be had.
+ */
+view_t view_make(cudrop_dtype_t dtype, int rank, const int64_t *shape,
+                 const int64_t *stride, int shift);
+
+/* The same tensor in memory of its own, with a copy of all its bytes. */
+view_t view_copy(const view_t *view);
+
+void view_free(view_t *view);
+
+/* Fill the whole block, gaps too, with values that the type's operators must cope with:
+ * mostly ordinary ones, among them zeros of both signs, subnormals, infinities and NaNs. */
+void view_randomise(view_t *view, uint64_t seed);
+
+/* How many elements there are, and where element e, counted row-major, lies. */
+int64_t view_count(const view_t *view);
+void *view_element(const view_t *view, int64_t e);
+
+/* The coordinate of element e along dimension d. */
+int64_t view_coordinate(const view_t *view, int64_t e, int d);
+
+/*
+ * The first byte of the block in which two copies of a tensor differ, -1 if none does. Two
+ * NaN elements are equal whatever their payload.
+ */
+ptrdiff_t view_difference(const view_t *a, const view_t *b);
+
+#endif /* CUDROP_VIEW_H */

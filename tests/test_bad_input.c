@@ -1,0 +1,431 @@
+/* test_bad_input.c - every rule: the status, the text, and that nothing was written. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "suite.h"
+#include "view.h"
+
+enum { ROWS = 4, COLS = 6, N = ROWS * COLS };
+
+/* The arguments of a call, right until a row of the table below spoils one. */
+typedef struct {
+  cudrop_context_t *context;
+  cudrop_tensor_t x, y;
+  cudrop_mask_t mask;
+  const cudrop_tensor_t *x_pointer, *y_pointer;
+  const cudrop_mask_t *mask_pointer;
+} arguments_t;
+
+/* An operator of (x, mask, y), and what its header calls x and y. */
+static const struct {
+  const char *name;
+  cudrop_status_t (*call)(cudrop_context_t *, const cudrop_tensor_t *,
+                          const cudrop_mask_t *, const cudrop_tensor_t *);
+  const char *x, *y;
+} operators[] = {
+    {"cudrop_forward", cudrop_forward, "x", "y"},
+    {"cudrop_backward", cudrop_backward, "dy", "dx"},
+    {"cudrop_backward_accumulate", cudrop_backward_accumulate, "dy", "dx"},
+    {"cudrop_alpha_forward", cudrop_alpha_forward, "x", "y"},
+    {"cudrop_alpha_backward", cudrop_alpha_backward, "dy", "dx"},
+};
+enum { OPERATORS = sizeof operators / sizeof operators[0] };
+
+static void null_context(arguments_t *a) {
+  a->context = NULL;
+}
+static void null_x(arguments_t *a) {
+  a->x_pointer = NULL;
+}
+static void null_y(arguments_t *a) {
+  a->y_pointer = NULL;
+}
+static void null_mask(arguments_t *a) {
+  a->mask_pointer = NULL;
+}
+static void null_x_data(arguments_t *a) {
+  a->x.data = NULL;
+}
+static void null_y_data(arguments_t *a) {
+  a->y.data = NULL;
+}
+static void p_above_one(arguments_t *a) {
+  a->mask.p = 1.5;
+}
+static void p_just_above_one(arguments_t *a) {
+  a->mask.p = nextafter(1.0, 2.0);
+}
+static void p_negative(arguments_t *a) {
+  a->mask.p = -0.1;
+}
+static void p_nan(arguments_t *a) {
+  a->mask.p = NAN;
+}
+static void p_infinite(arguments_t *a) {
+  a->mask.p = INFINITY;
+}
+static void rank_too_high(arguments_t *a) {
+  a->x.rank = CUDROP_MAX_RANK + 1;
+}
+static void rank_negative(arguments_t *a) {
+  a->y.rank = -1;
+}
+static void ranks_differ(arguments_t *a) {
+  a->x.rank = 1;
+}
+static void size_negative(arguments_t *a) {
+  a->x.shape[1] = -6;
+}
+static void sizes_differ(arguments_t *a) {
+  a->y.shape[1] = 5;
+}
+static void size_overflows(arguments_t *a) {
+  a->x.shape[0] = a->y.shape[0] = (int64_t)1 << 40;
+  a->x.shape[1] = a->y.shape[1] = (int64_t)1 << 40;
+}
+static void x_spans_too_much(arguments_t *a) {
+  a->x.stride[0] = INT64_MAX / 8;
+}
+static void x_wraps_below(arguments_t *a) {
+  a->x.stride[0] = -((int64_t)1 << 59);
+}
+static void x_stride_least(arguments_t *a) {
+  a->x.stride[0] = INT64_MIN;
+}
+static void no_dtype(arguments_t *a) {
+  a->x.dtype = (cudrop_dtype_t)0;
+}
+static void unknown_dtype(arguments_t *a) {
+  a->y.dtype = (cudrop_dtype_t)77;
+}
+static void internal_dtype(arguments_t *a) {
+  a->x.dtype = (cudrop_dtype_t)100;
+}
+static void byte_dtype(arguments_t *a) {
+  a->x.dtype = CUDROP_U8;
+}
+static void dtypes_differ(arguments_t *a) {
+  a->x.dtype = CUDROP_BF16;
+}
+static void x_misaligned(arguments_t *a) {
+  a->x.data = (char *)a->x.data + 2;
+}
+static void y_repeats(arguments_t *a) {
+  a->y.stride[0] = 0;
+}
+static void y_runs_into_itself(arguments_t *a) {
+  a->y.stride[0] = COLS - 1;
+}
+static void y_behind_x(arguments_t *a) {
+  a->y.data = (float *)a->x.data + 1;
+}
+static void y_before_x(arguments_t *a) {
+  a->y.data = (float *)a->x.data - COLS;
+}
+static void y_is_x_transposed(arguments_t *a) {
+  a->x.shape[0] = a->x.shape[1] = a->y.shape[0] = a->y.shape[1] = ROWS;
+  a->y.data = a->x.data;
+  a->x.stride[0] = ROWS;
+  a->y.stride[0] = 1;
+  a->y.stride[1] = ROWS;
+}
+static void y_is_x_repeated(arguments_t *a) {
+  a->y.data = a->x.data;
+  a->x.stride[0] = 0;
+}
+static void index_rank_too_high(arguments_t *a) {
+  a->mask.index_rank = 9;
+}
+static void index_rank_negative(arguments_t *a) {
+  a->mask.index_rank = -1;
+}
+static void index_rank_differs(arguments_t *a) {
+  a->mask.index_rank = 3;
+}
+static void index_stride_negative(arguments_t *a) {
+  a->mask.index_rank = 2;
+  a->mask.index_stride[1] = -1;
+}
+static void index_too_large(arguments_t *a) {
+  a->mask.index_base = ((uint64_t)1 << 59) - N + 1;
+}
+static void index_base_wraps(arguments_t *a) {
+  a->mask.index_base = UINT64_MAX - 1;
+}
+static void index_stride_too_large(arguments_t *a) {
+  a->mask.index_rank = 2;
+  a->mask.index_stride[0] = (int64_t)1 << 58;
+}
+static void index_stride_overflows(arguments_t *a) {
+  a->mask.index_rank = 2;
+  a->mask.index_stride[0] = INT64_MAX;
+  a->mask.index_stride[1] = INT64_MAX;
+}
+
+/* In the texts {x} and {y} stand for the operator's own names. */
+static const struct {
+  void (*spoil)(arguments_t *arguments);
+  cudrop_status_t status;
+  const char *text;
+} rules[] = {
+    {null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
+    {null_x, CUDROP_ERROR_NULL_POINTER, "{x} is NULL"},
+    {null_y, CUDROP_ERROR_NULL_POINTER, "{y} is NULL"},
+    {null_mask, CUDROP_ERROR_NULL_POINTER, "mask is NULL"},
+    {null_x_data, CUDROP_ERROR_NULL_POINTER, "{x} has data = NULL"},
+    {null_y_data, CUDROP_ERROR_NULL_POINTER, "{y} has data = NULL"},
+    {p_above_one, CUDROP_ERROR_INVALID_ARGUMENT, "p = 1.5 is outside [0, 1]"},
+    {p_just_above_one, CUDROP_ERROR_INVALID_ARGUMENT,
+     "p = 1.0000000000000002 is outside [0, 1]"},
+    {p_negative, CUDROP_ERROR_INVALID_ARGUMENT, "p = -0.1 is outside [0, 1]"},
+    {p_nan, CUDROP_ERROR_INVALID_ARGUMENT, "p = nan is outside [0, 1]"},
+    {p_infinite, CUDROP_ERROR_INVALID_ARGUMENT, "p = inf is outside [0, 1]"},
+    {rank_too_high, CUDROP_ERROR_INVALID_ARGUMENT, "{x} has rank = 9, outside [0, 8]"},
+    {rank_negative, CUDROP_ERROR_INVALID_ARGUMENT, "{y} has rank = -1, outside [0, 8]"},
+    {ranks_differ, CUDROP_ERROR_SHAPE, "{x} has rank = 1 and {y} has rank = 2"},
+    {size_negative, CUDROP_ERROR_INVALID_ARGUMENT,
+     "{x} has shape[1] = -6, which is negative"},
+    {sizes_differ, CUDROP_ERROR_SHAPE, "{x} has shape[1] = 6 and {y} has 5"},
+    {size_overflows, CUDROP_ERROR_OVERFLOW, "{x} has more elements than 63 bits count"},
+    {x_spans_too_much, CUDROP_ERROR_OVERFLOW,
+     "{x} spans more memory than 63 bits address"},
+    {x_wraps_below, CUDROP_ERROR_OVERFLOW, "{x} spans more memory than 63 bits address"},
+    {x_stride_least, CUDROP_ERROR_OVERFLOW, "{x} spans more memory than 63 bits address"},
+    {no_dtype, CUDROP_ERROR_DTYPE,
+     "{x} has dtype = 0 (no type), which is not F32, F16, BF16 or F64"},
+    {unknown_dtype, CUDROP_ERROR_DTYPE,
+     "{y} has dtype = 77 (no type), which is not F32, F16, BF16 or F64"},
+    {internal_dtype, CUDROP_ERROR_DTYPE,
+     "{x} has dtype = 100 (no type), which is not F32, F16, BF16 or F64"},
+    {byte_dtype, CUDROP_ERROR_DTYPE,
+     "{x} has dtype = 5 (U8), which is not F32, F16, BF16 or F64"},
+    {dtypes_differ, CUDROP_ERROR_DTYPE, "{x} is BF16 and {y} is F32"},
+    {x_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL}, /* the text names an address */
+    {y_repeats, CUDROP_ERROR_OVERLAP,
+     "{y} has strides that put two elements in one place"},
+    {y_runs_into_itself, CUDROP_ERROR_OVERLAP,
+     "{y} has strides that put two elements in one place"},
+    {y_behind_x, CUDROP_ERROR_OVERLAP, "{y} overlaps {x} without being the same tensor"},
+    {y_before_x, CUDROP_ERROR_OVERLAP, "{y} overlaps {x} without being the same tensor"},
+    {y_is_x_transposed, CUDROP_ERROR_OVERLAP,
+     "{y} overlaps {x} without being the same tensor"},
+    {y_is_x_repeated, CUDROP_ERROR_OVERLAP,
+     "{y} overlaps {x} without being the same tensor"},
+    {index_rank_too_high, CUDROP_ERROR_INVALID_ARGUMENT,
+     "mask has index_rank = 9, outside [0, 8]"},
+    {index_rank_negative, CUDROP_ERROR_INVALID_ARGUMENT,
+     "mask has index_rank = -1, outside [0, 8]"},
+    {index_rank_differs, CUDROP_ERROR_SHAPE,
+     "mask has index_rank = 3 and {y} has rank = 2"},
+    {index_stride_negative, CUDROP_ERROR_INVALID_ARGUMENT,
+     "mask has index_stride[1] = -1, which is negative"},
+    {index_too_large, CUDROP_ERROR_OVERFLOW,
+     "mask with index_base = 576460752303423465 reaches an index of 2^59 or more"},
+    {index_base_wraps, CUDROP_ERROR_OVERFLOW,
+     "mask with index_base = 18446744073709551614 reaches an index of 2^59 or more"},
+    {index_stride_too_large, CUDROP_ERROR_OVERFLOW,
+     "mask with index_base = 0 reaches an index of 2^59 or more"},
+    {index_stride_overflows, CUDROP_ERROR_OVERFLOW,
+     "mask with index_base = 0 reaches an index of 2^59 or more"},
+};
+enum { RULES = sizeof rules / sizeof rules[0] };
+
+static cudrop_context_t *context;
+
+static void open_context(void) {
+  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
+}
+static void close_context(void) {
+  ck_assert_ok(cudrop_destroy(&context));
+}
+
+/* "function: text" with {x} and {y} replaced. */
+static void fill_in(char *to, size_t size, const char *function, const char *text,
+                    const char *x, const char *y) {
+  size_t at = (size_t)snprintf(to, size, "%s: ", function);
+  for (; *text != '\0'; ++text) {
+    const bool is_name = text[0] == '{';
+    at += (size_t)snprintf(to + at, size - at, "%.*s", is_name ? 2 : 1,
+                           !is_name         ? text
+                           : text[1] == 'x' ? x
+                                            : y);
+    if (is_name) text += 2;
+  }
+}
+
+START_TEST(every_broken_rule_is_named_and_nothing_is_written) {
+  static const int64_t shape[] = {3 * ROWS, COLS}; /* room for x to be moved about */
+  for (int op = 0; op < OPERATORS; ++op) {
+    view_t x = view_make(CUDROP_F32, 2, shape, NULL, 0);
+    view_t y = view_make(CUDROP_F32, 2, shape, NULL, 0);
+    view_t x_before = view_copy(&x), y_before = view_copy(&y);
+    arguments_t a = {
+        .context = context,
+        .x = cudrop_matrix((float *)x.tensor.data + N, CUDROP_F32, ROWS, COLS),
+        .y = cudrop_matrix((float *)y.tensor.data + N, CUDROP_F32, ROWS, COLS),
+        .mask = cudrop_mask(1, 2, 0.5)};
+    a.x_pointer = &a.x;
+    a.y_pointer = &a.y;
+    a.mask_pointer = &a.mask;
+    rules[_i].spoil(&a);
+    const cudrop_status_t status =
+        operators[op].call(a.context, a.x_pointer, a.mask_pointer, a.y_pointer);
+    ck_assert_str_eq(cudrop_status_name(status), cudrop_status_name(rules[_i].status));
+    if (rules[_i].text != NULL) {
+      char text[256];
+      fill_in(text, sizeof text, operators[op].name, rules[_i].text, operators[op].x,
+              operators[op].y);
+      ck_assert_str_eq(cudrop_last_error(), text);
+    }
+    ck_assert_mem_eq(x.block, x_before.block, x.bytes);
+    ck_assert_mem_eq(y.block, y_before.block, y.bytes);
+    view_free(&x);
+    view_free(&y);
+    view_free(&x_before);
+    view_free(&y_before);
+  }
+}
+END_TEST
+
+START_TEST(a_misaligned_tensor_is_named_with_its_address) {
+  float values[2 * N] = {0};
+  char text[128];
+  const cudrop_tensor_t y = cudrop_vector(values, CUDROP_F32, 4);
+  const cudrop_tensor_t x = cudrop_vector((char *)(values + N) + 2, CUDROP_F32, 4);
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  ck_assert_int_eq(cudrop_forward(context, &x, &mask, &y), CUDROP_ERROR_INVALID_ARGUMENT);
+  snprintf(
+      text, sizeof text,
+      "cudrop_forward: x has data = %p, which is not aligned to its 4 bytes an element",
+      x.data);
+  ck_assert_str_eq(cudrop_last_error(), text);
+}
+END_TEST
+
+START_TEST(writing_out_checks_its_output) {
+  uint8_t bytes[N];
+  float floats[N];
+  uint64_t kept = 7;
+  const int64_t shape[] = {ROWS, COLS}, negative[] = {ROWS, -1};
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, 2.0);
+  const cudrop_tensor_t u8 = cudrop_vector(bytes, CUDROP_U8, N);
+  const cudrop_tensor_t f32 = cudrop_vector(floats, CUDROP_F32, N);
+  memset(bytes, VIEW_POISON, sizeof bytes);
+
+  ck_assert_error(cudrop_export_bytes(context, &mask, &f32), CUDROP_ERROR_DTYPE,
+                  "cudrop_export_bytes: keep has dtype = 1 (F32), which is not U8");
+  ck_assert_error(
+      cudrop_export_scale(context, &mask, &u8), CUDROP_ERROR_DTYPE,
+      "cudrop_export_scale: scale has dtype = 5 (U8), which is not F32, F16, BF16 "
+      "or F64");
+  ck_assert_error(cudrop_export_bytes(context, &bad, &u8), CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_export_bytes: p = 2 is outside [0, 1]");
+  ck_assert_error(cudrop_export_bits(context, &mask, 2, shape, NULL),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_export_bits: bits is NULL");
+  ck_assert_error(cudrop_export_bits(context, &mask, 2, NULL, bytes),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_export_bits: shape is NULL");
+  ck_assert_error(cudrop_export_bits(context, &mask, 9, shape, bytes),
+                  CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_export_bits: bits has rank = 9, outside [0, 8]");
+  ck_assert_error(cudrop_export_bits(context, &mask, -1, shape, bytes),
+                  CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_export_bits: bits has rank = -1, outside [0, 8]");
+  ck_assert_error(cudrop_export_bits(context, &mask, 2, negative, bytes),
+                  CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_export_bits: bits has shape[1] = -1, which is negative");
+  ck_assert_error(cudrop_export_bits(context, NULL, 2, shape, bytes),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_export_bits: mask is NULL");
+  ck_assert_error(cudrop_count_kept(context, &bad, 2, shape, &kept),
+                  CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_count_kept: p = 2 is outside [0, 1]");
+  ck_assert_error(cudrop_count_kept(context, &mask, 2, NULL, &kept),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_count_kept: shape is NULL");
+  ck_assert_error(cudrop_count_kept(context, &mask, 2, shape, NULL),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_count_kept: kept is NULL");
+  for (int e = 0; e < N; ++e)
+    ck_assert_uint_eq(bytes[e], VIEW_POISON);
+  ck_assert_uint_eq(kept, 7);
+}
+END_TEST
+
+START_TEST(applying_checks_the_mask_that_is_brought) {
+  float x_data[N] = {0}, y_data[N];
+  uint8_t keep_data[N] = {0};
+  memset(y_data, VIEW_POISON, sizeof y_data);
+  const cudrop_tensor_t x = cudrop_matrix(x_data, CUDROP_F32, ROWS, COLS);
+  const cudrop_tensor_t y = cudrop_matrix(y_data, CUDROP_F32, ROWS, COLS);
+  const cudrop_tensor_t keep = cudrop_matrix(keep_data, CUDROP_U8, ROWS, COLS);
+  const cudrop_tensor_t flat = cudrop_vector(keep_data, CUDROP_U8, N);
+  const cudrop_tensor_t inside = cudrop_matrix(y_data, CUDROP_U8, ROWS, COLS);
+
+  ck_assert_error(cudrop_apply_bytes(context, &x, NULL, 0.5, &y),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_apply_bytes: keep is NULL");
+  ck_assert_error(cudrop_apply_bytes(context, &x, &x, 0.5, &y), CUDROP_ERROR_DTYPE,
+                  "cudrop_apply_bytes: keep has dtype = 1 (F32), which is not U8");
+  ck_assert_error(cudrop_apply_bytes(context, &x, &flat, 0.5, &y), CUDROP_ERROR_SHAPE,
+                  "cudrop_apply_bytes: keep has rank = 1 and y has rank = 2");
+  ck_assert_error(cudrop_apply_bytes(context, &x, &keep, -1.0, &y),
+                  CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_apply_bytes: p = -1 is outside [0, 1]");
+  ck_assert_error(cudrop_apply_bytes(context, &x, &inside, 0.5, &y), CUDROP_ERROR_OVERLAP,
+                  "cudrop_apply_bytes: y overlaps keep without being the same tensor");
+  ck_assert_error(cudrop_apply_bits(context, &x, NULL, 0.5, &y),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_apply_bits: bits is NULL");
+  ck_assert_error(cudrop_apply_bits(context, NULL, keep_data, 0.5, &y),
+                  CUDROP_ERROR_NULL_POINTER, "cudrop_apply_bits: x is NULL");
+  ck_assert_error(cudrop_apply_bits(context, &x, y_data, 0.5, &y), CUDROP_ERROR_OVERLAP,
+                  "cudrop_apply_bits: y overlaps bits without being the same tensor");
+  for (size_t at = 0; at < sizeof y_data; ++at)
+    ck_assert_uint_eq(((uint8_t *)y_data)[at], VIEW_POISON);
+}
+END_TEST
+
+START_TEST(slices_that_interleave_are_accepted) {
+  float memory[2 * N] = {0};
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  cudrop_tensor_t x = cudrop_matrix(memory, CUDROP_F32, ROWS, COLS);
+  cudrop_tensor_t y = cudrop_matrix(memory + COLS, CUDROP_F32, ROWS, COLS);
+  x.stride[0] = y.stride[0] = 2 * COLS; /* left and right half of each row */
+  ck_assert_ok(cudrop_forward(context, &x, &mask, &y));
+  x = cudrop_vector(memory, CUDROP_F32, N);
+  y = cudrop_vector(memory + 1, CUDROP_F32, N);
+  x.stride[0] = y.stride[0] = 2; /* even and odd elements */
+  ck_assert_ok(cudrop_forward(context, &x, &mask, &y));
+}
+END_TEST
+
+START_TEST(empty_tensors_need_no_data_but_right_arguments) {
+  const cudrop_tensor_t none = cudrop_matrix(NULL, CUDROP_F32, 0, COLS);
+  const cudrop_tensor_t bytes = cudrop_matrix(NULL, CUDROP_U8, 0, COLS);
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, 1.5);
+  const int64_t shape[] = {0, COLS};
+  uint64_t kept = 7;
+  for (int op = 0; op < OPERATORS; ++op) {
+    ck_assert_ok(operators[op].call(context, &none, &mask, &none));
+    ck_assert_int_eq(operators[op].call(context, &none, &bad, &none),
+                     CUDROP_ERROR_INVALID_ARGUMENT);
+  }
+  ck_assert_ok(cudrop_export_bytes(context, &mask, &bytes));
+  ck_assert_ok(cudrop_export_scale(context, &mask, &none));
+  ck_assert_ok(cudrop_export_bits(context, &mask, 2, shape, NULL));
+  ck_assert_ok(cudrop_apply_bytes(context, &none, &bytes, 0.5, &none));
+  ck_assert_ok(cudrop_apply_bits(context, &none, NULL, 0.5, &none));
+  ck_assert_ok(cudrop_count_kept(context, &mask, 2, shape, &kept));
+  ck_assert_uint_eq(kept, 0);
+}
+END_TEST
+
+static TCase *bad_input_case(void) {
+  TCase *tests = suite_case("bad input", 60);
+  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_loop_test(tests, every_broken_rule_is_named_and_nothing_is_written, 0, RULES);
+  tcase_add_test(tests, a_misaligned_tensor_is_named_with_its_address);
+  tcase_add_test(tests, writing_out_checks_its_output);
+  tcase_add_test(tests, applying_checks_the_mask_that_is_brought);
+  tcase_add_test(tests, slices_that_interleave_are_accepted);
+  tcase_add_test(tests, empty_tensors_need_no_data_but_right_arguments);
+  return tests;
+}
+
+SUITE_MAIN("bad input", bad_input_case())

@@ -1,0 +1,403 @@
+/* test_operators.c - every operator beside the oracle, over layouts, types, rates, maps. */
+#include <math.h>
+#include <string.h>
+
+#include "oracle.h"
+#include "suite.h"
+#include "trial.h"
+
+static cudrop_context_t *context;
+
+static void open_context(void) {
+  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
+}
+static void close_context(void) {
+  ck_assert_ok(cudrop_destroy(&context));
+}
+
+static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16, CUDROP_F64};
+enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
+
+static const double rates[] = {0.0, 1e-6, 0.1, 0.5, 0.9, 1.0};
+enum { RATES = sizeof rates / sizeof rates[0] };
+
+static void expect_right(const trial_t *trial) {
+  const char *wrong = trial_run(context, trial);
+  ck_assert_msg(wrong[0] == '\0', "%s", wrong);
+}
+
+/* Every operator, type and rate for one layout and one index map. */
+static void expect_all_right(const layout_t *layout, cudrop_mask_t mask) {
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    for (int d = 0; d < DTYPES; ++d) {
+      for (int r = 0; r < RATES; ++r) {
+        mask.p = rates[r];
+        const trial_t trial = {.op = op,
+                               .dtype = dtypes[d],
+                               .layout = layout,
+                               .mask = mask,
+                               .x_shift = d % 2};
+        expect_right(&trial);
+      }
+    }
+  }
+}
+
+#define STRIDES(...) ((const int64_t[]){__VA_ARGS__})
+
+static const layout_t layouts[] = {
+    {"one element of rank 0", 0, {0}, NULL, NULL},
+    {"no rows", 2, {0, 5}, NULL, NULL},
+    {"no columns", 2, {5, 0}, NULL, NULL},
+    {"a dense matrix", 2, {7, 33}, NULL, NULL},
+    {"a row slice of each", 2, {7, 33}, STRIDES(40, 1), STRIDES(35, 1)},
+    {"x transposed", 2, {7, 33}, STRIDES(1, 7), NULL},
+    {"y transposed", 2, {7, 33}, NULL, STRIDES(1, 7)},
+    {"both transposed", 2, {16, 24}, STRIDES(1, 16), STRIDES(1, 16)},
+    {"every third element", 1, {77}, STRIDES(3), STRIDES(2)},
+    {"x backwards", 1, {77}, STRIDES(-1), NULL},
+    {"y upside down", 2, {5, 20}, NULL, STRIDES(-20, 1)},
+    {"one row for all", 2, {6, 50}, STRIDES(0, 1), NULL},
+    {"one column for all", 2, {6, 50}, STRIDES(1, 0), NULL},
+    {"one element for all", 2, {6, 50}, STRIDES(0, 0), NULL},
+    {"sizes of one in between", 5, {1, 3, 1, 40, 1}, STRIDES(9, 80, -7, 2, 0), NULL},
+    {"channels last", 4, {2, 5, 4, 6}, STRIDES(120, 1, 30, 5), STRIDES(120, 1, 30, 5)},
+    {"channels last to channels first", 4, {2, 5, 4, 6}, STRIDES(120, 1, 30, 5), NULL},
+    {"strides that interlock", 2, {4, 5}, NULL, STRIDES(5, 4)},
+    {"rank 8", 8, {2, 1, 2, 3, 2, 2, 3, 2}, STRIDES(2, 1, 4, 0, 8, 16, 32, 96), NULL},
+    {"longer than a tile", 2, {3, 700}, STRIDES(1000, 1), STRIDES(701, 1)},
+};
+enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
+
+START_TEST(every_operator_matches_the_oracle_in_every_layout) {
+  cudrop_mask_t mask = cudrop_mask(42, (uint64_t)_i, 0.0);
+  expect_all_right(&layouts[_i], mask);
+  mask.index_base = 5;
+  expect_all_right(&layouts[_i], mask);
+}
+END_TEST
+
+static const int64_t lengths[] = {0,   1,   2,   3,   5,   7,   8,    9,   15,
+                                  16,  17,  31,  33,  63,  64,  65,   127, 128,
+                                  129, 255, 256, 257, 511, 513, 1000, 4099};
+enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
+
+START_TEST(tails_and_alignments_change_nothing) {
+  const layout_t layout = {"a vector", 1, {lengths[_i]}, NULL, NULL};
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    for (int shift = 0; shift < 9; ++shift) {
+      cudrop_mask_t mask = cudrop_mask(7, 3, 0.3);
+      mask.index_base = (uint64_t)shift;
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[shift % DTYPES],
+                             .layout = &layout,
+                             .mask = mask,
+                             .x_shift = shift,
+                             .y_shift = op == TRIAL_COUNT_KEPT ? 0 : (shift * 5) % 9};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
+START_TEST(in_place_gives_the_same_bytes) {
+  const layout_t same[] = {{"a vector", 1, {300}, NULL, NULL},
+                           {"a slice", 2, {9, 31}, STRIDES(50, 1), NULL},
+                           {"transposed", 2, {9, 31}, STRIDES(1, 9), NULL},
+                           {"backwards", 2, {9, 31}, STRIDES(-31, -1), NULL}};
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    if (!trial_has_input(op)) continue;
+    for (int d = 0; d < DTYPES; ++d) {
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[d],
+                             .layout = &same[_i],
+                             .mask = cudrop_mask(1, 2, 0.25),
+                             .in_place = true};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
+/* Index maps: the mask's strides, for a shape that they fit. */
+static const struct {
+  layout_t layout;
+  uint64_t seed, offset, base;
+  int rank;
+  int64_t stride[CUDROP_MAX_RANK];
+} maps[] = {
+    {{"a shard", 2, {5, 24}, NULL, NULL}, 1, 2, 3 * 100 + 16, 2, {100, 1}},
+    {{"an odd shard", 2, {5, 23}, NULL, NULL}, 1, 2, 3 * 101 + 13, 2, {101, 1}},
+    {{"Dropout2d", 4, {3, 4, 5, 6}, NULL, NULL}, 1, 2, 0, 4, {4, 1, 0, 0}},
+    {{"DropPath", 3, {20, 3, 5}, NULL, NULL}, 1, 2, 0, 3, {1, 0, 0}},
+    {{"shared rows", 2, {8, 40}, NULL, NULL}, 1, 2, 0, 2, {0, 1}},
+    {{"one fate for all", 2, {8, 40}, NULL, NULL}, 1, 2, 99, 2, {0, 0}},
+    {{"literal strides", 3, {4, 5, 6}, NULL, NULL}, 1, 2, 11, 3, {7, 3, 5}},
+    {{"shared and transposed", 2, {8, 40}, STRIDES(1, 8), STRIDES(1, 8)},
+     1,
+     2,
+     0,
+     2,
+     {1, 0}},
+    {{"rank 0 with a map", 0, {0}, NULL, NULL}, 1, 2, 12345, 0, {0}},
+    {{"groups around 2^32", 1, {100}, NULL, NULL}, 1, 2, 0x800000000 - 50, 0, {0}},
+    {{"groups around 2^32, strided", 1, {100}, NULL, NULL},
+     1,
+     2,
+     0x800000000 - 150,
+     1,
+     {3}},
+    {{"the last indices", 1, {100}, NULL, NULL}, 1, 2, 0x800000000000000 - 100, 0, {0}},
+    {{"the last index, by stride", 1, {3}, NULL, NULL}, 1, 2, 1, 1, {0x3ffffffffffffff}},
+    {{"offset 2^32 - 1", 1, {100}, NULL, NULL}, 1, 0xffffffff, 0, 0, {0}},
+    {{"offset 2^32", 1, {100}, NULL, NULL}, 1, 0x100000000, 0, 0, {0}},
+    {{"offset 2^64 - 1", 1, {100}, NULL, NULL}, 1, UINT64_MAX, 0, 0, {0}},
+    {{"seed 0", 1, {100}, NULL, NULL}, 0, 0, 0, 0, {0}},
+    {{"seed 2^64 - 1", 1, {100}, NULL, NULL}, UINT64_MAX, 5, 0, 0, {0}},
+};
+enum { MAPS = sizeof maps / sizeof maps[0] };
+
+START_TEST(every_index_map_matches_the_oracle) {
+  cudrop_mask_t mask = cudrop_mask(maps[_i].seed, maps[_i].offset, 0.0);
+  mask.index_base = maps[_i].base;
+  mask.index_rank = maps[_i].rank;
+  memcpy(mask.index_stride, maps[_i].stride, sizeof mask.index_stride);
+  expect_all_right(&maps[_i].layout, mask);
+}
+END_TEST
+
+/* Rates whose thresholds are at the edges of the arithmetic. */
+static const double edge_rates[] = {
+    0x1p-1074,         0x1p-81,    0x1p-80, 0x1p-40, 0x1p-28, 0x1p-17, 0x1p-16,
+    1.5 * 0x1p-16,     0.1f,       1.0 / 3, 0.25,    0.3,     0.7,     65535.0 / 65536,
+    65535.5 / 65536.0, 1 - 0x1p-53};
+enum { EDGE_RATES = sizeof edge_rates / sizeof edge_rates[0] };
+
+START_TEST(every_rate_matches_the_oracle) {
+  const layout_t layout = {"a vector", 1, {2000}, NULL, NULL};
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    for (int d = 0; d < DTYPES; ++d) {
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[d],
+                             .layout = &layout,
+                             .mask = cudrop_mask(42, 0, edge_rates[_i])};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
+/* Elements whose 16-bit digit ties with 0.1, on both sides of the refinement. */
+START_TEST(ties_are_resolved_in_every_operator) {
+  static const uint64_t ties[] = {2583, 91084, 131137, 187372, 297804, 399516};
+  const layout_t layout = {"a vector", 1, {16}, NULL, NULL};
+  cudrop_mask_t mask = cudrop_mask(42, 0, 0.1);
+  mask.index_base = ties[_i] - 8;
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    const trial_t trial = {
+        .op = op, .dtype = dtypes[op % DTYPES], .layout = &layout, .mask = mask};
+    expect_right(&trial);
+  }
+}
+END_TEST
+
+START_TEST(what_is_dropped_becomes_plus_zero_whatever_it_was) {
+  const float hard[] = {NAN, -NAN, INFINITY, -INFINITY, -1.0f, -0.0f, 1e-45f, -3e38f};
+  enum { N = sizeof hard / sizeof hard[0] };
+  static const uint8_t zero[sizeof hard] = {0};
+  float y[N];
+  const uint8_t none = 0;
+  const cudrop_tensor_t x = cudrop_vector(hard, CUDROP_F32, N);
+  const cudrop_tensor_t out = cudrop_vector(y, CUDROP_F32, N);
+  const cudrop_mask_t all = cudrop_mask(1, 1, 1.0);
+  ck_assert_ok(cudrop_forward(context, &x, &all, &out));
+  ck_assert_mem_eq(y, zero, sizeof y);
+  memset(y, 0xCA, sizeof y);
+  ck_assert_ok(cudrop_apply_bits(context, &x, &none, 0.5, &out));
+  ck_assert_mem_eq(y, zero, sizeof y);
+}
+END_TEST
+
+START_TEST(rate_zero_copies_every_bit_pattern) {
+  enum { N = 65536 };
+  static uint16_t x[N], y[N];
+  for (int i = 0; i < N; ++i)
+    x[i] = (uint16_t)i; /* every NaN payload too */
+  const cudrop_dtype_t dtype = _i == 0 ? CUDROP_F16 : CUDROP_BF16;
+  const cudrop_tensor_t in = cudrop_vector(x, dtype, N), out = cudrop_vector(y, dtype, N);
+  const cudrop_mask_t mask = cudrop_mask(1, 1, 0.0);
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &out));
+  ck_assert_mem_eq(x, y, sizeof x);
+  memset(y, 0xCA, sizeof y);
+  ck_assert_ok(cudrop_alpha_forward(context, &in, &mask, &out));
+  ck_assert_mem_eq(x, y, sizeof x);
+}
+END_TEST
+
+/* |y - x / (1 - p)| in units of the last place of y stays within MASK.md's bounds. */
+START_TEST(survivors_stay_within_the_stated_error) {
+  static const struct {
+    cudrop_dtype_t dtype;
+    int digits;
+    double bound;
+  } types[] = {{CUDROP_BF16, 8, 0.5 + 0x1p-15},
+               {CUDROP_F16, 11, 0.5 + 0x1p-12},
+               {CUDROP_F32, 24, 1.5}};
+  enum { N = 4096 };
+  const int64_t n = N;
+  view_t x = view_make(types[_i].dtype, 1, &n, NULL, 0);
+  view_t y = view_make(types[_i].dtype, 1, &n, NULL, 0);
+  for (int64_t e = 0; e < N; ++e)
+    oracle_write(types[_i].dtype, 1.0 + (double)e / N, view_element(&x, e));
+  const cudrop_mask_t mask = cudrop_mask(5, 5, 0.1);
+  ck_assert_ok(cudrop_forward(context, &x.tensor, &mask, &y.tensor));
+  int kept = 0;
+  for (int64_t e = 0; e < N; ++e) {
+    const double got = oracle_read(types[_i].dtype, view_element(&y, e));
+    if (got == 0.0) continue;
+    const double want = oracle_read(types[_i].dtype, view_element(&x, e)) / (1.0 - 0.1);
+    const double unit = ldexp(1.0, (want < 2.0 ? 0 : 1) - (types[_i].digits - 1));
+    ck_assert_double_le(fabs(got - want) / unit, types[_i].bound);
+    ++kept;
+  }
+  ck_assert_int_gt(kept, N / 2);
+  view_free(&x);
+  view_free(&y);
+}
+END_TEST
+
+/* Keep bytes of a whole [rows, cols] tensor, plain. */
+static void draw_whole(uint8_t *keep, int64_t rows, int64_t cols, double p) {
+  const cudrop_tensor_t whole = cudrop_matrix(keep, CUDROP_U8, rows, cols);
+  const cudrop_mask_t mask = cudrop_mask(11, 12, p);
+  ck_assert_ok(cudrop_export_bytes(context, &mask, &whole));
+}
+
+START_TEST(shards_together_equal_the_whole) {
+  enum { ROWS = 13, COLS = 37 };
+  static const int row_cuts[] = {0, 1, 7, ROWS}, col_cuts[] = {0, 5, 8, 30, COLS};
+  uint8_t whole[ROWS * COLS] = {0}, parts[ROWS * COLS];
+  const int64_t shape[] = {ROWS, COLS};
+  draw_whole(whole, ROWS, COLS, 0.4);
+  memset(parts, 0xCA, sizeof parts);
+  for (int r = 0; r < 3; ++r) {
+    for (int c = 0; c < 4; ++c) {
+      const int64_t start[] = {row_cuts[r], col_cuts[c]};
+      cudrop_tensor_t part =
+          cudrop_matrix(parts + start[0] * COLS + start[1], CUDROP_U8,
+                        row_cuts[r + 1] - row_cuts[r], col_cuts[c + 1] - col_cuts[c]);
+      part.stride[0] = COLS;
+      cudrop_mask_t mask = cudrop_mask(11, 12, 0.4);
+      ck_assert_ok(cudrop_mask_shard(&mask, 2, shape, start));
+      ck_assert_ok(cudrop_export_bytes(context, &mask, &part));
+    }
+  }
+  ck_assert_mem_eq(whole, parts, sizeof whole);
+}
+END_TEST
+
+START_TEST(shared_dimensions_shard_too) {
+  enum { N = 4, C = 6, H = 3 };
+  const int64_t shape[] = {N, C, H};
+  uint8_t whole[N * C * H] = {0}, parts[N * C * H] = {0};
+  const cudrop_tensor_t all = cudrop_tensor(whole, CUDROP_U8, 3, shape);
+  cudrop_mask_t mask = cudrop_mask(3, 4, 0.5);
+  ck_assert_ok(cudrop_mask_share(&mask, 3, shape, NULL, 1u << 2));
+  ck_assert_ok(cudrop_export_bytes(context, &mask, &all));
+  for (int e = 0; e < N * C * H; ++e) {
+    ck_assert_uint_eq(whole[e], oracle_keep(3, 4, (uint64_t)(e / H), 0.5));
+  }
+  const int64_t half[] = {N, C / 2, H};
+  for (int part = 0; part < 2; ++part) {
+    const int64_t start[] = {0, part * C / 2, 0};
+    cudrop_tensor_t view = all;
+    memcpy(view.shape, half, sizeof half);
+    view.data = parts + start[1] * H;
+    ck_assert_ok(cudrop_mask_share(&mask, 3, shape, start, 1u << 2));
+    ck_assert_ok(cudrop_export_bytes(context, &mask, &view));
+  }
+  ck_assert_mem_eq(whole, parts, sizeof whole);
+}
+END_TEST
+
+START_TEST(a_transposed_tensor_drops_the_same_elements) {
+  enum { ROWS = 13, COLS = 37 };
+  uint8_t dense[ROWS * COLS] = {0}, turned[ROWS * COLS] = {0};
+  draw_whole(dense, ROWS, COLS, 0.4);
+  cudrop_tensor_t view = cudrop_matrix(turned, CUDROP_U8, ROWS, COLS);
+  view.stride[0] = 1;
+  view.stride[1] = ROWS;
+  const cudrop_mask_t mask = cudrop_mask(11, 12, 0.4);
+  ck_assert_ok(cudrop_export_bytes(context, &mask, &view));
+  for (int r = 0; r < ROWS; ++r)
+    for (int c = 0; c < COLS; ++c)
+      ck_assert_uint_eq(dense[r * COLS + c], turned[c * ROWS + r]);
+}
+END_TEST
+
+START_TEST(a_sample_of_many_equals_the_same_sample_alone) {
+  enum { SAMPLES = 7, N = 45 };
+  float x[N], all[SAMPLES * N], one[N];
+  for (int i = 0; i < N; ++i)
+    x[i] = (float)(i + 1);
+  cudrop_tensor_t repeated = cudrop_matrix(x, CUDROP_F32, SAMPLES, N);
+  repeated.stride[0] = 0;
+  const cudrop_tensor_t y = cudrop_matrix(all, CUDROP_F32, SAMPLES, N);
+  const cudrop_mask_t mask = cudrop_mask(8, 9, 0.5);
+  ck_assert_ok(cudrop_forward(context, &repeated, &mask, &y));
+  const cudrop_tensor_t in = cudrop_vector(x, CUDROP_F32, N);
+  const cudrop_tensor_t out = cudrop_vector(one, CUDROP_F32, N);
+  for (int t = 0; t < SAMPLES; ++t) {
+    cudrop_mask_t sample = mask;
+    sample.index_base = (uint64_t)(t * N);
+    ck_assert_ok(cudrop_forward(context, &in, &sample, &out));
+    ck_assert_mem_eq(one, all + t * N, sizeof one);
+  }
+}
+END_TEST
+
+START_TEST(writing_a_mask_out_and_applying_it_is_forward) {
+  enum { N = 1001 };
+  float x[N], direct[N], through_bits[N], through_bytes[N];
+  uint8_t bits[(N + 7) / 8], bytes[N];
+  const int64_t n = N;
+  for (int i = 0; i < N; ++i)
+    x[i] = sinf((float)i);
+  const cudrop_tensor_t in = cudrop_vector(x, CUDROP_F32, N);
+  const cudrop_tensor_t outs[] = {cudrop_vector(direct, CUDROP_F32, N),
+                                  cudrop_vector(through_bits, CUDROP_F32, N),
+                                  cudrop_vector(through_bytes, CUDROP_F32, N)};
+  const cudrop_tensor_t keep = cudrop_vector(bytes, CUDROP_U8, N);
+  const cudrop_mask_t mask = cudrop_mask(21, 22, 0.1);
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &outs[0]));
+  ck_assert_ok(cudrop_export_bits(context, &mask, 1, &n, bits));
+  ck_assert_ok(cudrop_apply_bits(context, &in, bits, mask.p, &outs[1]));
+  ck_assert_ok(cudrop_export_bytes(context, &mask, &keep));
+  ck_assert_ok(cudrop_apply_bytes(context, &in, &keep, mask.p, &outs[2]));
+  ck_assert_mem_eq(direct, through_bits, sizeof direct);
+  ck_assert_mem_eq(direct, through_bytes, sizeof direct);
+}
+END_TEST
+
+static TCase *operators_case(void) {
+  TCase *tests = suite_case("operators", 300);
+  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_loop_test(tests, every_operator_matches_the_oracle_in_every_layout, 0,
+                      LAYOUTS);
+  tcase_add_loop_test(tests, tails_and_alignments_change_nothing, 0, LENGTHS);
+  tcase_add_loop_test(tests, in_place_gives_the_same_bytes, 0, 4);
+  tcase_add_loop_test(tests, every_index_map_matches_the_oracle, 0, MAPS);
+  tcase_add_loop_test(tests, every_rate_matches_the_oracle, 0, EDGE_RATES);
+  tcase_add_loop_test(tests, ties_are_resolved_in_every_operator, 0, 6);
+  tcase_add_test(tests, what_is_dropped_becomes_plus_zero_whatever_it_was);
+  tcase_add_loop_test(tests, rate_zero_copies_every_bit_pattern, 0, 2);
+  tcase_add_loop_test(tests, survivors_stay_within_the_stated_error, 0, 3);
+  tcase_add_test(tests, shards_together_equal_the_whole);
+  tcase_add_test(tests, shared_dimensions_shard_too);
+  tcase_add_test(tests, a_transposed_tensor_drops_the_same_elements);
+  tcase_add_test(tests, a_sample_of_many_equals_the_same_sample_alone);
+  tcase_add_test(tests, writing_a_mask_out_and_applying_it_is_forward);
+  return tests;
+}
+
+SUITE_MAIN("operators", operators_case())
