@@ -61,6 +61,14 @@ START_TEST(floats_round_to_the_nearest_even) {
 }
 END_TEST
 
+/* All 2^32 floats, a 256th at a time. */
+START_TEST(every_float_rounds_to_the_nearest_even) {
+  const uint32_t first = (uint32_t)_i << 24;
+  for (uint32_t rest = 0; rest < 1u << 24; ++rest)
+    expect_same(first | rest);
+}
+END_TEST
+
 START_TEST(the_rounding_mode_of_the_caller_does_not_matter) {
   static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
   const volatile float above_tie = 1.0f + 0x1.01p-8f, subnormal = 0x1.8p-25f;
@@ -84,4 +92,10 @@ static TCase *convert_case(void) {
   return tests;
 }
 
-SUITE_MAIN("convert", convert_case())
+static TCase *slow_case(void) {
+  TCase *tests = suite_slow_case("convert, slow");
+  tcase_add_loop_test(tests, every_float_rounds_to_the_nearest_even, 0, 256);
+  return tests;
+}
+
+SUITE_MAIN("convert", convert_case(), slow_case())

@@ -210,6 +210,7 @@ START_TEST(what_is_dropped_becomes_plus_zero_whatever_it_was) {
   const cudrop_tensor_t x = cudrop_vector(hard, CUDROP_F32, N);
   const cudrop_tensor_t out = cudrop_vector(y, CUDROP_F32, N);
   const cudrop_mask_t all = cudrop_mask(1, 1, 1.0);
+  memset(y, 0xCA, sizeof y);
   ck_assert_ok(cudrop_forward(context, &x, &all, &out));
   ck_assert_mem_eq(y, zero, sizeof y);
   memset(y, 0xCA, sizeof y);

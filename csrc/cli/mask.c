@@ -152,7 +152,7 @@ static cudrop_status_t write_mask(const request_t *request, cudrop_context_t *co
 
 static int run(const request_t *request) {
   cudrop_context_t *context = NULL;
-  uint8_t *chunk = malloc(CHUNK);
+  uint8_t *chunk = calloc(CHUNK, 1);
   FILE *to = stdout;
   int result = EXIT_OK;
   if (chunk == NULL) return complain(EXIT_FAILED, "mask: no memory for a chunk");

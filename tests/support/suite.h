@@ -47,4 +47,11 @@ static inline TCase *suite_case(const char *name, double timeout_seconds) {
   return tests;
 }
 
+/* The same for what takes minutes: it runs when CK_INCLUDE_TAGS is slow. */
+static inline TCase *suite_slow_case(const char *name) {
+  TCase *tests = suite_case(name, 3600);
+  tcase_set_tags(tests, "slow");
+  return tests;
+}
+
 #endif /* CUDROP_SUITE_H */

@@ -1,0 +1,214 @@
+/* test_cli.c - the program `cudrop`, run as a user runs it. */
+#define _POSIX_C_SOURCE 200809L /* popen */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "oracle.h"
+#include "suite.h"
+
+static char output[1 << 16];
+
+/* Run cudrop with these arguments; `output` gets what it prints. Returns its status. */
+static int run(const char *arguments) {
+  char command[1024];
+  snprintf(command, sizeof command, "%s %s", CUDROP_PROGRAM, arguments);
+  FILE *pipe = popen(command, "r");
+  ck_assert_ptr_nonnull(pipe);
+  const size_t length = fread(output, 1, sizeof output - 1, pipe);
+  output[length] = '\0';
+  const int status = pclose(pipe);
+  ck_assert(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+/* Arguments of `mask` and the hexadecimal line that they give, from MASK's known drops. */
+static const char *const masks[][2] = {
+    {"--seed 42 --offset 0 --p 0.5 --index 0 --count 64 --format hex",
+     "4394c8b508c4bf58"},
+    {"--seed 42 --p 0.1 --count 64", "dffdfffdcefffffb"},
+    {"--seed 0x2a --p 0x1.999999999999ap-4 --count 0x40", "dffdfffdcefffffb"},
+    {"--seed=42 --p=1e-1 --count=64", "dffdfffdcefffffb"},
+    {"--seed 42 --p 0.1 --count 61", "dffdfffdceffff1b"},
+    {"--seed 42 --p 0.1 --count 1", "01"},
+    {"--seed 42 --p 0.1 --count 0", ""},
+    {"--seed 42 --p 0 --count 9", "ff01"},
+    {"--seed 42 --p 1 --count 9", "0000"},
+    {"--seed 42 --offset 1 --p 0.1 --count 64", "bffffefff6fffeff"},
+    {"--seed 0x123456789abcdef0 --offset 0xfedcba9876543210 --p 0.1 --count 64 "
+     "--index 1099511627784",
+     "ffbfe7ffedfffbf7"},
+    {"--seed 7 --offset 3 --index 0x7ffffffffffffc0 --count 64 --p 0.25",
+     "fb177fd7fbef6afd"},
+    {"--seed 42 --p 0.1 --index 2583 --count 1", "00"},
+    {"--seed 42 --p 0.1 --index 187372 --count 1", "01"},
+};
+enum { MASKS = sizeof masks / sizeof masks[0] };
+
+START_TEST(mask_prints_the_known_bits) {
+  char arguments[512], line[128];
+  snprintf(arguments, sizeof arguments, "mask %s", masks[_i][0]);
+  snprintf(line, sizeof line, "%s\n", masks[_i][1]);
+  ck_assert_int_eq(run(arguments), 0);
+  ck_assert_str_eq(output, line);
+}
+END_TEST
+
+START_TEST(mask_prints_the_oracles_bits_from_any_index) {
+  char arguments[128];
+  for (int index = 0; index < 17; ++index) {
+    snprintf(arguments, sizeof arguments,
+             "mask --seed 5 --offset 6 --p 0.37 --index %d --count 203", index);
+    ck_assert_int_eq(run(arguments), 0);
+    ck_assert_uint_eq(strlen(output), 2 * 26 + 1);
+    for (int e = 0; e < 208; ++e) {
+      unsigned byte = 0;
+      ck_assert_int_eq(sscanf(output + e / 8 * 2, "%2x", &byte), 1);
+      const bool want = e < 203 && oracle_keep(5, 6, (uint64_t)(index + e), 0.37);
+      ck_assert_int_eq(byte >> e % 8 & 1, want);
+    }
+  }
+}
+END_TEST
+
+START_TEST(a_long_mask_does_not_depend_on_its_chunks) {
+  char tail[sizeof "0123456789abcdef\n"];
+  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --index 2097152 --count 64"), 0);
+  memcpy(tail, output, sizeof tail);
+  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 2097216 | tail -c 17"), 0);
+  ck_assert_str_eq(output, tail);
+}
+END_TEST
+
+START_TEST(a_picture_shows_the_mask) {
+  static const char head[] = "P5\n16 3\n255\n";
+  ck_assert_int_eq(run("mask --seed 5 --p 0.5 --count 40 --format picture --width 16 | "
+                       "od -An -v -tu1"),
+                   0);
+  unsigned pixels[sizeof head - 1 + 48 + 1];
+  size_t count = 0;
+  for (char *word = strtok(output, " \n"); word != NULL; word = strtok(NULL, " \n"))
+    ck_assert_int_eq(sscanf(word, "%u", &pixels[count++]), 1);
+  ck_assert_uint_eq(count, sizeof head - 1 + 48);
+  for (size_t k = 0; k < sizeof head - 1; ++k)
+    ck_assert_uint_eq(pixels[k], (unsigned char)head[k]);
+  for (uint64_t e = 0; e < 48; ++e)
+    ck_assert_uint_eq(pixels[sizeof head - 1 + e], e >= 40                     ? 128
+                                                   : oracle_keep(5, 0, e, 0.5) ? 255
+                                                                               : 0);
+}
+END_TEST
+
+/* Arguments that are refused with exit status 2, and the line that says why. */
+static const char *const refusals[][2] = {
+    {"", "usage: cudrop COMMAND"},
+    {"masks", "cudrop: there is no command 'masks'; see cudrop --help\n"},
+    {"mask --p 0.5 --count 8", "cudrop: mask: --seed is missing\n"},
+    {"mask --seed 1 --count 8", "cudrop: mask: --p is missing\n"},
+    {"mask --seed 1 --p 0.5", "cudrop: mask: --count is missing\n"},
+    {"mask --seed", "cudrop: mask: --seed needs a value\n"},
+    {"mask --sed 1", "cudrop: mask: there is no option '--sed'\n"},
+    {"mask -s 1", "cudrop: mask: there is no option '-s'\n"},
+    {"mask --seed 1 --p 0.5 --count 8 more",
+     "cudrop: mask: 'more' is one argument too many\n"},
+    {"mask --seed -1 --p 0.5 --count 8", "cudrop: mask: --seed = '-1' is not"},
+    {"mask --seed +1 --p 0.5 --count 8", "cudrop: mask: --seed = '+1' is not"},
+    {"mask --seed ' 1' --p 0.5 --count 8", "cudrop: mask: --seed = ' 1' is not"},
+    {"mask --seed 1x --p 0.5 --count 8", "cudrop: mask: --seed = '1x' is not"},
+    {"mask --seed 0x --p 0.5 --count 8", "cudrop: mask: --seed = '0x' is not"},
+    {"mask --seed '' --p 0.5 --count 8", "cudrop: mask: --seed = '' is not"},
+    {"mask --seed 18446744073709551616 --p 0.5 --count 8",
+     "cudrop: mask: --seed = '18446744073709551616' is not"},
+    {"mask --seed 1 --p 0.5 --count 1.5", "cudrop: mask: --count = '1.5' is not"},
+    {"mask --seed 1 --p 1.5 --count 8",
+     "cudrop: mask: --p = '1.5' is not a number in [0, 1]\n"},
+    {"mask --seed 1 --p -0.1 --count 8", "cudrop: mask: --p = '-0.1' is not a number"},
+    {"mask --seed 1 --p nan --count 8", "cudrop: mask: --p = 'nan' is not a number"},
+    {"mask --seed 1 --p half --count 8", "cudrop: mask: --p = 'half' is not a number"},
+    {"mask --seed 1 --p '' --count 8", "cudrop: mask: --p = '' is not a number"},
+    {"mask --seed 1 --p 0.5 --count 8 --format png",
+     "cudrop: mask: --format = 'png' is not hex or picture\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --format picture",
+     "cudrop: mask: --format picture and --width go together, one is missing\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --width 4",
+     "cudrop: mask: --format picture and --width go together, one is missing\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --format picture --width 0",
+     "cudrop: mask: a picture needs --width and --count above 0\n"},
+    {"mask --seed 1 --p 0.5 --index 0x7ffffffffffffff --count 2",
+     "cudrop: mask: --index + --count is above 2^59\n"},
+    {"mask --seed 1 --p 0.5 --index 0xffffffffffffffff --count 2",
+     "cudrop: mask: --index + --count is above 2^59\n"},
+    {"mask --seed 1 --p 0.5 --count 0xffffffffffffffff",
+     "cudrop: mask: --index + --count is above 2^59\n"},
+    {"info now", "cudrop: info: 'now' is one argument too many\n"},
+    {"verify now", "cudrop: verify: 'now' is one argument too many\n"},
+};
+enum { REFUSALS = sizeof refusals / sizeof refusals[0] };
+
+START_TEST(bad_arguments_are_refused_with_a_clear_line) {
+  char arguments[512];
+  snprintf(arguments, sizeof arguments, "%s 2>/dev/null", refusals[_i][0]);
+  ck_assert_int_eq(run(arguments), 2);
+  ck_assert_str_eq(output, ""); /* nothing on the standard output */
+  snprintf(arguments, sizeof arguments, "%s 2>&1", refusals[_i][0]);
+  ck_assert_int_eq(run(arguments), 2);
+  const size_t length = strlen(refusals[_i][1]);
+  ck_assert_msg(strncmp(output, refusals[_i][1], length) == 0, "it says: %s", output);
+}
+END_TEST
+
+START_TEST(verify_passes_on_this_machine) {
+  ck_assert_int_eq(run("verify"), 0);
+  ck_assert_ptr_nonnull(strstr(output, "every known answer came out\n"));
+}
+END_TEST
+
+START_TEST(info_names_version_and_backends) {
+  char version[32];
+  snprintf(version, sizeof version, "cudrop %d.%d.%d\n", CUDROP_VERSION_MAJOR,
+           CUDROP_VERSION_MINOR, CUDROP_VERSION_PATCH);
+  ck_assert_int_eq(run("info"), 0);
+  ck_assert(strncmp(output, version, strlen(version)) == 0);
+  ck_assert_ptr_nonnull(strstr(output, "built with "));
+  ck_assert_ptr_nonnull(strstr(output, "  host  1 device\n"));
+  ck_assert_ptr_nonnull(strstr(output, "  cuda  none: "));
+}
+END_TEST
+
+START_TEST(help_goes_to_the_standard_output) {
+  static const char *const commands[] = {"--help", "info --help", "mask --help",
+                                         "verify --help"};
+  for (size_t k = 0; k < sizeof commands / sizeof commands[0]; ++k) {
+    ck_assert_int_eq(run(commands[k]), 0);
+    ck_assert(strncmp(output, "usage: cudrop", 13) == 0);
+  }
+}
+END_TEST
+
+START_TEST(output_that_cannot_be_written_is_a_failure) {
+  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 >/dev/full 2>&1"), 1);
+  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /dev/full 2>&1"), 1);
+  ck_assert_ptr_nonnull(strstr(output, "cudrop: mask: cannot write '/dev/full'"));
+  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /no/such/folder 2>&1"),
+                   1);
+  ck_assert_str_eq(output,
+                   "cudrop: mask: cannot write '/no/such/folder': "
+                   "No such file or directory\n");
+}
+END_TEST
+
+static TCase *cli_case(void) {
+  TCase *tests = suite_case("cli", 120);
+  tcase_add_loop_test(tests, mask_prints_the_known_bits, 0, MASKS);
+  tcase_add_test(tests, mask_prints_the_oracles_bits_from_any_index);
+  tcase_add_test(tests, a_long_mask_does_not_depend_on_its_chunks);
+  tcase_add_test(tests, a_picture_shows_the_mask);
+  tcase_add_loop_test(tests, bad_arguments_are_refused_with_a_clear_line, 0, REFUSALS);
+  tcase_add_test(tests, verify_passes_on_this_machine);
+  tcase_add_test(tests, info_names_version_and_backends);
+  tcase_add_test(tests, help_goes_to_the_standard_output);
+  tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);
+  return tests;
+}
+
+SUITE_MAIN("cli", cli_case())
