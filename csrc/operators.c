@@ -93,8 +93,7 @@ cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t
           __func__);
   REQUIRE(kept != NULL, CUDROP_ERROR_NULL_POINTER, "%s: kept is NULL", __func__);
   cudrop_tensor_t total = cudrop_tensor(kept, CUDROPI_TOTAL, rank, shape);
-  for (int d = 0; d < CUDROP_MAX_RANK; ++d)
-    total.stride[d] = 0;
+  for (int d = 0; d < CUDROP_MAX_RANK; ++d) total.stride[d] = 0;
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_COUNT_KEPT,
                                         .mask = mask,

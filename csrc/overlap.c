@@ -157,9 +157,7 @@ bool cudropi_may_meet(const cudropi_footprint_t *a, const cudropi_footprint_t *b
 
   const int64_t distance = (int64_t)(b->address - a->address);
   problem_t problem = {.low = distance - (a->width - 1), .high = distance + b->width - 1};
-  for (int d = 0; d < a->rank; ++d)
-    add_term(&problem, a->stride[d], a->shape[d] - 1);
-  for (int d = 0; d < b->rank; ++d)
-    add_term(&problem, -b->stride[d], b->shape[d] - 1);
+  for (int d = 0; d < a->rank; ++d) add_term(&problem, a->stride[d], a->shape[d] - 1);
+  for (int d = 0; d < b->rank; ++d) add_term(&problem, -b->stride[d], b->shape[d] - 1);
   return solvable(&problem);
 }

@@ -57,8 +57,7 @@ cudrop_tensor_t cudrop_tensor(const void *data, cudrop_dtype_t dtype, int rank,
   cudrop_tensor_t tensor = {.dtype = dtype, .rank = rank};
   memcpy(&tensor.data, &data, sizeof data); /* an output's data is not const */
   if (rank > CUDROP_MAX_RANK || shape == NULL) return tensor;
-  for (int d = 0; d < rank; ++d)
-    tensor.shape[d] = shape[d];
+  for (int d = 0; d < rank; ++d) tensor.shape[d] = shape[d];
   cudropi_row_major(rank, tensor.shape, tensor.stride);
   return tensor;
 }

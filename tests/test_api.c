@@ -125,8 +125,7 @@ START_TEST(buffers_carry_bytes_there_and_back) {
   cudrop_context_t *context = NULL;
   void *buffer = NULL;
   uint8_t out[1001], back[1001] = {0};
-  for (size_t k = 0; k < sizeof out; ++k)
-    out[k] = (uint8_t)(k * 7);
+  for (size_t k = 0; k < sizeof out; ++k) out[k] = (uint8_t)(k * 7);
   ck_assert_ok(cudrop_create(&context, CUDROP_AUTO, 0));
   ck_assert_ok(cudrop_alloc(context, sizeof out, &buffer));
   ck_assert_uint_eq((uintptr_t)buffer % 256, 0);
@@ -213,6 +212,7 @@ END_TEST
 START_TEST(a_shard_has_the_strides_of_the_whole) {
   const int64_t whole[] = {10, 20, 30}, start[] = {1, 2, 3};
   cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  mask.index_base = 99; /* the map that was there is replaced */
   ck_assert_ok(cudrop_mask_shard(&mask, 3, whole, start));
   ck_assert_int_eq(mask.index_rank, 3);
   ck_assert_uint_eq(mask.index_base, 1 * 600 + 2 * 30 + 3);
@@ -220,6 +220,8 @@ START_TEST(a_shard_has_the_strides_of_the_whole) {
   ck_assert_int_eq(mask.index_stride[1], 30);
   ck_assert_int_eq(mask.index_stride[2], 1);
   ck_assert(mask.seed == 1 && mask.offset == 2 && mask.p == 0.5);
+  const int64_t largest[] = {(int64_t)1 << 30, (int64_t)1 << 29}, zeros[] = {0, 0};
+  ck_assert_ok(cudrop_mask_shard(&mask, 2, largest, zeros));
 }
 END_TEST
 

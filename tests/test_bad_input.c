@@ -90,6 +90,9 @@ static void x_spans_too_much(arguments_t *a) {
 static void x_wraps_below(arguments_t *a) {
   a->x.stride[0] = -((int64_t)1 << 59);
 }
+static void x_runs_past_the_end(arguments_t *a) {
+  a->x.data = (void *)(UINTPTR_MAX - 15); /* NOLINT(performance-no-int-to-ptr) */
+}
 static void x_stride_least(arguments_t *a) {
   a->x.stride[0] = INT64_MIN;
 }
@@ -191,6 +194,8 @@ static const struct {
     {x_spans_too_much, CUDROP_ERROR_OVERFLOW,
      "{x} spans more memory than 63 bits address"},
     {x_wraps_below, CUDROP_ERROR_OVERFLOW, "{x} spans more memory than 63 bits address"},
+    {x_runs_past_the_end, CUDROP_ERROR_OVERFLOW,
+     "{x} spans more memory than 63 bits address"},
     {x_stride_least, CUDROP_ERROR_OVERFLOW, "{x} spans more memory than 63 bits address"},
     {no_dtype, CUDROP_ERROR_DTYPE,
      "{x} has dtype = 0 (no type), which is not F32, F16, BF16 or F64"},
@@ -306,7 +311,8 @@ END_TEST
 START_TEST(writing_out_checks_its_output) {
   uint8_t bytes[N];
   float floats[N];
-  uint64_t kept = 7;
+  uint64_t kept = 7, pair[2] = {7, 7};
+  char text[128];
   const int64_t shape[] = {ROWS, COLS}, negative[] = {ROWS, -1};
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, 2.0);
   const cudrop_tensor_t u8 = cudrop_vector(bytes, CUDROP_U8, N);
@@ -343,9 +349,16 @@ START_TEST(writing_out_checks_its_output) {
                   CUDROP_ERROR_NULL_POINTER, "cudrop_count_kept: shape is NULL");
   ck_assert_error(cudrop_count_kept(context, &mask, 2, shape, NULL),
                   CUDROP_ERROR_NULL_POINTER, "cudrop_count_kept: kept is NULL");
-  for (int e = 0; e < N; ++e)
-    ck_assert_uint_eq(bytes[e], VIEW_POISON);
-  ck_assert_uint_eq(kept, 7);
+  uint64_t *odd = (uint64_t *)(void *)((char *)pair + 4);
+  snprintf(
+      text, sizeof text,
+      "cudrop_count_kept: kept has data = %p, which is not aligned to its 8 bytes an "
+      "element",
+      (void *)odd);
+  ck_assert_error(cudrop_count_kept(context, &mask, 2, shape, odd),
+                  CUDROP_ERROR_INVALID_ARGUMENT, text);
+  for (int e = 0; e < N; ++e) ck_assert_uint_eq(bytes[e], VIEW_POISON);
+  ck_assert(kept == 7 && pair[0] == 7 && pair[1] == 7);
 }
 END_TEST
 
@@ -395,6 +408,17 @@ START_TEST(slices_that_interleave_are_accepted) {
 }
 END_TEST
 
+START_TEST(strides_of_sizes_of_one_do_not_make_tensors_differ) {
+  float memory[N] = {0};
+  const int64_t shape[] = {1, N};
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t x = cudrop_tensor(memory, CUDROP_F32, 2, shape);
+  cudrop_tensor_t y = x;
+  y.stride[0] = 3;
+  ck_assert_ok(cudrop_forward(context, &x, &mask, &y));
+}
+END_TEST
+
 START_TEST(empty_tensors_need_no_data_but_right_arguments) {
   const cudrop_tensor_t none = cudrop_matrix(NULL, CUDROP_F32, 0, COLS);
   const cudrop_tensor_t bytes = cudrop_matrix(NULL, CUDROP_U8, 0, COLS);
@@ -424,6 +448,7 @@ static TCase *bad_input_case(void) {
   tcase_add_test(tests, writing_out_checks_its_output);
   tcase_add_test(tests, applying_checks_the_mask_that_is_brought);
   tcase_add_test(tests, slices_that_interleave_are_accepted);
+  tcase_add_test(tests, strides_of_sizes_of_one_do_not_make_tensors_differ);
   tcase_add_test(tests, empty_tensors_need_no_data_but_right_arguments);
   return tests;
 }

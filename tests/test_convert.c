@@ -64,8 +64,7 @@ END_TEST
 /* All 2^32 floats, a 256th at a time. */
 START_TEST(every_float_rounds_to_the_nearest_even) {
   const uint32_t first = (uint32_t)_i << 24;
-  for (uint32_t rest = 0; rest < 1u << 24; ++rest)
-    expect_same(first | rest);
+  for (uint32_t rest = 0; rest < 1u << 24; ++rest) expect_same(first | rest);
 }
 END_TEST
 

@@ -64,8 +64,7 @@ START_TEST(a_trial_notices_another_mask) {
   static const layout_t layout = {"a vector", 1, {200}, NULL, NULL};
   cudrop_context_t *context = NULL;
   float x[200], y[200];
-  for (int e = 0; e < 200; ++e)
-    x[e] = 1.0f;
+  for (int e = 0; e < 200; ++e) x[e] = 1.0f;
   ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
   const cudrop_tensor_t in = cudrop_vector(x, CUDROP_F32, 200);
   const cudrop_tensor_t out = cudrop_vector(y, CUDROP_F32, 200);

@@ -127,8 +127,7 @@ START_TEST(children_of_a_seed_differ) {
   uint64_t child[CHILDREN];
   for (uint64_t id = 0; id < CHILDREN; ++id) {
     child[id] = cudrop_mask_child(42, id);
-    for (uint64_t other = 0; other < id; ++other)
-      ck_assert(child[id] != child[other]);
+    for (uint64_t other = 0; other < id; ++other) ck_assert(child[id] != child[other]);
   }
 }
 END_TEST

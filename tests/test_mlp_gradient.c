@@ -30,10 +30,8 @@ enum { SETTINGS = sizeof settings / sizeof settings[0] };
 static void make_network(void) {
   ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
   ck_assert(mlp_init(&mlp, context, width, BATCH));
-  for (int i = 0; i < BATCH * IN; ++i)
-    images[i] = sin(1.0 + i);
-  for (int i = 0; i < BATCH; ++i)
-    labels[i] = (uint8_t)(i % CLASSES);
+  for (int i = 0; i < BATCH * IN; ++i) images[i] = sin(1.0 + i);
+  for (int i = 0; i < BATCH; ++i) labels[i] = (uint8_t)(i % CLASSES);
 }
 
 static void free_network(void) {
@@ -48,8 +46,7 @@ static void free_network(void) {
 static void start(const double p[MLP_LAYERS]) {
   mlp_start(&mlp, 7, p);
   for (int l = 0; l < MLP_LAYERS; ++l)
-    for (int o = 0; o < width[l + 1]; ++o)
-      mlp.layer[l].bias[o] = 0.1 * cos(10.0 * l + o);
+    for (int o = 0; o < width[l + 1]; ++o) mlp.layer[l].bias[o] = 0.1 * cos(10.0 * l + o);
 }
 
 /* The mean loss of n images at a step. The forward pass overwrites its input. */
@@ -57,8 +54,7 @@ static double measure_loss(int n, uint64_t step) {
   double sum = 0.0;
   memcpy(mlp.activation[0], images, sizeof images);
   ck_assert_ok(mlp_forward(&mlp, n, step));
-  for (int i = 0; i < n; ++i)
-    sum += mlp_judge(&mlp, i, labels[i]).loss;
+  for (int i = 0; i < n; ++i) sum += mlp_judge(&mlp, i, labels[i]).loss;
   return sum / n;
 }
 
@@ -72,8 +68,7 @@ static const double h = 1e-5;
 
 /* The gradients of the batch that measure_loss() has last seen, over what was there. */
 static void measure_gradients(int n, uint64_t step) {
-  for (size_t i = 0; i < mlp.parameters; ++i)
-    mlp.gradient[i] = NAN;
+  for (size_t i = 0; i < mlp.parameters; ++i) mlp.gradient[i] = NAN;
   ck_assert_ok(mlp_backward(&mlp, labels, n, step));
 }
 

@@ -222,8 +222,7 @@ END_TEST
 START_TEST(rate_zero_copies_every_bit_pattern) {
   enum { N = 65536 };
   static uint16_t x[N], y[N];
-  for (int i = 0; i < N; ++i)
-    x[i] = (uint16_t)i; /* every NaN payload too */
+  for (int i = 0; i < N; ++i) x[i] = (uint16_t)i; /* every NaN payload too */
   const cudrop_dtype_t dtype = _i == 0 ? CUDROP_F16 : CUDROP_BF16;
   const cudrop_tensor_t in = cudrop_vector(x, dtype, N), out = cudrop_vector(y, dtype, N);
   const cudrop_mask_t mask = cudrop_mask(1, 1, 0.0);
@@ -339,8 +338,7 @@ END_TEST
 START_TEST(a_sample_of_many_equals_the_same_sample_alone) {
   enum { SAMPLES = 7, N = 45 };
   float x[N], all[SAMPLES * N], one[N];
-  for (int i = 0; i < N; ++i)
-    x[i] = (float)(i + 1);
+  for (int i = 0; i < N; ++i) x[i] = (float)(i + 1);
   cudrop_tensor_t repeated = cudrop_matrix(x, CUDROP_F32, SAMPLES, N);
   repeated.stride[0] = 0;
   const cudrop_tensor_t y = cudrop_matrix(all, CUDROP_F32, SAMPLES, N);
@@ -362,8 +360,7 @@ START_TEST(writing_a_mask_out_and_applying_it_is_forward) {
   float x[N], direct[N], through_bits[N], through_bytes[N];
   uint8_t bits[(N + 7) / 8], bytes[N];
   const int64_t n = N;
-  for (int i = 0; i < N; ++i)
-    x[i] = sinf((float)i);
+  for (int i = 0; i < N; ++i) x[i] = sinf((float)i);
   const cudrop_tensor_t in = cudrop_vector(x, CUDROP_F32, N);
   const cudrop_tensor_t outs[] = {cudrop_vector(direct, CUDROP_F32, N),
                                   cudrop_vector(through_bits, CUDROP_F32, N),

@@ -33,16 +33,14 @@ static cudropi_footprint_t random_view(void) {
 /* Add 1 to every byte of the arena once for each element that holds it. */
 static void mark(const cudropi_footprint_t *view, uint8_t *arena) {
   int64_t n = 1;
-  for (int d = 0; d < view->rank; ++d)
-    n *= view->shape[d];
+  for (int d = 0; d < view->rank; ++d) n *= view->shape[d];
   for (int64_t e = 0; e < n; ++e) {
     int64_t at = (int64_t)view->address, rest = e;
     for (int d = view->rank - 1; d >= 0; --d) {
       at += rest % view->shape[d] * view->stride[d];
       rest /= view->shape[d];
     }
-    for (int64_t byte = 0; byte < view->width; ++byte)
-      ++arena[at + byte];
+    for (int64_t byte = 0; byte < view->width; ++byte) ++arena[at + byte];
   }
 }
 
@@ -53,8 +51,7 @@ START_TEST(a_view_repeats_exactly_when_a_byte_is_marked_twice) {
     uint8_t arena[ARENA] = {0};
     mark(&view, arena);
     bool twice = false;
-    for (int at = 0; at < ARENA; ++at)
-      twice = twice || arena[at] > 1;
+    for (int at = 0; at < ARENA; ++at) twice = twice || arena[at] > 1;
     ck_assert_int_eq(cudropi_may_repeat(&view), twice);
     repeats += twice;
   }
@@ -71,8 +68,7 @@ START_TEST(two_views_meet_exactly_when_both_mark_a_byte) {
     mark(&a, of_a);
     mark(&b, of_b);
     bool both = false;
-    for (int at = 0; at < ARENA; ++at)
-      both = both || (of_a[at] > 0 && of_b[at] > 0);
+    for (int at = 0; at < ARENA; ++at) both = both || (of_a[at] > 0 && of_b[at] > 0);
     ck_assert_int_eq(cudropi_may_meet(&a, &b), both);
     meetings += both;
   }

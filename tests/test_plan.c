@@ -99,7 +99,8 @@ END_TEST
 
 START_TEST(dimensions_in_one_piece_are_merged) {
   const int64_t shape[] = {4, 1, 5, 6};
-  const cudrop_tensor_t dense = cudrop_tensor(memory, CUDROP_F32, 4, shape);
+  cudrop_tensor_t dense = cudrop_tensor(memory, CUDROP_F32, 4, shape);
+  dense.stride[1] = -77; /* of a size of 1: it means nothing */
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   const cudropi_call_t call = make_call(CUDROPI_DROP, &dense, &mask, &dense);
   const cudropi_plan_t plan = cudropi_plan(&call);

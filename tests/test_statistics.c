@@ -82,8 +82,7 @@ START_TEST(every_position_is_dropped_alike) {
   const int64_t whole = N / period * period;
   for (int64_t e = 0; e < whole; ++e)
     observed[e % period] += ~first[e >> 6] >> (e & 63) & 1;
-  for (int k = 0; k < period; ++k)
-    expected[k] = (double)whole / period * p;
+  for (int k = 0; k < period; ++k) expected[k] = (double)whole / period * p;
   /* Each count is binomial: the chi-square of drops alone is (1 - p) times one. */
   const double value = statistics_chi_square(observed, expected, period) / (1.0 - p);
   ck_assert_double_gt(statistics_chi_square_tail(value, period), 1e-6);
@@ -98,8 +97,7 @@ START_TEST(the_eight_lanes_of_a_group_are_independent) {
   uint64_t folded[9] = {0};
   draw(9, 3, p, first);
   memset(observed, 0, sizeof observed);
-  for (int64_t group = 0; group < GROUPS; ++group)
-    ++observed[((uint8_t *)first)[group]];
+  for (int64_t group = 0; group < GROUPS; ++group) ++observed[((uint8_t *)first)[group]];
   double least = N;
   for (int pattern = 0; pattern < 256; ++pattern) {
     const int kept = __builtin_popcount((unsigned)pattern);
@@ -178,8 +176,7 @@ START_TEST(the_statistics_themselves_are_right) {
   ck_assert_double_eq_tol(statistics_chi_square_tail(255.0, 255), 0.48822, 1e-5);
   ck_assert_double_eq_tol(statistics_chi_square_tail(1.0, 10), 0.99982788, 1e-8);
   /* A string that repeats every 64 bits correlates fully with itself at that lag. */
-  for (int word = 0; word < WORDS; ++word)
-    first[word] = 0x0123456789abcdef;
+  for (int word = 0; word < WORDS; ++word) first[word] = 0x0123456789abcdef;
   ck_assert_double_eq_tol(statistics_correlation_z(first, first, N, 64, 0.5),
                           sqrt(N - 64.0), 1e-9);
   ck_assert_uint_eq(statistics_count(first, 100), 32 + 23);

@@ -63,8 +63,7 @@ static bool check_forward(cudrop_context_t *context, const cudrop_mask_t *mask,
   void *buffer = NULL;
   bool right = cudrop_alloc(context, DROPS * size, &buffer) == CUDROP_OK;
   const cudrop_tensor_t x = cudrop_vector(buffer, dtype, DROPS);
-  for (int e = 0; e < DROPS; ++e)
-    memcpy(values + (size_t)e * size, one, size);
+  for (int e = 0; e < DROPS; ++e) memcpy(values + (size_t)e * size, one, size);
   right = right && cudrop_upload(context, buffer, values, DROPS * size) == CUDROP_OK &&
           cudrop_forward(context, &x, mask, &x) == CUDROP_OK &&
           cudrop_download(context, values, buffer, DROPS * size) == CUDROP_OK;

@@ -107,14 +107,12 @@ static int check_request(const request_t *request, unsigned given) {
 }
 
 static void write_hex(FILE *to, const uint8_t *bits, int64_t n) {
-  for (int64_t byte = 0; byte < (n + 7) / 8; ++byte)
-    fprintf(to, "%02x", bits[byte]);
+  for (int64_t byte = 0; byte < (n + 7) / 8; ++byte) fprintf(to, "%02x", bits[byte]);
 }
 
 /* One byte an element: kept is white. */
 static void write_pixels(FILE *to, uint8_t *keep, int64_t n) {
-  for (int64_t e = 0; e < n; ++e)
-    keep[e] = keep[e] ? 255 : 0;
+  for (int64_t e = 0; e < n; ++e) keep[e] = keep[e] ? 255 : 0;
   fwrite(keep, 1, (size_t)n, to);
 }
 
@@ -142,8 +140,7 @@ static cudrop_status_t write_mask(const request_t *request, cudrop_context_t *co
     }
   }
   if (request->is_picture) { /* grey where the last row has no elements */
-    for (uint64_t e = request->count; e < rows * request->width; ++e)
-      fputc(128, to);
+    for (uint64_t e = request->count; e < rows * request->width; ++e) fputc(128, to);
   } else {
     fputc('\n', to);
   }

@@ -35,8 +35,7 @@ static void draw_strided(cudropi_tile_t *tile, uint64_t stride) {
 
 static void read_bytes(cudropi_tile_t *tile, int64_t stride) {
   const uint8_t *bytes = tile->plan->keep.data;
-  for (int j = 0; j < tile->n; ++j)
-    tile->kept[j] = bytes[tile->keep + j * stride] != 0;
+  for (int j = 0; j < tile->n; ++j) tile->kept[j] = bytes[tile->keep + j * stride] != 0;
 }
 
 static void read_bits(cudropi_tile_t *tile, int64_t stride) {

@@ -31,27 +31,25 @@ static void store_kept(const cudropi_tile_t *tile, const void *values) {
 
 /* ---- kernels with arithmetic, in float and in double ---------------------------------- */
 
-#define DEFINE_SCALE(NAME, VALUE)                        \
-  static void scale_##NAME(const cudropi_tile_t *tile) { \
-    const VALUE scale = tile->plan->NAME.scale;          \
-    VALUE x[CUDROPI_TILE_SIZE];                          \
-    load(tile, &tile->plan->x, tile->x, x);              \
-    for (int j = 0; j < tile->n; ++j)                    \
-      x[j] = tile->kept[j] ? x[j] * scale : (VALUE)0;    \
-    store(tile, x);                                      \
+#define DEFINE_SCALE(NAME, VALUE)                                                     \
+  static void scale_##NAME(const cudropi_tile_t *tile) {                              \
+    const VALUE scale = tile->plan->NAME.scale;                                       \
+    VALUE x[CUDROPI_TILE_SIZE];                                                       \
+    load(tile, &tile->plan->x, tile->x, x);                                           \
+    for (int j = 0; j < tile->n; ++j) x[j] = tile->kept[j] ? x[j] * scale : (VALUE)0; \
+    store(tile, x);                                                                   \
   }
 DEFINE_SCALE(f32, float)
 DEFINE_SCALE(f64, double)
 
-#define DEFINE_ACCUMULATE(NAME, VALUE)                        \
-  static void accumulate_##NAME(const cudropi_tile_t *tile) { \
-    const VALUE scale = tile->plan->NAME.scale;               \
-    VALUE x[CUDROPI_TILE_SIZE], y[CUDROPI_TILE_SIZE];         \
-    load(tile, &tile->plan->x, tile->x, x);                   \
-    load(tile, &tile->plan->y, tile->y, y);                   \
-    for (int j = 0; j < tile->n; ++j)                         \
-      y[j] = y[j] + x[j] * scale;                             \
-    store_kept(tile, y);                                      \
+#define DEFINE_ACCUMULATE(NAME, VALUE)                            \
+  static void accumulate_##NAME(const cudropi_tile_t *tile) {     \
+    const VALUE scale = tile->plan->NAME.scale;                   \
+    VALUE x[CUDROPI_TILE_SIZE], y[CUDROPI_TILE_SIZE];             \
+    load(tile, &tile->plan->x, tile->x, x);                       \
+    load(tile, &tile->plan->y, tile->y, y);                       \
+    for (int j = 0; j < tile->n; ++j) y[j] = y[j] + x[j] * scale; \
+    store_kept(tile, y);                                          \
   }
 DEFINE_ACCUMULATE(f32, float)
 DEFINE_ACCUMULATE(f64, double)
@@ -69,13 +67,12 @@ DEFINE_ACCUMULATE(f64, double)
 DEFINE_AFFINE(f32, float)
 DEFINE_AFFINE(f64, double)
 
-#define DEFINE_FILL(NAME, VALUE)                        \
-  static void fill_##NAME(const cudropi_tile_t *tile) { \
-    const VALUE scale = tile->plan->NAME.scale;         \
-    VALUE y[CUDROPI_TILE_SIZE];                         \
-    for (int j = 0; j < tile->n; ++j)                   \
-      y[j] = tile->kept[j] ? scale : (VALUE)0;          \
-    store(tile, y);                                     \
+#define DEFINE_FILL(NAME, VALUE)                                               \
+  static void fill_##NAME(const cudropi_tile_t *tile) {                        \
+    const VALUE scale = tile->plan->NAME.scale;                                \
+    VALUE y[CUDROPI_TILE_SIZE];                                                \
+    for (int j = 0; j < tile->n; ++j) y[j] = tile->kept[j] ? scale : (VALUE)0; \
+    store(tile, y);                                                            \
   }
 DEFINE_FILL(f32, float)
 DEFINE_FILL(f64, double)
@@ -117,8 +114,7 @@ static void select_kept(const cudropi_tile_t *tile) {
 static void write_bytes(const cudropi_tile_t *tile) {
   const int64_t stride = tile->plan->y.stride[tile->plan->rank - 1];
   uint8_t *y = locate(&tile->plan->y, tile->y);
-  for (int j = 0; j < tile->n; ++j)
-    y[j * stride] = tile->kept[j];
+  for (int j = 0; j < tile->n; ++j) y[j * stride] = tile->kept[j];
 }
 
 static void write_bits(const cudropi_tile_t *tile) {
@@ -133,8 +129,7 @@ static void write_bits(const cudropi_tile_t *tile) {
 static void count(const cudropi_tile_t *tile) {
   uint64_t *total = tile->plan->y.data;
   uint64_t kept = 0;
-  for (int j = 0; j < tile->n; ++j)
-    kept += tile->kept[j];
+  for (int j = 0; j < tile->n; ++j) kept += tile->kept[j];
   *total += kept;
 }
 

@@ -129,6 +129,5 @@ void fashion_free(fashion_t *data) {
 
 void fashion_copy(const fashion_t *data, int i, float *x) {
   const uint8_t *pixel = data->pixel + (size_t)i * FASHION_PIXELS;
-  for (int k = 0; k < FASHION_PIXELS; ++k)
-    x[k] = (float)pixel[k] * (1.0f / 255.0f);
+  for (int k = 0; k < FASHION_PIXELS; ++k) x[k] = (float)pixel[k] * (1.0f / 255.0f);
 }

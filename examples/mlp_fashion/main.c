@@ -43,8 +43,7 @@ typedef struct {
  * remainder makes a draw from i + 1 values; its bias is below (i + 1) / 2^32.
  */
 static void shuffle(int *order, int n, cudrop_philox_key_t key, int epoch) {
-  for (int i = 0; i < n; ++i)
-    order[i] = i;
+  for (int i = 0; i < n; ++i) order[i] = i;
   for (int i = n - 1; i > 0; --i) {
     const cudrop_philox_block_t counter = {{(uint32_t)i, (uint32_t)epoch, 0, 0}};
     const uint32_t word = cudrop_philox(counter, key).word[0];

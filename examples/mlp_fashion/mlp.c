@@ -35,8 +35,7 @@ bool mlp_init(mlp_t *mlp, cudrop_context_t *context, const int width[MLP_LAYERS 
   *mlp = (mlp_t){.context = context, .batch = batch};
   memcpy(mlp->width, width, sizeof mlp->width);
   size_t units = 0;
-  for (int l = 0; l <= MLP_LAYERS; ++l)
-    units += (size_t)width[l];
+  for (int l = 0; l <= MLP_LAYERS; ++l) units += (size_t)width[l];
   for (int l = 0; l < MLP_LAYERS; ++l)
     mlp->parameters += count_weights(mlp, l) + (size_t)width[l + 1];
 
@@ -119,8 +118,7 @@ static void apply_layer(const mlp_t *mlp, int l, int n) {
 static void rectify(const mlp_t *mlp, int l, int n) {
   real_t *a = mlp->activation[l];
   const size_t elements = (size_t)n * (size_t)mlp->width[l];
-  for (size_t e = 0; e < elements; ++e)
-    a[e] = a[e] > 0 ? a[e] : 0;
+  for (size_t e = 0; e < elements; ++e) a[e] = a[e] > 0 ? a[e] : 0;
 }
 
 cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step) {
@@ -154,8 +152,7 @@ static int find_top(const real_t *logit, int classes) {
 /* The sum of exp(logit - logit[top]): at least 1, and it cannot overflow. */
 static double sum_exponentials(const real_t *logit, int classes, int top) {
   double sum = 0.0;
-  for (int c = 0; c < classes; ++c)
-    sum += exp((double)(logit[c] - logit[top]));
+  for (int c = 0; c < classes; ++c) sum += exp((double)(logit[c] - logit[top]));
   return sum;
 }
 
@@ -199,8 +196,7 @@ static void differentiate_layer(const mlp_t *mlp, int l, int n) {
            dz, out, 0, mlp->d_layer[l].weight, out);
   memset(d_bias, 0, (size_t)out * sizeof *d_bias);
   for (int i = 0; i < n; ++i)
-    for (int o = 0; o < out; ++o)
-      d_bias[o] += dz[(size_t)i * (size_t)out + (size_t)o];
+    for (int o = 0; o < out; ++o) d_bias[o] += dz[(size_t)i * (size_t)out + (size_t)o];
 }
 
 /* The gradient of a layer's input: d_activation[l] = d_activation[l+1] W[l]^T. */
@@ -220,8 +216,7 @@ static void differentiate_rectify(const mlp_t *mlp, int l, int n) {
   const real_t *a = mlp->activation[l];
   real_t *d = mlp->d_activation[l];
   const size_t elements = (size_t)n * (size_t)mlp->width[l];
-  for (size_t e = 0; e < elements; ++e)
-    d[e] = a[e] > 0 ? d[e] : 0;
+  for (size_t e = 0; e < elements; ++e) d[e] = a[e] > 0 ? d[e] : 0;
 }
 
 cudrop_status_t mlp_backward(mlp_t *mlp, const uint8_t *label, int n, uint64_t step) {

@@ -19,8 +19,7 @@ static bin_t *find_bin(bin_t *bins, double confidence) {
 
 static double sum_gaps(const bin_t *bins) {
   double sum = 0.0;
-  for (int b = 0; b < SCORE_BINS; ++b)
-    sum += fabs(bins[b].correct - bins[b].confidence);
+  for (int b = 0; b < SCORE_BINS; ++b) sum += fabs(bins[b].correct - bins[b].confidence);
   return sum;
 }
 

@@ -19,8 +19,7 @@ static uint64_t read_word(const uint64_t *bits, uint64_t n, uint64_t at) {
 
 uint64_t statistics_count(const uint64_t *bits, uint64_t n) {
   uint64_t ones = 0;
-  for (uint64_t at = 0; at < n; at += 64)
-    ones += count_ones(read_word(bits, n, at));
+  for (uint64_t at = 0; at < n; at += 64) ones += count_ones(read_word(bits, n, at));
   return ones;
 }
 

@@ -35,8 +35,7 @@ uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e) {
 static view_t make_output(const trial_t *trial) {
   const layout_t *layout = trial->layout;
   int64_t n = 1;
-  for (int d = 0; d < layout->rank; ++d)
-    n *= layout->shape[d];
+  for (int d = 0; d < layout->rank; ++d) n *= layout->shape[d];
   const int64_t bytes = (n + 7) / 8;
   const int64_t one = 1;
   switch (trial->op) {
@@ -169,8 +168,7 @@ const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
   const int64_t n = view_count(&t.x);
   const cudrop_status_t status = call(context, trial, &t);
   if (trial->op == TRIAL_COUNT_KEPT) memset(t.expected.tensor.data, 0, sizeof(uint64_t));
-  for (int64_t e = 0; e < n; ++e)
-    expect_element(trial, &t, e, find_fate(trial, &t, e));
+  for (int64_t e = 0; e < n; ++e) expect_element(trial, &t, e, find_fate(trial, &t, e));
 
   const ptrdiff_t at = view_difference(&t.expected, &t.y);
   text[0] = '\0';

@@ -60,14 +60,12 @@ void view_free(view_t *view) {
 
 int64_t view_count(const view_t *view) {
   int64_t n = 1;
-  for (int d = 0; d < view->tensor.rank; ++d)
-    n *= view->tensor.shape[d];
+  for (int d = 0; d < view->tensor.rank; ++d) n *= view->tensor.shape[d];
   return n;
 }
 
 int64_t view_coordinate(const view_t *view, int64_t e, int d) {
-  for (int k = view->tensor.rank - 1; k > d; --k)
-    e /= view->tensor.shape[k];
+  for (int k = view->tensor.rank - 1; k > d; --k) e /= view->tensor.shape[k];
   return e % view->tensor.shape[d];
 }
 
