@@ -16,6 +16,22 @@ function(cudrop_compile target)
   endif()
 endfunction()
 
+# The CUDA backend: its one C file and the kernels, in which nothing rounds otherwise than in
+# the source, nothing spills, and no warning passes. The host's side of a kernel has neither
+# exceptions nor statics that threads could race for (nvcc makes one for <<< >>>, which is not
+# used), so that the library needs no C++ runtime.
+function(cudrop_compile_cuda target)
+  target_compile_definitions(${target} PRIVATE CUDROP_WITH_CUDA)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/csrc/cuda
+    ${PROJECT_SOURCE_DIR}/kernels)
+  target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  set_target_properties(${target} PROPERTIES
+    CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --compress-mode=size --Werror=all-warnings
+    -Xptxas=-warn-spills,-Werror -Xcompiler=-Wall,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
+endfunction()
+
 function(cudrop_link target)
   if(CUDROP_SANITIZE)
     target_link_options(${target} PUBLIC -fsanitize=${CUDROP_SANITIZE})

@@ -2,12 +2,21 @@
 #ifndef CUDROP_CONTEXT_H
 #define CUDROP_CONTEXT_H
 
+#include <stdbool.h>
+
 #include "backend.h"
 
 struct cudrop_context {
   const cudropi_backend_t *backend;
   int device;
   cudrop_stream_t stream; /* the caller's */
+
+  struct {                  /* what backend_cuda.c knows of the device */
+    int64_t blocks;         /* the most blocks of one launch */
+    int64_t packs;          /* the most packs (elementwise.cuh) of one launch */
+    bool has_pools;         /* buffers are allocated in the order of the stream */
+    bool reads_host_memory; /* any of it, without being told */
+  } cuda;
 };
 
 #endif /* CUDROP_CONTEXT_H */

@@ -7,25 +7,25 @@
 static cudrop_status_t run(cudrop_context_t *context, const cudropi_call_t *call) {
   TRY(cudropi_validate(context, call));
   const cudropi_plan_t plan = cudropi_plan(call);
-  return context->backend->run(context, &plan);
+  return context->backend->run(context, call->function, &plan);
 }
 
 cudrop_status_t cudrop_forward(cudrop_context_t *context, const cudrop_tensor_t *x,
                                const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {CUDROPI_FLOATS, "x", x},
+                                        .x = {CUDROPI_NUMBERS, "x", x},
                                         .mask = mask,
-                                        .y = {CUDROPI_FLOATS, "y", y}});
+                                        .y = {CUDROPI_NUMBERS, "y", y}});
 }
 
 cudrop_status_t cudrop_backward(cudrop_context_t *context, const cudrop_tensor_t *dy,
                                 const cudrop_mask_t *mask, const cudrop_tensor_t *dx) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {CUDROPI_FLOATS, "dy", dy},
+                                        .x = {CUDROPI_NUMBERS, "dy", dy},
                                         .mask = mask,
-                                        .y = {CUDROPI_FLOATS, "dx", dx}});
+                                        .y = {CUDROPI_NUMBERS, "dx", dx}});
 }
 
 cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
@@ -84,7 +84,7 @@ cudrop_status_t cudrop_export_scale(cudrop_context_t *context, const cudrop_mask
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_EXPORT_SCALE,
                                         .mask = mask,
-                                        .y = {CUDROPI_FLOATS, "scale", scale}});
+                                        .y = {CUDROPI_NUMBERS, "scale", scale}});
 }
 
 cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t *mask,
@@ -105,10 +105,10 @@ cudrop_status_t cudrop_apply_bytes(cudrop_context_t *context, const cudrop_tenso
                                    const cudrop_tensor_t *y) {
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {CUDROPI_FLOATS, "x", x},
+                                        .x = {CUDROPI_NUMBERS, "x", x},
                                         .keep = {CUDROPI_BYTES, "keep", keep},
                                         .p = p,
-                                        .y = {CUDROPI_FLOATS, "y", y}});
+                                        .y = {CUDROPI_NUMBERS, "y", y}});
 }
 
 cudrop_status_t cudrop_apply_bits(cudrop_context_t *context, const cudrop_tensor_t *x,
@@ -117,8 +117,8 @@ cudrop_status_t cudrop_apply_bits(cudrop_context_t *context, const cudrop_tensor
   const cudrop_tensor_t packed = cudrop_tensor(bits, CUDROPI_BIT, x->rank, x->shape);
   return run(context, &(cudropi_call_t){.function = __func__,
                                         .op = CUDROPI_DROP,
-                                        .x = {CUDROPI_FLOATS, "x", x},
+                                        .x = {CUDROPI_NUMBERS, "x", x},
                                         .keep = {CUDROPI_INTERNAL, "bits", &packed},
                                         .p = p,
-                                        .y = {CUDROPI_FLOATS, "y", y}});
+                                        .y = {CUDROPI_NUMBERS, "y", y}});
 }

@@ -21,8 +21,8 @@ static const struct {
     [CUDROPI_COUNT_KEPT] = {CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT},
 };
 
-/* Survivors become x * scale + shift; p = 1 has none, and constants that are all 0. */
-static void plan_constants(cudropi_plan_t *plan, cudropi_operator_t op, double p) {
+cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p) {
+  cudropi_constants_t constants;
   double scale = cudrop_mask_scale_f64(p);
   double shift = 0.0;
   if (op == CUDROPI_ALPHA || op == CUDROPI_ALPHA_GRADIENT) {
@@ -30,24 +30,29 @@ static void plan_constants(cudropi_plan_t *plan, cudropi_operator_t op, double p
         p < 1.0 ? 1.0 / sqrt((1.0 - p) * (1.0 + p * (alpha_prime * alpha_prime))) : 0.0;
     shift = -scale * alpha_prime * p;
   }
-  plan->f64.scale = scale;
-  plan->f64.shift = shift;
-  plan->f64.dropped = scale * alpha_prime + shift;
-  plan->f32.scale = (float)scale;
-  plan->f32.shift = (float)shift;
-  plan->f32.dropped = plan->f32.scale * (float)alpha_prime + plan->f32.shift;
+  constants.f64.scale = scale;
+  constants.f64.shift = shift;
+  constants.f64.dropped = scale * alpha_prime + shift;
+  constants.f32.scale = (float)scale;
+  constants.f32.shift = (float)shift;
+  constants.f32.dropped = constants.f32.scale * (float)alpha_prime + constants.f32.shift;
+  return constants;
 }
 
-static void plan_source(cudropi_plan_t *plan, const cudropi_call_t *call, double p) {
-  if (p >= 1.0) {
-    plan->source = CUDROPI_ALL_DROPPED;
-  } else if (call->keep.name != NULL) {
-    plan->source = CUDROPI_FROM_OPERAND;
-  } else if (p > 0.0) {
-    plan->source = CUDROPI_FROM_PHILOX;
-  } else {
-    plan->source = CUDROPI_ALL_KEPT;
-  }
+static cudropi_source_t find_source(const cudropi_plan_t *plan, double p) {
+  if (p >= 1.0) return CUDROPI_ALL_DROPPED;
+  if (plan->keep.dtype != 0) return CUDROPI_FROM_OPERAND;
+  return p > 0.0 ? CUDROPI_FROM_PHILOX : CUDROPI_ALL_KEPT;
+}
+
+void cudropi_plan_draw(cudropi_plan_t *plan, uint64_t seed, uint64_t offset, double p) {
+  plan->kernel = p > 0.0 ? kernels[plan->op].above_zero : kernels[plan->op].at_zero;
+  plan->source = find_source(plan, p);
+  plan->seed = seed;
+  plan->offset = offset;
+  plan->p = p;
+  plan->threshold = cudrop_mask_threshold(p);
+  plan->constants = cudropi_constants(plan->op, p);
 }
 
 static cudropi_operand_t plan_operand(const cudropi_argument_t *argument) {
@@ -76,10 +81,9 @@ static void move_dimension(cudropi_plan_t *plan, int to, int from) {
   plan->shape[to] = plan->shape[from];
 }
 
-/* Drop dimensions of size 1 and merge those that lie in one piece in every view. */
-static void merge_dimensions(cudropi_plan_t *plan, int rank) {
+void cudropi_merge_dimensions(cudropi_plan_t *plan) {
   int last = -1;
-  for (int d = 0; d < rank; ++d) {
+  for (int d = 0; d < plan->rank; ++d) {
     if (plan->shape[d] == 1) continue;
     if (last >= 0 && is_one_piece(plan, last, d)) {
       const int64_t outer = plan->shape[last];
@@ -93,31 +97,36 @@ static void merge_dimensions(cudropi_plan_t *plan, int rank) {
   plan->rank = last + 1;
 }
 
+/* The draw of a mask whose seed and p are read when the work runs: its offset is added. */
+static void plan_prepared(cudropi_plan_t *plan, const cudrop_mask_t *mask) {
+  plan->kernel = kernels[plan->op].above_zero;
+  plan->source = CUDROPI_FROM_PREPARED;
+  plan->prepared = mask->prepared;
+  plan->offset = mask->offset;
+}
+
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
   const cudrop_tensor_t *y = call->y.tensor;
   const cudrop_mask_t *mask = call->mask;
-  const double p = mask != NULL ? mask->p : call->p;
-  cudropi_plan_t plan = {.kernel = p > 0.0 ? kernels[call->op].above_zero
-                                           : kernels[call->op].at_zero};
-  plan_source(&plan, call, p);
-  plan_constants(&plan, call->op, p);
-
+  cudropi_plan_t plan = {.op = call->op, .rank = y->rank};
   cudropi_count(y->rank, y->shape, &plan.n);
   memcpy(plan.shape, y->shape, sizeof plan.shape);
   plan.x = plan_operand(&call->x);
   plan.keep = plan_operand(&call->keep);
   plan.y = plan_operand(&call->y);
-  if (mask != NULL) {
-    plan.seed = mask->seed;
-    plan.offset = mask->offset;
-    plan.threshold = cudrop_mask_threshold(p);
-    plan.index_base = mask->index_base;
-    if (mask->index_rank > 0) {
-      memcpy(plan.index_stride, mask->index_stride, sizeof plan.index_stride);
-    } else {
-      cudropi_row_major(y->rank, y->shape, plan.index_stride);
-    }
+  if (mask == NULL) {
+    cudropi_plan_draw(&plan, 0, 0, call->p);
+  } else if (mask->prepared != NULL) {
+    plan_prepared(&plan, mask);
+  } else {
+    cudropi_plan_draw(&plan, mask->seed, mask->offset, mask->p);
   }
-  merge_dimensions(&plan, y->rank);
+  if (mask != NULL) plan.index_base = mask->index_base;
+  if (mask != NULL && mask->index_rank > 0) {
+    memcpy(plan.index_stride, mask->index_stride, sizeof plan.index_stride);
+  } else if (mask != NULL) {
+    cudropi_row_major(y->rank, y->shape, plan.index_stride);
+  }
+  cudropi_merge_dimensions(&plan);
   return plan;
 }

@@ -5,6 +5,10 @@
 #include "call.h"
 #include "cudrop/mask.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What is done with each element, once it is known whether it is kept. */
 typedef enum {
   CUDROPI_KERNEL_SELECT,     /* y = keep ? x : +0, bit for bit */
@@ -21,7 +25,8 @@ typedef enum {
 /* Where the keep bits come from. */
 typedef enum {
   CUDROPI_FROM_PHILOX,
-  CUDROPI_FROM_OPERAND, /* the caller's mask: bytes or bits */
+  CUDROPI_FROM_PREPARED, /* Philox too, but seed and p are known only when it runs */
+  CUDROPI_FROM_OPERAND,  /* the caller's mask: bytes or bits */
   CUDROPI_ALL_KEPT,
   CUDROPI_ALL_DROPPED
 } cudropi_source_t;
@@ -33,7 +38,18 @@ typedef struct {
   int64_t stride[CUDROP_MAX_RANK];
 } cudropi_operand_t;
 
+/* Survivors become x * scale + shift; what is dropped by an affine kernel is `dropped`. */
 typedef struct {
+  struct {
+    double scale, shift, dropped; /* for F64 */
+  } f64;
+  struct {
+    float scale, shift, dropped; /* for every other type */
+  } f32;
+} cudropi_constants_t;
+
+typedef struct {
+  cudropi_operator_t op;
   cudropi_kernel_t kernel;
   cudropi_source_t source;
 
@@ -43,19 +59,29 @@ typedef struct {
   cudropi_operand_t x, keep, y; /* zero where the kernel has none */
 
   uint64_t seed, offset; /* the draw */
-  cudrop_mask_threshold_t threshold;
+  double p;
+  const cudrop_prepared_t
+      *prepared; /* from which seed, offset and p come, if not NULL; ... */
+  cudrop_mask_threshold_t threshold; /* ... `offset` is then added to the one there */
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK];
-
-  struct {
-    double scale, shift, dropped; /* for F64 */
-  } f64;
-  struct {
-    float scale, shift, dropped; /* for every other type */
-  } f32;
+  cudropi_constants_t constants;
 } cudropi_plan_t;
 
 /* The plan of a validated call: a pure function of it. */
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call);
+
+/* Give a plan its draw: what depends on these three numbers, and nothing else of it. */
+void cudropi_plan_draw(cudropi_plan_t *plan, uint64_t seed, uint64_t offset, double p);
+
+/* The constants of an operator at rate p; p = 1 has no survivors, and constants of 0. */
+cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p);
+
+/* Drop dimensions of size 1 and merge neighbours that lie in one piece in every view. */
+void cudropi_merge_dimensions(cudropi_plan_t *plan);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* CUDROP_PLAN_H */

@@ -1,7 +1,9 @@
 /* validate.c - the rules. Each text names the function, the value and the rule. */
 #include "validate.h"
 
+#include "context.h"
 #include "overlap.h"
+#include "prepared.h"
 #include "status.h"
 
 /* Mask indices end here: the bits above hold the domain of a Philox counter. */
@@ -27,12 +29,17 @@ static cudrop_status_t check_dtype(const char *function, const cudropi_argument_
   const cudrop_dtype_t dtype = arg->tensor->dtype;
   const bool is_float = dtype == CUDROP_F32 || dtype == CUDROP_F16 ||
                         dtype == CUDROP_BF16 || dtype == CUDROP_F64;
-  REQUIRE(arg->kind != CUDROPI_FLOATS || is_float, CUDROP_ERROR_DTYPE,
-          "%s: %s has dtype = %d (%s), which is not F32, F16, BF16 or F64", function,
-          arg->name, (int)dtype, cudropi_dtype_name(dtype));
-  REQUIRE(arg->kind != CUDROPI_BYTES || dtype == CUDROP_U8, CUDROP_ERROR_DTYPE,
-          "%s: %s has dtype = %d (%s), which is not U8", function, arg->name, (int)dtype,
-          cudropi_dtype_name(dtype));
+  const bool is_f8 = dtype == CUDROP_F8E4M3 || dtype == CUDROP_F8E5M2;
+  const struct {
+    bool fits;
+    const char *types;
+  } kinds[] = {[CUDROPI_FLOATS] = {is_float, "F32, F16, BF16 or F64"},
+               [CUDROPI_NUMBERS] = {is_float || is_f8, "F32, F16, BF16, F64 or F8"},
+               [CUDROPI_BYTES] = {dtype == CUDROP_U8, "U8"},
+               [CUDROPI_INTERNAL] = {true, ""}};
+  REQUIRE(kinds[arg->kind].fits, CUDROP_ERROR_DTYPE,
+          "%s: %s has dtype = %d (%s), which is not %s", function, arg->name, (int)dtype,
+          cudropi_dtype_name(dtype), kinds[arg->kind].types);
   return CUDROP_OK;
 }
 
@@ -92,13 +99,6 @@ static cudrop_status_t check_same_shape(const char *function, const cudropi_argu
   return CUDROP_OK;
 }
 
-static cudrop_status_t check_rate(const char *function, double p) {
-  char text[CUDROPI_NUMBER_SIZE];
-  REQUIRE(p >= 0.0 && p <= 1.0, CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: p = %s is outside [0, 1]", function, cudropi_number(p, text));
-  return CUDROP_OK;
-}
-
 /* The largest index that the mask gives to an element of `tensor`; false past 64 bits. */
 static bool find_last_index(const cudrop_mask_t *mask, const cudrop_tensor_t *tensor,
                             int64_t n, uint64_t *last) {
@@ -113,10 +113,39 @@ static bool find_last_index(const cudrop_mask_t *mask, const cudrop_tensor_t *te
   return true;
 }
 
+cudrop_status_t cudropi_validate_prepared(const char *function,
+                                          const cudrop_prepared_t *prepared) {
+  REQUIRE(prepared != NULL, CUDROP_ERROR_NULL_POINTER, "%s: prepared is NULL", function);
+  REQUIRE((uintptr_t)prepared % CUDROPI_PREPARED_ALIGNMENT == 0,
+          CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: prepared = %p is not aligned to its %d bytes", function,
+          (const void *)prepared, CUDROPI_PREPARED_ALIGNMENT);
+  return CUDROP_OK;
+}
+
+/* seed and p of a prepared mask lie in its block: others beside it would be ignored. */
+static cudrop_status_t check_prepared(const char *function, const cudrop_mask_t *mask) {
+  char text[CUDROPI_NUMBER_SIZE];
+  if (mask->prepared == NULL) return CUDROP_OK;
+  TRY(cudropi_validate_prepared(function, mask->prepared));
+  REQUIRE(mask->seed == 0 && mask->p == 0.0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask is prepared and has seed = %llu and p = %s, which must be 0",
+          function, (unsigned long long)mask->seed, cudropi_number(mask->p, text));
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_validate_rate(const char *function, double p) {
+  char text[CUDROPI_NUMBER_SIZE];
+  REQUIRE(p >= 0.0 && p <= 1.0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: p = %s is outside [0, 1]", function, cudropi_number(p, text));
+  return CUDROP_OK;
+}
+
 static cudrop_status_t check_mask(const char *function, const cudrop_mask_t *mask,
                                   const cudropi_argument_t *y) {
   REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", function);
-  TRY(check_rate(function, mask->p));
+  TRY(check_prepared(function, mask));
+  TRY(cudropi_validate_rate(function, mask->p));
   REQUIRE(mask->index_rank >= 0 && mask->index_rank <= CUDROP_MAX_RANK,
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: mask has index_rank = %d, outside [0, %d]",
           function, mask->index_rank, CUDROP_MAX_RANK);
@@ -177,7 +206,30 @@ static cudrop_status_t check_overlap(const cudropi_call_t *call) {
             "%s: %s overlaps %s without being the same tensor", call->function, y->name,
             inputs[k]->name);
   }
+  if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
+  const cudropi_footprint_t block = {.address = (uintptr_t)call->mask->prepared,
+                                     .width = CUDROP_PREPARED_BYTES};
+  REQUIRE(!cudropi_may_meet(&block, &output), CUDROP_ERROR_OVERLAP,
+          "%s: %s overlaps the block of the prepared mask", call->function, y->name);
   return CUDROP_OK;
+}
+
+/* The rule that only the backend can check: it reaches the memory of every tensor. */
+static cudrop_status_t check_residence(const cudrop_context_t *context,
+                                       const cudropi_call_t *call) {
+  const cudropi_argument_t *arguments[] = {&call->x, &call->keep, &call->y};
+  const cudropi_backend_t *backend = context->backend;
+  int64_t n = 0;
+  for (size_t k = 0; k < sizeof arguments / sizeof arguments[0]; ++k) {
+    const cudropi_argument_t *arg = arguments[k];
+    const bool is_total = arg->name != NULL && arg->tensor->dtype == CUDROPI_TOTAL;
+    if (arg->name == NULL ||
+        (cudropi_count(arg->tensor->rank, arg->tensor->shape, &n) && n == 0 && !is_total))
+      continue;
+    TRY(backend->check_memory(context, call->function, arg->name, arg->tensor->data));
+  }
+  if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
+  return backend->check_memory(context, call->function, "prepared", call->mask->prepared);
 }
 
 cudrop_status_t cudropi_validate(const cudrop_context_t *context,
@@ -193,7 +245,8 @@ cudrop_status_t cudropi_validate(const cudrop_context_t *context,
           CUDROP_ERROR_DTYPE, "%s: %s is %s and %s is %s", function, call->x.name,
           cudropi_dtype_name(call->x.tensor->dtype), call->y.name,
           cudropi_dtype_name(call->y.tensor->dtype));
-  TRY(call->keep.name != NULL ? check_rate(function, call->p)
+  TRY(call->keep.name != NULL ? cudropi_validate_rate(function, call->p)
                               : check_mask(function, call->mask, &call->y));
-  return check_overlap(call);
+  TRY(check_overlap(call));
+  return check_residence(context, call);
 }

@@ -11,4 +11,9 @@
 cudrop_status_t cudropi_validate(const cudrop_context_t *context,
                                  const cudropi_call_t *call);
 
+/* The rules of a rate, and of the address of a prepared block. */
+cudrop_status_t cudropi_validate_rate(const char *function, double p);
+cudrop_status_t cudropi_validate_prepared(const char *function,
+                                          const cudrop_prepared_t *prepared);
+
 #endif /* CUDROP_VALIDATE_H */

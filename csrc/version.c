@@ -13,10 +13,16 @@
 #define OPTIMISED "not optimised"
 #endif
 
+#if defined(CUDROP_WITH_CUDA)
+#define BACKENDS "host, cuda"
+#else
+#define BACKENDS "host"
+#endif
+
 int cudrop_version(void) {
   return CUDROP_VERSION_MAJOR * 10000 + CUDROP_VERSION_MINOR * 100 + CUDROP_VERSION_PATCH;
 }
 
 const char *cudrop_build_info(void) {
-  return COMPILER ", " OPTIMISED ", backends: host";
+  return COMPILER ", " OPTIMISED ", backends: " BACKENDS;
 }

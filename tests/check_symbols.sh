@@ -17,5 +17,5 @@ diff "$work/declared" "$work/exported" || {
   exit 1
 }
 nm -g --defined-only "$static" | awk 'NF == 3 { print $3 }' |
-  grep -vE '^(cudrop|cudropi)_|^__' && { echo "names without the prefix in $static"; exit 1; }
+  grep -vE '^(cudrop|cudropi)_|^_Z[0-9A-Za-z_]*cudropi_|^__' && { echo "names without the prefix in $static"; exit 1; }
 echo "$(wc -l <"$work/exported") functions declared, and exported"

@@ -17,18 +17,21 @@ typedef struct {
   const cudrop_mask_t *mask_pointer;
 } arguments_t;
 
-/* An operator of (x, mask, y), and what its header calls x and y. */
+static const char float_types[] = "F32, F16, BF16 or F64";
+static const char number_types[] = "F32, F16, BF16, F64 or F8";
+
+/* An operator of (x, mask, y), what its header calls x and y, and the types it takes. */
 static const struct {
   const char *name;
   cudrop_status_t (*call)(cudrop_context_t *, const cudrop_tensor_t *,
                           const cudrop_mask_t *, const cudrop_tensor_t *);
-  const char *x, *y;
+  const char *x, *y, *types;
 } operators[] = {
-    {"cudrop_forward", cudrop_forward, "x", "y"},
-    {"cudrop_backward", cudrop_backward, "dy", "dx"},
-    {"cudrop_backward_accumulate", cudrop_backward_accumulate, "dy", "dx"},
-    {"cudrop_alpha_forward", cudrop_alpha_forward, "x", "y"},
-    {"cudrop_alpha_backward", cudrop_alpha_backward, "dy", "dx"},
+    {"cudrop_forward", cudrop_forward, "x", "y", number_types},
+    {"cudrop_backward", cudrop_backward, "dy", "dx", number_types},
+    {"cudrop_backward_accumulate", cudrop_backward_accumulate, "dy", "dx", float_types},
+    {"cudrop_alpha_forward", cudrop_alpha_forward, "x", "y", float_types},
+    {"cudrop_alpha_backward", cudrop_alpha_backward, "dy", "dx", float_types},
 };
 enum { OPERATORS = sizeof operators / sizeof operators[0] };
 
@@ -166,7 +169,28 @@ static void index_stride_overflows(arguments_t *a) {
   a->mask.index_stride[1] = INT64_MAX;
 }
 
-/* In the texts {x} and {y} stand for the operator's own names. */
+/* A block of a prepared mask is looked at only when the work runs. */
+static void prepare(arguments_t *a, size_t shift) {
+  static _Alignas(16) uint8_t block[2 * CUDROP_PREPARED_BYTES];
+  a->mask =
+      cudrop_prepared_mask((const cudrop_prepared_t *)(const void *)(block + shift), 0);
+}
+static void prepared_misaligned(arguments_t *a) {
+  prepare(a, 8);
+}
+static void prepared_with_p(arguments_t *a) {
+  prepare(a, 0);
+  a->mask.p = 0.25;
+}
+static void prepared_with_seed(arguments_t *a) {
+  prepare(a, 0);
+  a->mask.seed = 7;
+}
+static void prepared_inside_y(arguments_t *a) {
+  a->mask = cudrop_prepared_mask((const cudrop_prepared_t *)a->y.data, 0);
+}
+
+/* In the texts {x} and {y} stand for the operator's own names, {t} for the types it takes. */
 static const struct {
   void (*spoil)(arguments_t *arguments);
   cudrop_status_t status;
@@ -197,14 +221,11 @@ static const struct {
     {x_runs_past_the_end, CUDROP_ERROR_OVERFLOW,
      "{x} spans more memory than 63 bits address"},
     {x_stride_least, CUDROP_ERROR_OVERFLOW, "{x} spans more memory than 63 bits address"},
-    {no_dtype, CUDROP_ERROR_DTYPE,
-     "{x} has dtype = 0 (no type), which is not F32, F16, BF16 or F64"},
-    {unknown_dtype, CUDROP_ERROR_DTYPE,
-     "{y} has dtype = 77 (no type), which is not F32, F16, BF16 or F64"},
+    {no_dtype, CUDROP_ERROR_DTYPE, "{x} has dtype = 0 (no type), which is not {t}"},
+    {unknown_dtype, CUDROP_ERROR_DTYPE, "{y} has dtype = 77 (no type), which is not {t}"},
     {internal_dtype, CUDROP_ERROR_DTYPE,
-     "{x} has dtype = 100 (no type), which is not F32, F16, BF16 or F64"},
-    {byte_dtype, CUDROP_ERROR_DTYPE,
-     "{x} has dtype = 5 (U8), which is not F32, F16, BF16 or F64"},
+     "{x} has dtype = 100 (no type), which is not {t}"},
+    {byte_dtype, CUDROP_ERROR_DTYPE, "{x} has dtype = 5 (U8), which is not {t}"},
     {dtypes_differ, CUDROP_ERROR_DTYPE, "{x} is BF16 and {y} is F32"},
     {x_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL}, /* the text names an address */
     {y_repeats, CUDROP_ERROR_OVERLAP,
@@ -233,6 +254,13 @@ static const struct {
      "mask with index_base = 0 reaches an index of 2^59 or more"},
     {index_stride_overflows, CUDROP_ERROR_OVERFLOW,
      "mask with index_base = 0 reaches an index of 2^59 or more"},
+    {prepared_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL}, /* names an address */
+    {prepared_with_p, CUDROP_ERROR_INVALID_ARGUMENT,
+     "mask is prepared and has seed = 0 and p = 0.25, which must be 0"},
+    {prepared_with_seed, CUDROP_ERROR_INVALID_ARGUMENT,
+     "mask is prepared and has seed = 7 and p = 0, which must be 0"},
+    {prepared_inside_y, CUDROP_ERROR_OVERLAP,
+     "{y} overlaps the block of the prepared mask"},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -245,16 +273,16 @@ static void close_context(void) {
   ck_assert_ok(cudrop_destroy(&context));
 }
 
-/* "function: text" with {x} and {y} replaced. */
-static void fill_in(char *to, size_t size, const char *function, const char *text,
-                    const char *x, const char *y) {
-  size_t at = (size_t)snprintf(to, size, "%s: ", function);
+/* "function: text" with {x}, {y} and {t} replaced by an operator's own words. */
+static void fill_in(char *to, size_t size, int op, const char *text) {
+  size_t at = (size_t)snprintf(to, size, "%s: ", operators[op].name);
   for (; *text != '\0'; ++text) {
     const bool is_name = text[0] == '{';
-    at += (size_t)snprintf(to + at, size - at, "%.*s", is_name ? 2 : 1,
+    at += (size_t)snprintf(to + at, size - at, "%.*s", is_name ? 40 : 1,
                            !is_name         ? text
-                           : text[1] == 'x' ? x
-                                            : y);
+                           : text[1] == 'x' ? operators[op].x
+                           : text[1] == 'y' ? operators[op].y
+                                            : operators[op].types);
     if (is_name) text += 2;
   }
 }
@@ -279,8 +307,7 @@ START_TEST(every_broken_rule_is_named_and_nothing_is_written) {
     ck_assert_str_eq(cudrop_status_name(status), cudrop_status_name(rules[_i].status));
     if (rules[_i].text != NULL) {
       char text[256];
-      fill_in(text, sizeof text, operators[op].name, rules[_i].text, operators[op].x,
-              operators[op].y);
+      fill_in(text, sizeof text, op, rules[_i].text);
       ck_assert_str_eq(cudrop_last_error(), text);
     }
     ck_assert_mem_eq(x.block, x_before.block, x.bytes);
@@ -323,8 +350,8 @@ START_TEST(writing_out_checks_its_output) {
                   "cudrop_export_bytes: keep has dtype = 1 (F32), which is not U8");
   ck_assert_error(
       cudrop_export_scale(context, &mask, &u8), CUDROP_ERROR_DTYPE,
-      "cudrop_export_scale: scale has dtype = 5 (U8), which is not F32, F16, BF16 "
-      "or F64");
+      "cudrop_export_scale: scale has dtype = 5 (U8), which is not F32, F16, BF16, F64 "
+      "or F8");
   ck_assert_error(cudrop_export_bytes(context, &bad, &u8), CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_export_bytes: p = 2 is outside [0, 1]");
   ck_assert_error(cudrop_export_bits(context, &mask, 2, shape, NULL),
@@ -440,6 +467,36 @@ START_TEST(empty_tensors_need_no_data_but_right_arguments) {
 }
 END_TEST
 
+START_TEST(preparing_checks_its_arguments) {
+  _Alignas(16) uint8_t memory[CUDROP_PREPARED_BYTES + 16];
+  cudrop_prepared_t *block = (cudrop_prepared_t *)(void *)memory;
+  cudrop_prepared_t *odd = (cudrop_prepared_t *)(void *)(memory + 8);
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, -1.0);
+  const cudrop_mask_t twice = cudrop_prepared_mask(block, 0);
+  char text[128];
+  memset(memory, VIEW_POISON, sizeof memory);
+  ck_assert_error(cudrop_prepare(NULL, &mask, block), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_prepare: context is NULL");
+  ck_assert_error(cudrop_prepare(context, NULL, block), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_prepare: mask is NULL");
+  ck_assert_error(cudrop_prepare(context, &mask, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_prepare: prepared is NULL");
+  ck_assert_error(cudrop_prepare(context, &bad, block), CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_prepare: p = -1 is outside [0, 1]");
+  ck_assert_error(cudrop_prepare(context, &twice, block), CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_prepare: mask is a prepared one itself");
+  snprintf(text, sizeof text,
+           "cudrop_prepare: prepared = %p is not aligned to its 16 bytes", (void *)odd);
+  ck_assert_error(cudrop_prepare(context, &mask, odd), CUDROP_ERROR_INVALID_ARGUMENT,
+                  text);
+  ck_assert_error(cudrop_advance(NULL, block, 1), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_advance: context is NULL");
+  ck_assert_error(cudrop_advance(context, NULL, 1), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_advance: prepared is NULL");
+  for (size_t k = 0; k < sizeof memory; ++k) ck_assert_uint_eq(memory[k], VIEW_POISON);
+}
+END_TEST
+
 static TCase *bad_input_case(void) {
   TCase *tests = suite_case("bad input", 60);
   tcase_add_checked_fixture(tests, open_context, close_context);
@@ -450,6 +507,7 @@ static TCase *bad_input_case(void) {
   tcase_add_test(tests, slices_that_interleave_are_accepted);
   tcase_add_test(tests, strides_of_sizes_of_one_do_not_make_tensors_differ);
   tcase_add_test(tests, empty_tensors_need_no_data_but_right_arguments);
+  tcase_add_test(tests, preparing_checks_its_arguments);
   return tests;
 }
 

@@ -140,6 +140,7 @@ static const char *const refusals[][2] = {
      "cudrop: mask: --index + --count is above 2^59\n"},
     {"mask --seed 1 --p 0.5 --count 0xffffffffffffffff",
      "cudrop: mask: --index + --count is above 2^59\n"},
+    {"mask --seed 1 --p 0.5 --seed 2 --count 8", "cudrop: mask: --seed is given twice\n"},
     {"info now", "cudrop: info: 'now' is one argument too many\n"},
     {"verify now", "cudrop: verify: 'now' is one argument too many\n"},
 };
@@ -170,14 +171,16 @@ START_TEST(info_names_version_and_backends) {
   ck_assert_int_eq(run("info"), 0);
   ck_assert(strncmp(output, version, strlen(version)) == 0);
   ck_assert_ptr_nonnull(strstr(output, "built with "));
-  ck_assert_ptr_nonnull(strstr(output, "  host  1 device\n"));
-  ck_assert_ptr_nonnull(strstr(output, "  cuda  none: "));
+  ck_assert_ptr_nonnull(strstr(output, "  host  device 0: host\n"));
+  ck_assert_ptr_nonnull(strstr(output, "  cuda  "));
+  ck_assert_int_eq(run("--version"), 0);
+  ck_assert(strncmp(output, version, strlen(version)) == 0);
 }
 END_TEST
 
 START_TEST(help_goes_to_the_standard_output) {
-  static const char *const commands[] = {"--help", "info --help", "mask --help",
-                                         "verify --help"};
+  static const char *const commands[] = {"--help",      "-h",          "help",
+                                         "info --help", "mask --help", "verify --help"};
   for (size_t k = 0; k < sizeof commands / sizeof commands[0]; ++k) {
     ck_assert_int_eq(run(commands[k]), 0);
     ck_assert(strncmp(output, "usage: cudrop", 13) == 0);
@@ -187,6 +190,7 @@ END_TEST
 
 START_TEST(output_that_cannot_be_written_is_a_failure) {
   ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 >/dev/full 2>&1"), 1);
+  ck_assert_int_eq(run("--help >/dev/full 2>&1"), 1);
   ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /dev/full 2>&1"), 1);
   ck_assert_ptr_nonnull(strstr(output, "cudrop: mask: cannot write '/dev/full'"));
   ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /no/such/folder 2>&1"),

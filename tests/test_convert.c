@@ -1,4 +1,4 @@
-/* test_convert.c - F16 and BF16 to and from float, against the oracle. */
+/* test_convert.c - the narrow types to and from float, against the oracle. */
 #include "convert.h"
 
 #include <fenv.h>
@@ -10,41 +10,62 @@ static bool is_nan(float value) {
   return value != value;
 }
 
-START_TEST(every_narrow_value_widens_exactly) {
-  for (uint32_t bits = 0; bits < 65536; ++bits) {
-    const uint16_t half = (uint16_t)bits;
-    const double f16 = oracle_read(CUDROP_F16, &half);
-    const double bf16 = oracle_read(CUDROP_BF16, &half);
-    ck_assert(float_from_f16(half) == f16 ||
-              (is_nan(float_from_f16(half)) && f16 != f16));
-    ck_assert(float_from_bf16(half) == bf16 ||
-              (is_nan(float_from_bf16(half)) && bf16 != bf16));
-    ck_assert(bits_from_float(float_from_f16(half)) >> 31 == bits >> 15);
+/* A narrow type: its conversions, as numbers. */
+typedef struct {
+  cudrop_dtype_t dtype;
+  uint32_t end;  /* there are so many bit patterns */
+  uint32_t most; /* what the largest floats become */
+  float (*widen)(uint32_t bits);
+  uint32_t (*narrow)(float value);
+} type_t;
+
+#define DEFINE_CONVERSIONS(NAME, MEMORY)       \
+  static float widen_##NAME(uint32_t bits) {   \
+    return float_from_##NAME((MEMORY)bits);    \
+  }                                            \
+  static uint32_t narrow_##NAME(float value) { \
+    return NAME##_from_float(value);           \
   }
+DEFINE_CONVERSIONS(f16, uint16_t)
+DEFINE_CONVERSIONS(bf16, uint16_t)
+DEFINE_CONVERSIONS(e5m2, uint8_t)
+DEFINE_CONVERSIONS(e4m3, uint8_t)
+
+static const type_t types[] = {
+    {CUDROP_F16, 65536, 0x7c00, widen_f16, narrow_f16},
+    {CUDROP_BF16, 65536, 0x7f80, widen_bf16, narrow_bf16},
+    {CUDROP_F8E5M2, 256, 0x7c, widen_e5m2, narrow_e5m2},
+    {CUDROP_F8E4M3, 256, 0x7e, widen_e4m3, narrow_e4m3},
+};
+enum { TYPES = sizeof types / sizeof types[0] };
+
+START_TEST(every_narrow_value_widens_exactly_and_survives_the_round_trip) {
+  const type_t *type = &types[_i];
+  int finite = 0;
+  for (uint32_t bits = 0; bits < type->end; ++bits) {
+    const uint16_t element = (uint16_t)bits; /* little-endian, as all we run on */
+    const double value = oracle_read(type->dtype, &element);
+    const float widened = type->widen(bits);
+    ck_assert_uint_eq(bits_from_float(widened) >> 31, bits >= type->end / 2);
+    if (value != value) {
+      ck_assert(is_nan(widened));
+    } else {
+      ck_assert(widened == value);
+      ck_assert_uint_eq(type->narrow(widened), bits);
+      ++finite;
+    }
+  }
+  ck_assert_int_gt(finite, (int)type->end / 2);
 }
 END_TEST
 
-START_TEST(every_narrow_value_survives_the_round_trip) {
-  for (uint32_t bits = 0; bits < 65536; ++bits) {
-    const uint16_t half = (uint16_t)bits;
-    if (!is_nan(float_from_f16(half)))
-      ck_assert_uint_eq(f16_from_float(float_from_f16(half)), half);
-    if (!is_nan(float_from_bf16(half)))
-      ck_assert_uint_eq(bf16_from_float(float_from_bf16(half)), half);
-  }
-}
-END_TEST
-
-/* Do both conversions of a float give what the oracle gives? */
-static bool is_right(uint32_t bits) {
+/* Does the conversion of a float give what the oracle gives? */
+static bool is_right(const type_t *type, uint32_t bits) {
   const float value = float_from_bits(bits);
-  uint16_t f16, bf16;
-  if (is_nan(value))
-    return is_nan(float_from_f16(f16_from_float(value))) &&
-           is_nan(float_from_bf16(bf16_from_float(value)));
-  oracle_write(CUDROP_F16, value, &f16);
-  oracle_write(CUDROP_BF16, value, &bf16);
-  return f16_from_float(value) == f16 && bf16_from_float(value) == bf16;
+  uint16_t element = 0;
+  if (is_nan(value)) return is_nan(type->widen(type->narrow(value)));
+  oracle_write(type->dtype, value, &element);
+  return type->narrow(value) == element;
 }
 
 /* Each float whose last bits decide a rounding: on, just below and just above a tie. */
@@ -54,7 +75,7 @@ START_TEST(floats_round_to_the_nearest_even) {
   for (uint32_t top = 0; top < 65536; ++top) {
     for (size_t t = 0; t < sizeof tails / sizeof tails[0]; ++t) {
       const uint32_t bits = top << 16 | tails[t];
-      if (!is_right(bits)) ck_abort_msg("0x%08x is rounded wrongly", bits);
+      if (!is_right(&types[_i], bits)) ck_abort_msg("0x%08x is rounded wrongly", bits);
     }
   }
 }
@@ -65,20 +86,16 @@ END_TEST
  * all 2^32 floats: between two ties the narrow value cannot change.
  */
 START_TEST(narrow_values_rise_with_the_float_and_mirror_its_sign) {
-  uint16_t f16 = 0, bf16 = 0;
+  const type_t *type = &types[_i];
+  uint32_t last = 0;
   for (uint32_t bits = 0; bits <= 0x7f800000; ++bits) {
-    const uint16_t next_f16 = f16_from_float(float_from_bits(bits));
-    const uint16_t next_bf16 = bf16_from_float(float_from_bits(bits));
-    const float negative = float_from_bits(bits | 0x80000000);
-    if (next_f16 < f16 || next_bf16 < bf16 ||
-        f16_from_float(negative) != (next_f16 | 0x8000) ||
-        bf16_from_float(negative) != (next_bf16 | 0x8000))
+    const uint32_t next = type->narrow(float_from_bits(bits));
+    const uint32_t mirrored = type->narrow(float_from_bits(bits | 0x80000000));
+    if (next < last || mirrored != (next | type->end / 2))
       ck_abort_msg("0x%08x is rounded wrongly", bits);
-    f16 = next_f16;
-    bf16 = next_bf16;
+    last = next;
   }
-  ck_assert_uint_eq(f16, 0x7c00);
-  ck_assert_uint_eq(bf16, 0x7f80);
+  ck_assert_uint_eq(last, type->most);
 }
 END_TEST
 
@@ -98,16 +115,17 @@ END_TEST
 
 static TCase *convert_case(void) {
   TCase *tests = suite_case("convert", 300);
-  tcase_add_test(tests, every_narrow_value_widens_exactly);
-  tcase_add_test(tests, every_narrow_value_survives_the_round_trip);
-  tcase_add_test(tests, floats_round_to_the_nearest_even);
+  tcase_add_loop_test(
+      tests, every_narrow_value_widens_exactly_and_survives_the_round_trip, 0, TYPES);
+  tcase_add_loop_test(tests, floats_round_to_the_nearest_even, 0, TYPES);
   tcase_add_loop_test(tests, the_rounding_mode_of_the_caller_does_not_matter, 0, 3);
   return tests;
 }
 
 static TCase *slow_case(void) {
   TCase *tests = suite_slow_case("convert, slow");
-  tcase_add_test(tests, narrow_values_rise_with_the_float_and_mirror_its_sign);
+  tcase_add_loop_test(tests, narrow_values_rise_with_the_float_and_mirror_its_sign, 0,
+                      TYPES);
   return tests;
 }
 

@@ -69,10 +69,11 @@ START_TEST(constants_are_finite_at_every_rate) {
       const cudrop_mask_t mask = cudrop_mask(1, 2, p);
       const cudropi_call_t call = make_call(op, &x, &mask, &x);
       const cudropi_plan_t plan = cudropi_plan(&call);
-      ck_assert_double_finite(plan.f64.scale);
-      ck_assert_double_finite(plan.f64.shift);
-      ck_assert_double_finite(plan.f64.dropped);
-      if (p == 1.0) ck_assert(plan.f32.scale == 0.0f && plan.f32.dropped == 0.0f);
+      ck_assert_double_finite(plan.constants.f64.scale);
+      ck_assert_double_finite(plan.constants.f64.shift);
+      ck_assert_double_finite(plan.constants.f64.dropped);
+      if (p == 1.0)
+        ck_assert(plan.constants.f32.scale == 0.0f && plan.constants.f32.dropped == 0.0f);
     }
   }
 }
@@ -86,13 +87,13 @@ START_TEST(alpha_dropout_keeps_mean_and_variance) {
     const cudrop_mask_t mask = cudrop_mask(1, 2, p);
     const cudropi_call_t call = make_call(CUDROPI_ALPHA, &x, &mask, &x);
     const cudropi_plan_t plan = cudropi_plan(&call);
-    const double a = plan.f64.scale, b = plan.f64.shift;
-    const double mean = (1 - p) * b + p * plan.f64.dropped;
-    const double square =
-        (1 - p) * (a * a + b * b) + p * plan.f64.dropped * plan.f64.dropped;
+    const double a = plan.constants.f64.scale, b = plan.constants.f64.shift;
+    const double mean = (1 - p) * b + p * plan.constants.f64.dropped;
+    const double square = (1 - p) * (a * a + b * b) +
+                          p * plan.constants.f64.dropped * plan.constants.f64.dropped;
     ck_assert_double_eq_tol(mean, 0.0, 1e-14);
     ck_assert_double_eq_tol(square, 1.0, 1e-13);
-    ck_assert_double_eq_tol(plan.f64.dropped, a * alpha + b, 1e-14);
+    ck_assert_double_eq_tol(plan.constants.f64.dropped, a * alpha + b, 1e-14);
   }
 }
 END_TEST

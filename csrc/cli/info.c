@@ -6,12 +6,13 @@
 #include "cudrop/cudrop.h"
 
 static void print_backend(const char *name, cudrop_backend_t backend) {
+  char device[256] = "";
   int count = 0;
   const cudrop_status_t status = cudrop_device_count(backend, &count);
-  if (status == CUDROP_OK) {
-    printf("  %-5s %d device%s\n", name, count, count == 1 ? "" : "s");
-  } else {
-    printf("  %-5s none: %s\n", name, cudrop_status_text(status));
+  if (status != CUDROP_OK) printf("  %-5s none: %s\n", name, cudrop_status_text(status));
+  for (int k = 0; k < count; ++k) {
+    if (cudrop_device_name(backend, k, device, sizeof device) == CUDROP_OK)
+      printf("  %-5s device %d: %s\n", name, k, device);
   }
 }
 

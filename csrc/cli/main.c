@@ -31,7 +31,32 @@ static void print_usage(FILE *to) {
   fputs("usage: cudrop COMMAND [OPTIONS]\n\n", to);
   for (int k = 0; k < COMMANDS; ++k)
     fprintf(to, "  %-8s %s\n", commands[k].name, commands[k].purpose);
-  fputs("\ncudrop COMMAND --help lists a command's options.\n", to);
+  fputs(
+      "\ncudrop COMMAND --help lists a command's options, cudrop --version is info.\n"
+      "Exit status: 0 done, 1 failed, 2 bad arguments.\n",
+      to);
+}
+
+/* 0 asks for usage, 1 for a version; else the word is not one of these. */
+static int find_alias(const char *word) {
+  static const char *const words[][2] = {{"--help", "-h"}, {"--version", "-V"}};
+  for (int k = 0; k < 2; ++k)
+    if (strcmp(word, words[k][0]) == 0 || strcmp(word, words[k][1]) == 0) return k;
+  return strcmp(word, "help") == 0 ? 0 : -1;
+}
+
+static int run(int argc, char **argv) {
+  const int alias = find_alias(argv[1]);
+  if (alias == 0) {
+    print_usage(stdout);
+    return EXIT_OK;
+  }
+  if (alias == 1) return command_info(argc - 1, argv + 1);
+  for (int k = 0; k < COMMANDS; ++k)
+    if (strcmp(argv[1], commands[k].name) == 0)
+      return commands[k].run(argc - 1, argv + 1);
+  return complain(EXIT_BAD_ARGUMENTS, "there is no command '%s'; see cudrop --help",
+                  argv[1]);
 }
 
 int main(int argc, char **argv) {
@@ -39,18 +64,9 @@ int main(int argc, char **argv) {
     print_usage(stderr);
     return EXIT_BAD_ARGUMENTS;
   }
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-    print_usage(stdout);
-    return EXIT_OK;
-  }
-  for (int k = 0; k < COMMANDS; ++k) {
-    if (strcmp(argv[1], commands[k].name) != 0) continue;
-    int status = commands[k].run(argc - 1, argv + 1);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_OK)
-      status = complain(EXIT_FAILED, "%s: cannot write the output: %s", argv[1],
-                        strerror(errno));
-    return status;
-  }
-  return complain(EXIT_BAD_ARGUMENTS, "there is no command '%s'; see cudrop --help",
-                  argv[1]);
+  const int status = run(argc, argv);
+  if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_OK)
+    return complain(EXIT_FAILED, "%s: cannot write the output: %s", argv[1],
+                    strerror(errno));
+  return status;
 }

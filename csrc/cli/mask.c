@@ -24,7 +24,8 @@ static const char usage[] =
     "  --width W     elements in a row of the picture\n"
     "  --output FILE write there, not on the standard output\n"
     "\n"
-    "S, N, O, I and W are decimal, or hexadecimal behind 0x.\n";
+    "S, N, O, I and W are decimal, or hexadecimal behind 0x. N may be 0, but for a "
+    "picture.\n";
 
 enum { CHUNK = 1 << 20 }; /* elements drawn at a time: a multiple of 8 */
 
@@ -188,6 +189,8 @@ int command_mask(int argc, char **argv) {
       fputs(usage, stdout);
       return EXIT_OK;
     }
+    if ((given >> id & 1) != 0)
+      return complain(EXIT_BAD_ARGUMENTS, "mask: --%s is given twice", options[id].name);
     const int status = read_option((option_id_t)id, &request);
     if (status != EXIT_OK) return status;
     given |= 1u << id;

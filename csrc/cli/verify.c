@@ -6,10 +6,9 @@
 #include "cudrop/cudrop.h"
 #include "known_answers.h"
 
-/* Check the whole table on one backend and print a line a kind; returns the wrong rows. */
-static int verify_backend(const char *name, cudrop_context_t *context) {
+/* Check the whole table on one device and print a line a kind; returns the wrong rows. */
+static int verify_context(cudrop_context_t *context) {
   int wrong = 0;
-  printf("%s\n", name);
   for (int k = 0; known_answer_kind(k) != NULL; ++k) {
     const char *kind = known_answer_kind(k);
     const known_answers_result_t result =
@@ -21,20 +20,40 @@ static int verify_backend(const char *name, cudrop_context_t *context) {
   return wrong;
 }
 
+/* Every device of a backend; one that cannot be used counts as a wrong row. */
+static int verify_backend(cudrop_backend_t backend) {
+  char name[256] = "";
+  int count = 0, wrong = 0;
+  if (cudrop_device_count(backend, &count) != CUDROP_OK) {
+    puts(cudrop_last_error()); /* nothing to check is nothing wrong, and is said */
+    return 0;
+  }
+  for (int k = 0; k < count; ++k) {
+    cudrop_context_t *context = NULL;
+    if (cudrop_device_name(backend, k, name, sizeof name) != CUDROP_OK ||
+        cudrop_create(&context, backend, k) != CUDROP_OK) {
+      printf("device %d cannot be used: %s\n", k, cudrop_last_error());
+      ++wrong;
+      continue;
+    }
+    puts(name);
+    wrong += verify_context(context);
+    cudrop_destroy(&context);
+  }
+  return wrong;
+}
+
 int command_verify(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-    puts("usage: cudrop verify\n\nExit status 0 if every known answer came out, else 1.");
+    puts(
+        "usage: cudrop verify\n\nChecks the host and every GPU. Exit status 0 if every "
+        "known answer came out, else 1.");
     return EXIT_OK;
   }
   if (argc > 1)
     return complain(EXIT_BAD_ARGUMENTS, "verify: '%s' is one argument too many", argv[1]);
 
-  cudrop_context_t *context = NULL;
-  if (cudrop_create(&context, CUDROP_HOST, 0) != CUDROP_OK)
-    return complain(EXIT_FAILED, "verify: %s", cudrop_last_error());
-  const int wrong = verify_backend("host", context);
-  if (cudrop_destroy(&context) != CUDROP_OK)
-    return complain(EXIT_FAILED, "verify: %s", cudrop_last_error());
+  const int wrong = verify_backend(CUDROP_HOST) + verify_backend(CUDROP_CUDA);
   if (wrong > 0)
     return complain(EXIT_FAILED, "verify: %d known answers are wrong", wrong);
   puts("every known answer came out");

@@ -1,12 +1,15 @@
 /*
- * convert.h - F16 and BF16 to and from float, by integer arithmetic.
+ * convert.h - the narrow types to and from float, by integer arithmetic.
  *
  *   binary32   s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm        bias 127
  *   binary16   s eeeee    mmmmmmmmmm                     bias 15
  *   bfloat16   s eeeeeeee mmmmmmm                        binary32's upper half
+ *   FP8 E5M2   s eeeee    mm                             binary16's upper half
+ *   FP8 E4M3   s eeee     mmm                            bias 7; no infinity, NaN s1111111
  *
  * Narrowing rounds to nearest, ties to even, whatever the caller's rounding and denormal
- * modes; overflow is infinite; a NaN stays a NaN. Without branches.
+ * modes; overflow is infinite, or in E4M3 the largest value; a NaN stays a NaN. Without
+ * branches.
  */
 #ifndef CUDROP_CONVERT_H
 #define CUDROP_CONVERT_H
@@ -37,37 +40,79 @@ static inline uint16_t bf16_from_float(float value) {
   return (uint16_t)(is_nan ? bits >> 16 | 0x40u : rounded);
 }
 
-static inline float float_from_f16(uint16_t half) {
-  const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-  const uint32_t magnitude = (uint32_t)(half & 0x7fffu) << 13;
-  const uint32_t special = magnitude >= 0x7c00u << 13 ? 0xffu - 0x1fu - 112u : 0;
-  const uint32_t normal = magnitude + ((112u + special) << 23);
-  /* A subnormal gets an exponent by being counted up from 2^-14, exactly. */
-  const float small = float_from_bits(magnitude + (113u << 23)) - 0x1p-14f;
-  const uint32_t bits = magnitude < 0x0400u << 13 ? bits_from_float(small) : normal;
-  return float_from_bits(bits | sign);
+/* The value of `magnitude`, bits without a sign: neither infinite nor a NaN. */
+static inline uint32_t widen(uint32_t magnitude, uint32_t fraction_bits, uint32_t bias) {
+  const uint32_t aligned = magnitude << (23 - fraction_bits);
+  const uint32_t normal = aligned + ((127 - bias) << 23);
+  /* A subnormal gets an exponent by being counted up from the least normal, exactly. */
+  const uint32_t least = (127 - bias + 1) << 23;
+  const float small = float_from_bits(aligned + least) - float_from_bits(least);
+  return aligned < 1u << 23 ? bits_from_float(small) : normal;
 }
 
-static inline uint16_t f16_from_float(float value) {
-  const uint32_t bits = bits_from_float(value);
-  const uint32_t sign = bits >> 16 & 0x8000u;
-  const uint32_t magnitude = bits & 0x7fffffffu;
-
-  /* The significand in units of 2^-24 for a subnormal result, of its last bit otherwise. */
+/*
+ * The nearest bits to the value whose binary32 bits without the sign are `magnitude`, as if
+ * exponents had no end: what overflows is for the caller to see.
+ */
+static inline uint32_t narrow(uint32_t magnitude, uint32_t fraction_bits, uint32_t bias) {
+  const uint32_t least = 127 - bias + 1; /* the exponent of the least normal value */
   const uint32_t exponent = magnitude >> 23;
-  const uint32_t below = exponent < 113 ? 113 - exponent : 0;
-  const uint32_t shift = 13 + (below < 12 ? below : 12);
+  /* The significand in units of the last place: of a subnormal's, below the least. */
+  const uint32_t below = exponent < least ? least - exponent : 0;
+  const uint32_t most = fraction_bits + 2; /* by then nothing of it is left */
+  const uint32_t shift = 23 - fraction_bits + (below < most ? below : most);
   const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
   const uint32_t quotient = significand >> shift;
   const uint32_t rest = significand & ((1u << shift) - 1);
   const uint32_t half = 1u << (shift - 1);
   const uint32_t up = (uint32_t)(rest + (quotient & 1) > half);
+  /* A carry out of the significand is the next exponent. */
+  const uint32_t base = exponent < least ? 0 : (exponent - least) << fraction_bits;
+  return base + quotient + up;
+}
 
-  /* A carry out of the significand is the next exponent, up to infinity. */
-  const uint32_t base = exponent < 113 ? 0 : (exponent - 113) << 10;
-  const uint32_t finite = base + quotient + up;
+static inline float float_from_f16(uint16_t half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+  const uint32_t magnitude = half & 0x7fffu;
+  const uint32_t special = 0x7f800000u | (magnitude & 0x3ffu) << 13;
+  return float_from_bits(sign |
+                         (magnitude >= 0x7c00u ? special : widen(magnitude, 10, 15)));
+}
+
+static inline uint16_t f16_from_float(float value) {
+  const uint32_t bits = bits_from_float(value);
+  const uint32_t magnitude = bits & 0x7fffffffu;
   const uint32_t overflow = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
-  return (uint16_t)(sign | (magnitude >= 143u << 23 ? overflow : finite));
+  const uint32_t finite = narrow(magnitude, 10, 15); /* up to infinity, by the carry */
+  return (uint16_t)((bits >> 16 & 0x8000u) |
+                    (magnitude >= 143u << 23 ? overflow : finite));
+}
+
+static inline float float_from_e5m2(uint8_t quarter) {
+  return float_from_f16((uint16_t)(quarter << 8));
+}
+
+static inline uint8_t e5m2_from_float(float value) {
+  const uint32_t bits = bits_from_float(value);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const uint32_t overflow = magnitude > 0x7f800000u ? 0x7eu : 0x7cu;
+  const uint32_t finite = narrow(magnitude, 2, 15);
+  return (uint8_t)((bits >> 24 & 0x80u) | (magnitude >= 143u << 23 ? overflow : finite));
+}
+
+static inline float float_from_e4m3(uint8_t quarter) {
+  const uint32_t sign = (uint32_t)(quarter & 0x80u) << 24;
+  const uint32_t magnitude = quarter & 0x7fu;
+  return float_from_bits(sign |
+                         (magnitude == 0x7fu ? 0x7fc00000u : widen(magnitude, 3, 7)));
+}
+
+static inline uint8_t e4m3_from_float(float value) {
+  const uint32_t bits = bits_from_float(value);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const uint32_t nearest = narrow(magnitude, 3, 7);
+  const uint32_t finite = nearest < 0x7eu ? nearest : 0x7eu;
+  return (uint8_t)((bits >> 24 & 0x80u) | (magnitude > 0x7f800000u ? 0x7fu : finite));
 }
 
 #endif /* CUDROP_CONVERT_H */

@@ -64,6 +64,8 @@ void cudropi_host_draw(cudropi_tile_t *tile) {
         read_bits(tile, plan->keep.stride[inner]);
       }
       break;
+    case CUDROPI_FROM_PREPARED: /* run() has looked into the block */
+      break;
     case CUDROPI_ALL_KEPT:
     case CUDROPI_ALL_DROPPED:
       memset(tile->kept, plan->source == CUDROPI_ALL_KEPT, (size_t)tile->n);

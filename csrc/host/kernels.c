@@ -33,7 +33,7 @@ static void store_kept(const cudropi_tile_t *tile, const void *values) {
 
 #define DEFINE_SCALE(NAME, VALUE)                                                     \
   static void scale_##NAME(const cudropi_tile_t *tile) {                              \
-    const VALUE scale = tile->plan->NAME.scale;                                       \
+    const VALUE scale = tile->plan->constants.NAME.scale;                             \
     VALUE x[CUDROPI_TILE_SIZE];                                                       \
     load(tile, &tile->plan->x, tile->x, x);                                           \
     for (int j = 0; j < tile->n; ++j) x[j] = tile->kept[j] ? x[j] * scale : (VALUE)0; \
@@ -44,7 +44,7 @@ DEFINE_SCALE(f64, double)
 
 #define DEFINE_ACCUMULATE(NAME, VALUE)                            \
   static void accumulate_##NAME(const cudropi_tile_t *tile) {     \
-    const VALUE scale = tile->plan->NAME.scale;                   \
+    const VALUE scale = tile->plan->constants.NAME.scale;         \
     VALUE x[CUDROPI_TILE_SIZE], y[CUDROPI_TILE_SIZE];             \
     load(tile, &tile->plan->x, tile->x, x);                       \
     load(tile, &tile->plan->y, tile->y, y);                       \
@@ -54,22 +54,23 @@ DEFINE_SCALE(f64, double)
 DEFINE_ACCUMULATE(f32, float)
 DEFINE_ACCUMULATE(f64, double)
 
-#define DEFINE_AFFINE(NAME, VALUE)                                              \
-  static void affine_##NAME(const cudropi_tile_t *tile) {                       \
-    const VALUE scale = tile->plan->NAME.scale, shift = tile->plan->NAME.shift; \
-    const VALUE dropped = tile->plan->NAME.dropped;                             \
-    VALUE x[CUDROPI_TILE_SIZE];                                                 \
-    load(tile, &tile->plan->x, tile->x, x);                                     \
-    for (int j = 0; j < tile->n; ++j)                                           \
-      x[j] = tile->kept[j] ? x[j] * scale + shift : dropped;                    \
-    store(tile, x);                                                             \
+#define DEFINE_AFFINE(NAME, VALUE)                            \
+  static void affine_##NAME(const cudropi_tile_t *tile) {     \
+    const VALUE scale = tile->plan->constants.NAME.scale,     \
+                shift = tile->plan->constants.NAME.shift;     \
+    const VALUE dropped = tile->plan->constants.NAME.dropped; \
+    VALUE x[CUDROPI_TILE_SIZE];                               \
+    load(tile, &tile->plan->x, tile->x, x);                   \
+    for (int j = 0; j < tile->n; ++j)                         \
+      x[j] = tile->kept[j] ? x[j] * scale + shift : dropped;  \
+    store(tile, x);                                           \
   }
 DEFINE_AFFINE(f32, float)
 DEFINE_AFFINE(f64, double)
 
 #define DEFINE_FILL(NAME, VALUE)                                               \
   static void fill_##NAME(const cudropi_tile_t *tile) {                        \
-    const VALUE scale = tile->plan->NAME.scale;                                \
+    const VALUE scale = tile->plan->constants.NAME.scale;                      \
     VALUE y[CUDROPI_TILE_SIZE];                                                \
     for (int j = 0; j < tile->n; ++j) y[j] = tile->kept[j] ? scale : (VALUE)0; \
     store(tile, y);                                                            \
@@ -91,6 +92,7 @@ DEFINE_FILL(f64, double)
       memcpy(y + j * y_stride * (BITS / 8), &element, sizeof element);    \
     }                                                                     \
   }
+DEFINE_SELECT(8)
 DEFINE_SELECT(16)
 DEFINE_SELECT(32)
 DEFINE_SELECT(64)
@@ -100,6 +102,9 @@ static void select_kept(const cudropi_tile_t *tile) {
   const int64_t x_stride = plan->x.stride[plan->rank - 1];
   const int64_t y_stride = plan->y.stride[plan->rank - 1];
   switch (cudrop_dtype_bytes(plan->y.dtype)) {
+    case 1:
+      select_8(tile, x_stride, y_stride);
+      break;
     case 2:
       select_16(tile, x_stride, y_stride);
       break;

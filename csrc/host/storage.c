@@ -6,11 +6,13 @@
 #define AS_IT_IS(value) (value)
 
 /* X(dtype, type in memory, type of values, memory to value, value to memory) */
-#define STORAGE_LIST(X)                                      \
-  X(F32, float, float, AS_IT_IS, AS_IT_IS)                   \
-  X(F16, uint16_t, float, float_from_f16, f16_from_float)    \
-  X(BF16, uint16_t, float, float_from_bf16, bf16_from_float) \
-  X(F64, double, double, AS_IT_IS, AS_IT_IS)
+#define STORAGE_LIST(X)                                       \
+  X(F32, float, float, AS_IT_IS, AS_IT_IS)                    \
+  X(F16, uint16_t, float, float_from_f16, f16_from_float)     \
+  X(BF16, uint16_t, float, float_from_bf16, bf16_from_float)  \
+  X(F64, double, double, AS_IT_IS, AS_IT_IS)                  \
+  X(F8E4M3, uint8_t, float, float_from_e4m3, e4m3_from_float) \
+  X(F8E5M2, uint8_t, float, float_from_e5m2, e5m2_from_float)
 
 #define DEFINE_LOAD(DTYPE, MEMORY, VALUE, TO_VALUE, TO_MEMORY)                        \
   static void load_##DTYPE(const void *memory, int64_t stride, int n, void *values) { \

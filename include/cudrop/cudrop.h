@@ -35,25 +35,30 @@
  *
  *   1 versions   2 statuses   3 contexts   4 buffers   5 tensors   6 masks
  *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
+ *   11 prepared masks, for CUDA graphs
  *
- * Rules that hold for every operator (sections 7 to 10)
+ * Rules that hold for every operator (sections 7 to 11)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
- *                synchronises, prints, or keeps state.
- *   Memory       Tensors lie in the memory of the context's backend. The caller owns
- *                them; they must live until the work is done. Data is aligned to its
- *                element; more is not needed.
+ *                synchronises, prints, or keeps state; each may be captured in a CUDA
+ *                graph. The current device is after a call what it was before.
+ *   Memory       Tensors lie in the memory of the context's backend: on the context's
+ *                device, or managed or page-locked and so within reach of both. The
+ *                caller owns them; they must live until the work is done. Data is aligned
+ *                to its element; more is not needed, 32 bytes are fastest.
  *   Layout       Any strides, in elements, negative ones too. An input may repeat
  *                elements (stride 0); an output may not hold two elements in the same
  *                place.
  *   Aliasing     An output may be the very tensor of the input (same data, strides and
  *                type): in place. Any other overlap is refused; slices that interleave
  *                in memory without sharing a byte are accepted.
- *   Arithmetic   F32, F16 and BF16 compute in float and round once, to nearest even, at
- *                the store; F64 computes in double. A dropped element is selected, not
- *                multiplied: it becomes +0 even where x is NaN, infinite or negative. A
- *                kept NaN stays a NaN. No fused multiply-add, no fast-math.
+ *   Arithmetic   All types but F64 compute in float and round once, to nearest even, at
+ *                the store; F64 computes in double. Past the largest value F8E4M3, which
+ *                has no infinity, stays there; the others become infinite. A dropped
+ *                element is selected, not multiplied: it becomes +0 even where x is NaN,
+ *                infinite or negative. A kept NaN stays a NaN. No fused multiply-add, no
+ *                fast-math.
  *   Empty        A tensor without elements is success, and its data may be NULL.
  *   Bad input    Every argument is checked before anything is written. A call that
  *                returns an error has written nothing and launched nothing.
@@ -110,7 +115,9 @@ CUDROP_API const char *cudrop_build_info(void);
   X(ERROR_OVERFLOW, 6, "a size or an index is larger than the library can count")  \
   X(ERROR_OUT_OF_MEMORY, 7, "the backend has not enough memory")                   \
   X(ERROR_NOT_BUILT, 8, "this library was built without that backend")             \
-  X(ERROR_NO_DEVICE, 9, "there is no such device on this machine")
+  X(ERROR_NO_DEVICE, 9, "there is no such device on this machine")                 \
+  X(ERROR_WRONG_MEMORY, 10, "memory that the context's backend cannot reach")      \
+  X(ERROR_CUDA, 11, "the CUDA runtime reported an error")
 
 typedef enum {
 #define CUDROP_STATUS_ENUM(name, value, text) CUDROP_##name = value,
@@ -149,10 +156,20 @@ typedef struct CUstream_st *cudrop_stream_t;
 /*
  * Write to *count how many devices a backend has; CUDROP_HOST has 1, CUDROP_AUTO as many
  * as the backend it would choose.
- *   ERROR_NOT_BUILT  CUDROP_CUDA, in a library without it (the case in this version)
+ *   ERROR_NOT_BUILT  CUDROP_CUDA, in a library without it (see cudrop_build_info())
  *   ERROR_NO_DEVICE  CUDROP_CUDA, on a machine without a driver or a GPU
+ *   ERROR_CUDA       here and below: anything else that the CUDA runtime reports, with its
+ *                    words in the last error
  */
 CUDROP_CHECKED cudrop_status_t cudrop_device_count(cudrop_backend_t backend, int *count);
+
+/*
+ * Write to name[0..size) what device `device` of a backend is called, as in "NVIDIA H200",
+ * cut to size - 1 characters. Errors as cudrop_device_count(), and for a device number that
+ * does not exist; size 0 is ERROR_INVALID_ARGUMENT.
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int device,
+                                                  char *name, size_t size);
 
 /*
  * Make a context for device `device` (from 0) of a backend, and write it to *context,
@@ -176,9 +193,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_get_backend(const cudrop_context_t *contex
                                                   cudrop_backend_t *backend);
 
 /*
- * Let later calls run on `stream`, which stays the caller's. NULL is CUDA's default
- * stream, which a new context uses. A host context has no streams: it takes NULL only,
- * and answers ERROR_INVALID_ARGUMENT to another.
+ * Let later calls run on `stream`, which stays the caller's and belongs to the context's
+ * device. NULL is CUDA's default stream (the legacy one), which a new context uses. A host
+ * context has no streams: it takes NULL only, and answers ERROR_INVALID_ARGUMENT to another.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_set_stream(cudrop_context_t *context,
                                                  cudrop_stream_t stream);
@@ -194,11 +211,16 @@ CUDROP_CHECKED cudrop_status_t cudrop_synchronize(cudrop_context_t *context);
  *
  * cudrop_alloc() writes to *buffer a buffer of `bytes`, aligned to 256 bytes, contents
  * unspecified; 0 bytes give NULL and success. *buffer is NULL after an error.
- * cudrop_free() takes a buffer back and sets *buffer to NULL; a NULL buffer is success.
+ * cudrop_free() takes a buffer back and sets *buffer to NULL; a NULL buffer is success, and
+ * after an error *buffer is as it was. On CUDA both keep to the order of the context's
+ * stream where the device has memory pools, else they wait for the device: a buffer that
+ * another stream uses must be done with there before it is freed.
  * cudrop_upload() copies from host memory into a buffer, cudrop_download() the other way,
- * both in the order of the stream; host memory may be reused when they return. Ranges
- * must not overlap.
+ * both in the order of the stream; they wait for the copy, so host memory may be reused
+ * when they return, and a stream that is being captured cannot have them. Ranges must not
+ * overlap.
  *   ERROR_OUT_OF_MEMORY  cudrop_alloc(): the backend has no `bytes` left
+ *   ERROR_WRONG_MEMORY   copies: the buffer is not memory of the context's backend
  */
 CUDROP_CHECKED cudrop_status_t cudrop_alloc(cudrop_context_t *context, size_t bytes,
                                             void **buffer);
@@ -211,15 +233,18 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 /* ---- 5. Tensors ------------------------------------------------------------------- */
 
 /*
- * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. 0 is
- * no type, so that a tensor that was never filled in is noticed.
+ * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. The F8
+ * types are for what moves data: forward, backward, cudrop_export_scale() and
+ * cudrop_apply_...(). 0 is no type, so that a tensor that was never filled in is noticed.
  */
-#define CUDROP_DTYPE_LIST(X)                     \
-  X(F32, 1, 4)  /* IEEE binary32 */              \
-  X(F16, 2, 2)  /* IEEE binary16 */              \
-  X(BF16, 3, 2) /* the upper half of binary32 */ \
-  X(F64, 4, 8)  /* IEEE binary64 */              \
-  X(U8, 5, 1)   /* one byte */
+#define CUDROP_DTYPE_LIST(X)                                        \
+  X(F32, 1, 4)    /* IEEE binary32 */                               \
+  X(F16, 2, 2)    /* IEEE binary16 */                               \
+  X(BF16, 3, 2)   /* the upper half of binary32 */                  \
+  X(F64, 4, 8)    /* IEEE binary64 */                               \
+  X(U8, 5, 1)     /* one byte */                                    \
+  X(F8E4M3, 6, 1) /* OCP FP8 E4M3: to 448, NaN 0x7f, no infinity */ \
+  X(F8E5M2, 7, 1) /* OCP FP8 E5M2: the upper half of binary16 */
 
 typedef enum {
 #define CUDROP_DTYPE_ENUM(name, value, bytes) CUDROP_##name = value,
@@ -259,6 +284,9 @@ CUDROP_API cudrop_tensor_t cudrop_tensor(const void *data, cudrop_dtype_t dtype,
 
 /* ---- 6. Masks --------------------------------------------------------------------- */
 
+/* A mask whose seed, offset and p lie in the backend's memory; section 11. */
+typedef struct cudrop_prepared cudrop_prepared_t;
+
 /*
  * A mask as a value. Plain data, to copy, compare and store; a checkpoint needs seed,
  * offset and p.
@@ -294,6 +322,7 @@ typedef struct {
   uint64_t index_base;
   int index_rank;
   int64_t index_stride[CUDROP_MAX_RANK];
+  const cudrop_prepared_t *prepared; /* NULL, or what section 11 says */
 } cudrop_mask_t;
 
 /* The mask of (seed, offset, p), with the plain index map. Its use checks p. */
@@ -357,8 +386,7 @@ CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
 /*
  * y = keep ? x * scale : 0        scale = (float)(1 / (1 - p)), not rounded for F64
  *
- * x, y: equal types (F32, F16, BF16, F64) and shapes. p = 0 copies x bit for bit; p = 1
- * writes zeros.
+ * x, y: equal types (any but U8) and shapes. p = 0 copies x bit for bit; p = 1 writes zeros.
  *
  * Statuses of this and of every operator below:
  *   ERROR_NULL_POINTER      a NULL argument, or NULL data with elements
@@ -370,6 +398,11 @@ CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
  *   ERROR_OVERLAP           see "Aliasing" and "Layout" above
  *   ERROR_OVERFLOW          more elements or bytes than 64 bits count; a mask index at or
  *                           above 2^59
+ *   ERROR_WRONG_MEMORY      a CUDA context and memory that its device cannot reach; a host
+ *                           context and memory of a GPU. The latter is looked for once the
+ *                           process has made a CUDA context of this library
+ *   ERROR_CUDA              the CUDA runtime refused the launch. What fails later, while the
+ *                           work runs, is reported by cudrop_synchronize() or any later call
  */
 CUDROP_CHECKED cudrop_status_t cudrop_forward(cudrop_context_t *context,
                                               const cudrop_tensor_t *x,
@@ -385,8 +418,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_backward(cudrop_context_t *context,
 /*
  * dx = keep ? dx + dy * scale : dx
  *
- * The product is rounded before the sum (to float; F64 to double). dx of a dropped
- * element is not written.
+ * dy, dx: F32, F16, BF16 or F64. The product is rounded before the sum (to float; F64 to
+ * double). dx of a dropped element keeps its bits.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
                                                           const cudrop_tensor_t *dy,
@@ -402,8 +435,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *cont
  *   a = ((1 - p) * (1 + p * alpha'^2))^(-1/2)        b = -a * alpha' * p
  *
  * a and b are rounded to float once (double for F64); product and sum are rounded
- * separately. p = 0 copies x bit for bit; p = 1 writes zeros. Types and shapes as in
- * cudrop_forward(). Source: G. Klambauer et al., "Self-normalizing neural networks".
+ * separately. p = 0 copies x bit for bit; p = 1 writes zeros. x, y: F32, F16, BF16 or F64,
+ * equal types and shapes. Source: G. Klambauer et al., "Self-normalizing neural networks".
  */
 CUDROP_CHECKED cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context,
                                                     const cudrop_tensor_t *x,
@@ -438,9 +471,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_export_bytes(cudrop_context_t *context,
                                                    const cudrop_tensor_t *keep);
 
 /*
- * scale = kept ? 1 / (1 - p) : 0; a tensor of F32, F16, BF16 or F64. For finite x,
- * x * scale is then cudrop_forward(), up to the sign of dropped zeros; with F16 and BF16
- * also up to the rounding of the scale.
+ * scale = kept ? 1 / (1 - p) : 0; a tensor of any type but U8. For finite x, x * scale is
+ * then cudrop_forward(), up to the sign of dropped zeros and, in types narrower than F32,
+ * up to the rounding of the scale.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_export_scale(cudrop_context_t *context,
                                                    const cudrop_mask_t *mask,
@@ -472,6 +505,61 @@ CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
                                                  const cudrop_tensor_t *x,
                                                  const void *bits, double p,
                                                  const cudrop_tensor_t *y);
+
+/* ---- 11. Prepared masks ----------------------------------------------------------- */
+
+/*
+ * A captured CUDA graph replays the arguments it was captured with: a mask by value would
+ * drop the same elements at every replay. A prepared mask is a block in the backend's memory
+ * that operators read when they run, so that between replays seed, offset and p can change
+ * while the graph stays.
+ *
+ *   void *block = NULL;
+ *   status = cudrop_alloc(ctx, CUDROP_PREPARED_BYTES, &block);
+ *   const cudrop_mask_t first = cudrop_mask(seed, 0, 0.1);
+ *   status = cudrop_prepare(ctx, &first, block);          // before the capture
+ *
+ *   cudrop_mask_t site0 = cudrop_prepared_mask(block, 0); // captured: offsets 0 and 1
+ *   cudrop_mask_t site1 = cudrop_prepared_mask(block, 1); // behind the block's
+ *   status = cudrop_forward(ctx, &x, &site0, &y);
+ *   ...
+ *   status = cudrop_backward(ctx, &dy, &site0, &dx);      // what forward dropped
+ *   status = cudrop_advance(ctx, block, 2);               // last: the block's offset += 2
+ *
+ * After k replays the masks are those of cudrop_mask(seed, 2 * k + site, p). A new p: call
+ * cudrop_prepare() between two replays. Host contexts have prepared masks too, so that one
+ * code serves both.
+ *
+ * A block is CUDROP_PREPARED_BYTES of the backend's memory, aligned to 16 bytes; the caller
+ * owns it. Its contents are the library's, except that device.cuh lets a kernel of the
+ * caller's read it; what was not written by cudrop_prepare() is not a mask. Blocks are
+ * written and read in the order of the stream, and by one stream at a time.
+ */
+enum { CUDROP_PREPARED_BYTES = 256 };
+
+/*
+ * Write seed, offset and p of *mask to the block `prepared`. The index map of *mask is not
+ * used. May be captured; a replay then writes the same values again.
+ *   ERROR_NULL_POINTER, ERROR_WRONG_MEMORY, ERROR_CUDA  as in every operator
+ *   ERROR_INVALID_ARGUMENT  p outside [0, 1] or NaN; a block that is not aligned to 16
+ *                           bytes; a mask that is a prepared one itself
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_prepare(cudrop_context_t *context,
+                                              const cudrop_mask_t *mask,
+                                              cudrop_prepared_t *prepared);
+
+/* Add `offsets` to the block's offset, modulo 2^64. May be captured. Errors as above. */
+CUDROP_CHECKED cudrop_status_t cudrop_advance(cudrop_context_t *context,
+                                              cudrop_prepared_t *prepared,
+                                              uint64_t offsets);
+
+/*
+ * The mask, with the plain index map, whose seed and p are those of the block and whose
+ * offset is the block's plus `offset` (modulo 2^64) when the work runs. Its own seed and p
+ * are 0, and an operator refuses others.
+ */
+CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
+                                              uint64_t offset);
 
 #ifdef __cplusplus
 }

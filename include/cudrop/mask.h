@@ -137,6 +137,73 @@ CUDROP_INLINE float cudrop_mask_scale(double p) {
   return (float)cudrop_mask_scale_f64(p);
 }
 
+/*
+ * A mask prepared for drawing: what does not change from element to element. Kernels take it
+ * by value, as a constant; device.cuh draws from it.
+ *
+ * `least` and `ties` are the comparison with the threshold in the form that costs least: an
+ * element is kept if its digit, moved to the upper half of a word, is at least `least`. That
+ * is so unless the digit ties with t0 and p has a refinement; such a digit is first moved to
+ * the side of its fate, to 0xffff or 0.
+ */
+typedef struct {
+  cudrop_philox_key_t key[CUDROP_PHILOX_ROUNDS]; /* of each round */
+  uint32_t head[3]; /* what the first round makes of the offset */
+  uint32_t fate;    /* a cudrop_mask_fate_t */
+  uint64_t offset;
+  uint64_t t1;
+  uint32_t tie;   /* t0 in both halves: what a tie looks like */
+  uint32_t ties;  /* the upper bits of both halves, or 0 if no tie needs a refinement */
+  uint32_t least; /* the least word whose upper half is kept */
+  float scale;    /* 1 / (1 - p) */
+} cudrop_mask_schedule_t;
+
+/* What p says about every element at once. */
+typedef enum {
+  CUDROP_MASK_DRAWN = 0,   /* nothing: 0 < p < 1 */
+  CUDROP_MASK_KEPT = 1,    /* p = 0 */
+  CUDROP_MASK_DROPPED = 2, /* p = 1, which `least` cannot say */
+} cudrop_mask_fate_t;
+
+/*
+ * Give a schedule another offset. Half of the first round of a group's block is the offset's
+ * alone, and is worked out here:
+ *
+ *   word0 = high1 ^ head0,  word1 = low1,  word2 = hi32(group) ^ head1,  word3 = head2
+ */
+CUDROP_INLINE void cudrop_mask_schedule_offset(cudrop_mask_schedule_t *schedule,
+                                               uint64_t offset) {
+  const uint64_t product =
+      cudrop_multiply_wide(CUDROP_PHILOX_MULTIPLIER_0, (uint32_t)offset);
+  schedule->offset = offset;
+  schedule->head[0] = (uint32_t)(offset >> 32) ^ schedule->key[0].word[0];
+  schedule->head[1] = (uint32_t)(product >> 32) ^ schedule->key[0].word[1];
+  schedule->head[2] = (uint32_t)product;
+}
+
+/* The schedule of (seed, offset, p), for 0 <= p <= 1. */
+CUDROP_INLINE cudrop_mask_schedule_t cudrop_mask_schedule(uint64_t seed, uint64_t offset,
+                                                          double p) {
+  const cudrop_mask_threshold_t threshold = cudrop_mask_threshold(p);
+  const uint32_t is_exact = threshold.t1 == 0;
+  cudrop_mask_schedule_t schedule;
+  schedule.key[0] = cudrop_philox_key(seed);
+  for (int round = 1; round < CUDROP_PHILOX_ROUNDS; ++round)
+    schedule.key[round] = cudrop_philox_bump(schedule.key[round - 1]);
+  cudrop_mask_schedule_offset(&schedule, offset);
+  schedule.t1 = threshold.t1;
+  schedule.tie = threshold.t0 * 0x10001u;
+  schedule.ties = is_exact ? 0 : 0x80008000u;
+  /* A tie is dropped unless it is moved up; above 0xffff there is nothing to move up to, so
+   * there it is kept unless it is moved down. */
+  schedule.least = (threshold.t0 + (!is_exact && threshold.t0 < 0xffffu)) << 16;
+  schedule.fate = p <= 0.0   ? CUDROP_MASK_KEPT
+                  : p >= 1.0 ? CUDROP_MASK_DROPPED
+                             : CUDROP_MASK_DRAWN;
+  schedule.scale = cudrop_mask_scale(p);
+  return schedule;
+}
+
 /* SplitMix64's finaliser: a bijection of 64 bits. Source: G. Steele et al., OOPSLA 2014.
  */
 CUDROP_INLINE uint64_t cudrop_mask_mix(uint64_t x) {

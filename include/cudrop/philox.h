@@ -91,7 +91,7 @@ CUDROP_INLINE cudrop_philox_key_t cudrop_philox_bump(cudrop_philox_key_t key) {
 CUDROP_INLINE cudrop_philox_block_t cudrop_philox(cudrop_philox_block_t counter,
                                                   cudrop_philox_key_t key) {
   cudrop_philox_block_t block = cudrop_philox_round(counter, key);
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #pragma unroll
 #endif
   for (int round = 1; round < CUDROP_PHILOX_ROUNDS; ++round) {

@@ -74,22 +74,30 @@ bool oracle_keep(uint64_t seed, uint64_t offset, uint64_t index, double p) {
 /* A binary format: digits of the significand, and the exponents of its normal values. */
 typedef struct {
   int digits, least, greatest; /* 2^least <= normal value < 2^(greatest + 1) */
+  int bits;
+  double saturated; /* what every larger value becomes; 0: it becomes infinite */
 } format_t;
 
 static format_t find_format(cudrop_dtype_t dtype) {
   switch (dtype) {
     case CUDROP_F16:
-      return (format_t){11, -14, 15};
+      return (format_t){11, -14, 15, 16, 0.0};
     case CUDROP_BF16:
-      return (format_t){8, -126, 127};
+      return (format_t){8, -126, 127, 16, 0.0};
+    case CUDROP_F8E5M2:
+      return (format_t){3, -14, 15, 8, 0.0};
+    case CUDROP_F8E4M3:
+      return (format_t){4, -6, 8, 8, 448.0};
     default:
-      return (format_t){24, -126, 127}; /* F32; F64 is never rounded here */
+      return (format_t){24, -126, 127, 32, 0.0}; /* F32; F64 is never rounded here */
   }
 }
 
 /* The value of the format that is nearest, ties to even; past the greatest, infinite. */
 static double round_to(format_t format, double value) {
   int exponent = 0;
+  if (format.saturated != 0.0 && fabs(value) > format.saturated)
+    return copysign(format.saturated, value);
   if (value == 0.0 || !isfinite(value)) return value;
   frexp(value, &exponent); /* 2^(exponent - 1) <= |value| < 2^exponent */
   const int lead = exponent - 1 > format.least ? exponent - 1 : format.least;
@@ -106,7 +114,8 @@ static double round_to_f32(double value) {
 double oracle_read(cudrop_dtype_t dtype, const void *element) {
   float f32;
   double f64;
-  uint16_t bits;
+  const format_t format = find_format(dtype);
+  int bits = 0;
   if (dtype == CUDROP_F32) {
     memcpy(&f32, element, sizeof f32);
     return f32;
@@ -115,14 +124,17 @@ double oracle_read(cudrop_dtype_t dtype, const void *element) {
     memcpy(&f64, element, sizeof f64);
     return f64;
   }
-  memcpy(&bits, element, sizeof bits);
-  const format_t format = find_format(dtype);
+  for (int byte = format.bits / 8 - 1; byte >= 0; --byte)
+    bits = bits * 256 + ((const uint8_t *)element)[byte];
+  const int sign = 1 << (format.bits - 1);
   const int fraction_bits = format.digits - 1;
   const int fraction = bits % (1 << fraction_bits);
-  const int biased = (bits & 0x7fff) >> fraction_bits;
-  const int special = 0x7fff >> fraction_bits;
+  const int biased = bits % sign >> fraction_bits;
+  const int special = (sign - 1) >> fraction_bits;
   double value = 0.0;
-  if (biased == special) {
+  if (dtype == CUDROP_F8E4M3 && bits % sign == sign - 1) {
+    value = NAN;
+  } else if (dtype != CUDROP_F8E4M3 && biased == special) {
     value = fraction == 0 ? INFINITY : NAN;
   } else if (biased == 0) {
     value = ldexp(fraction, format.least - fraction_bits);
@@ -130,7 +142,7 @@ double oracle_read(cudrop_dtype_t dtype, const void *element) {
     value =
         ldexp(fraction + (1 << fraction_bits), format.least + biased - 1 - fraction_bits);
   }
-  return bits & 0x8000 ? -value : value;
+  return bits & sign ? -value : value;
 }
 
 void oracle_write(cudrop_dtype_t dtype, double value, void *element) {
@@ -145,12 +157,13 @@ void oracle_write(cudrop_dtype_t dtype, double value, void *element) {
     memcpy(element, &f32, sizeof f32);
     return;
   }
+  const int sign = 1 << (format.bits - 1);
   const int fraction_bits = format.digits - 1;
-  const int special = 0x7fff >> fraction_bits;
+  const int special = (sign - 1) >> fraction_bits;
   const double size = fabs(rounded);
   int bits = 0;
   if (isnan(rounded)) {
-    bits = (special << fraction_bits) + 1;
+    bits = sign - 1;
   } else if (isinf(rounded)) {
     bits = special << fraction_bits;
   } else if (size < ldexp(1.0, format.least)) {
@@ -161,8 +174,9 @@ void oracle_write(cudrop_dtype_t dtype, double value, void *element) {
     bits = ((exponent - 1 - format.least + 1) << fraction_bits) +
            (int)ldexp(fraction, fraction_bits);
   }
-  const uint16_t written = (uint16_t)(bits | (signbit(rounded) ? 0x8000 : 0));
-  memcpy(element, &written, sizeof written);
+  if (signbit(rounded)) bits += sign;
+  for (int byte = 0; byte < format.bits / 8; ++byte, bits /= 256)
+    ((uint8_t *)element)[byte] = (uint8_t)(bits % 256);
 }
 
 static double find_scale(cudrop_dtype_t dtype, double p) {
@@ -180,7 +194,7 @@ static double add(cudrop_dtype_t dtype, double a, double b) {
 }
 
 static void copy(cudrop_dtype_t dtype, const void *x, void *y) {
-  memcpy(y, x, dtype == CUDROP_F64 ? 8 : dtype == CUDROP_F32 ? 4 : 2);
+  memcpy(y, x, dtype == CUDROP_F64 ? 8 : (size_t)find_format(dtype).bits / 8);
 }
 
 void oracle_drop(cudrop_dtype_t dtype, const void *x, bool kept, double p, void *y) {

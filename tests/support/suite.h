@@ -3,16 +3,41 @@
 #define CUDROP_SUITE_H
 
 #include <check.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cudrop/cudrop.h"
 
 /*
+ * The backend that a suite's contexts are of: the host, or with CUDROP_TEST_BACKEND=cuda in
+ * the environment a GPU.
+ */
+static inline cudrop_backend_t suite_backend(void) {
+  const char *backend = getenv("CUDROP_TEST_BACKEND");
+  return backend != NULL && strcmp(backend, "cuda") == 0 ? CUDROP_CUDA : CUDROP_HOST;
+}
+
+/* Without a device the suite is skipped, or fails if CUDROP_REQUIRE_GPU=1 says so. */
+enum { SUITE_RUNS = -1, SUITE_SKIPPED = 77 };
+
+static inline int suite_missing(void) {
+  const char *required = getenv("CUDROP_REQUIRE_GPU");
+  int count = 0;
+  if (cudrop_device_count(suite_backend(), &count) == CUDROP_OK) return SUITE_RUNS;
+  printf("skipped: %s\n", cudrop_last_error());
+  return required != NULL && strcmp(required, "1") == 0 ? EXIT_FAILURE : SUITE_SKIPPED;
+}
+
+/*
  * Run the given test cases and define main(). CK_RUN_CASE, CK_FORK and CK_VERBOSITY of
- * check's manual work.
+ * check's manual work; with a real GPU CK_FORK must be no, as CUDA does not survive a fork.
  */
 #define SUITE_MAIN(name, ...)                                   \
   int main(void) {                                              \
+    const int missing = suite_missing();                        \
+    if (missing != SUITE_RUNS) return missing;                  \
     TCase *const cases[] = {__VA_ARGS__};                       \
     Suite *suite = suite_create(name);                          \
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; ++k) \

@@ -23,6 +23,17 @@ bool trial_has_input(trial_operator_t op) {
   return op <= TRIAL_ALPHA_BACKWARD || op >= TRIAL_APPLY_BYTES;
 }
 
+bool trial_has_mask(trial_operator_t op) {
+  return op < TRIAL_APPLY_BYTES;
+}
+
+bool trial_takes(trial_operator_t op, cudrop_dtype_t dtype) {
+  const bool is_f8 = dtype == CUDROP_F8E4M3 || dtype == CUDROP_F8E5M2;
+  const bool computes =
+      op == TRIAL_ACCUMULATE || op == TRIAL_ALPHA_FORWARD || op == TRIAL_ALPHA_BACKWARD;
+  return !is_f8 || !computes;
+}
+
 uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e) {
   if (mask->index_rank == 0) return mask->index_base + (uint64_t)e;
   uint64_t index = mask->index_base;
@@ -80,11 +91,10 @@ static void free_tensors(tensors_t *t) {
   view_free(&t->expected);
 }
 
+/* The call itself, on tensors in the context's memory. */
 static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
-                            const tensors_t *t) {
-  const cudrop_tensor_t *x = trial->in_place ? &t->y.tensor : &t->x.tensor;
-  const cudrop_tensor_t *y = &t->y.tensor;
-  const cudrop_mask_t *mask = &trial->mask;
+                            const cudrop_mask_t *mask, const cudrop_tensor_t *x,
+                            const cudrop_tensor_t *keep, const cudrop_tensor_t *y) {
   const layout_t *layout = trial->layout;
   switch (trial->op) {
     case TRIAL_FORWARD:
@@ -106,10 +116,45 @@ static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
     case TRIAL_COUNT_KEPT:
       return cudrop_count_kept(context, mask, layout->rank, layout->shape, y->data);
     case TRIAL_APPLY_BYTES:
-      return cudrop_apply_bytes(context, x, &t->keep.tensor, mask->p, y);
+      return cudrop_apply_bytes(context, x, keep, mask->p, y);
     default:
-      return cudrop_apply_bits(context, x, t->keep.tensor.data, mask->p, y);
+      return cudrop_apply_bits(context, x, keep->data, mask->p, y);
   }
+}
+
+/* The trial's mask with its numbers in a block, behind an offset of 5 there. */
+static cudrop_status_t prepare(cudrop_context_t *context, const trial_t *trial,
+                               void **block, cudrop_mask_t *mask) {
+  cudrop_mask_t value = trial->mask;
+  value.offset -= 5;
+  cudrop_status_t status = cudrop_alloc(context, CUDROP_PREPARED_BYTES, block);
+  if (status == CUDROP_OK) status = cudrop_prepare(context, &value, *block);
+  mask->seed = 0;
+  mask->p = 0.0;
+  mask->offset = 5;
+  mask->prepared = *block;
+  return status;
+}
+
+/* Place the tensors, make the call, and read y back. */
+static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial,
+                                 tensors_t *t) {
+  placed_t x = view_place(context, &t->x, false);
+  placed_t keep = view_place(context, &t->keep, false);
+  placed_t y = view_place(context, &t->y, true);
+  cudrop_mask_t mask = trial->mask;
+  void *block = NULL;
+  cudrop_status_t status = CUDROP_OK;
+  if (trial->prepared) status = prepare(context, trial, &block, &mask);
+  if (status == CUDROP_OK)
+    status = call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor,
+                  &keep.tensor, &y.tensor);
+  view_fetch(context, &y, &t->y);
+  view_displace(context, &x);
+  view_displace(context, &keep);
+  view_displace(context, &y);
+  if (cudrop_free(context, &block) != CUDROP_OK) abort();
+  return status;
 }
 
 static bool find_fate(const trial_t *trial, const tensors_t *t, int64_t e) {
@@ -166,7 +211,7 @@ const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
   static char text[512];
   tensors_t t = make_tensors(trial);
   const int64_t n = view_count(&t.x);
-  const cudrop_status_t status = call(context, trial, &t);
+  const cudrop_status_t status = make_call(context, trial, &t);
   if (trial->op == TRIAL_COUNT_KEPT) memset(t.expected.tensor.data, 0, sizeof(uint64_t));
   for (int64_t e = 0; e < n; ++e) expect_element(trial, &t, e, find_fate(trial, &t, e));
 
@@ -180,8 +225,11 @@ const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
              trial_operator_names[trial->op], (int)trial->dtype, trial->layout->name,
              trial->mask.p, (unsigned long long)trial->mask.offset,
              (unsigned long long)trial->mask.index_base, trial->x_shift, trial->y_shift,
-             trial->in_place ? ", in place" : "", cudrop_status_name(status),
-             status == CUDROP_OK ? "" : cudrop_last_error(), at < 0 ? -1 : from_data);
+             trial->in_place   ? ", in place"
+             : trial->prepared ? ", prepared"
+                               : "",
+             cudrop_status_name(status), status == CUDROP_OK ? "" : cudrop_last_error(),
+             at < 0 ? -1 : from_data);
   }
   free_tensors(&t);
   return text;

@@ -40,11 +40,16 @@ typedef struct {
   const layout_t *layout;
   cudrop_mask_t mask;
   bool in_place; /* y is x; the layout's y_stride is not used */
+  bool prepared; /* the mask's numbers lie in a block */
   int x_shift, y_shift;
 } trial_t;
 
 /* True when the operator takes an x, so that in_place and x_shift mean something. */
 bool trial_has_input(trial_operator_t op);
+
+/* True when the operator draws a mask, and when it takes tensors of a type. */
+bool trial_has_mask(trial_operator_t op);
+bool trial_takes(trial_operator_t op, cudrop_dtype_t dtype);
 
 /* Make the call; an empty text when it succeeded and every byte is right, else what is
  * wrong. The text lives until the next call. */

@@ -1,6 +1,7 @@
 /* view.c - tensors for tests. */
 #include "view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@ enum { FENCE = 64 };
 static size_t element_bytes(cudrop_dtype_t dtype) {
   switch (dtype) {
     case CUDROP_U8:
+    case CUDROP_F8E4M3:
+    case CUDROP_F8E5M2:
       return 1;
     case CUDROP_F16:
     case CUDROP_BF16:
@@ -51,6 +54,34 @@ view_t view_copy(const view_t *view) {
   memcpy(copy.block, view->block, view->bytes);
   copy.tensor.data = copy.block + ((uint8_t *)view->tensor.data - view->block);
   return copy;
+}
+
+/* Tests go on only with memory. */
+static void insist(cudrop_status_t status) {
+  if (status == CUDROP_OK) return;
+  fprintf(stderr, "%s\n", cudrop_last_error());
+  abort();
+}
+
+placed_t view_place(cudrop_context_t *context, const view_t *view, bool with_fences) {
+  placed_t placed = {.tensor = view->tensor};
+  const size_t fence = with_fences ? 0 : FENCE;
+  const size_t bytes = view->bytes - 2 * fence;
+  insist(cudrop_alloc(context, bytes, &placed.buffer));
+  insist(cudrop_upload(context, placed.buffer, view->block + fence, bytes));
+  placed.tensor.data = placed.buffer;
+  if (bytes > 0)
+    placed.tensor.data =
+        (uint8_t *)placed.buffer + ((uint8_t *)view->tensor.data - (view->block + fence));
+  return placed;
+}
+
+void view_fetch(cudrop_context_t *context, const placed_t *placed, view_t *view) {
+  insist(cudrop_download(context, view->block, placed->buffer, view->bytes));
+}
+
+void view_displace(cudrop_context_t *context, placed_t *placed) {
+  insist(cudrop_free(context, &placed->buffer));
 }
 
 void view_free(view_t *view) {

@@ -33,6 +33,21 @@ view_t view_make(cudrop_dtype_t dtype, int rank, const int64_t *shape,
 /* The same tensor in memory of its own, with a copy of all its bytes. */
 view_t view_copy(const view_t *view);
 
+/*
+ * The same tensor in the memory of a context, to be given to an operator. An input goes there
+ * without its fences, so that what looks after that memory sees the first byte too far.
+ */
+typedef struct {
+  cudrop_tensor_t tensor;
+  void *buffer;
+} placed_t;
+
+placed_t view_place(cudrop_context_t *context, const view_t *view, bool with_fences);
+
+/* Read the bytes of a view that was placed with its fences; free the buffer of any. */
+void view_fetch(cudrop_context_t *context, const placed_t *placed, view_t *view);
+void view_displace(cudrop_context_t *context, placed_t *placed);
+
 void view_free(view_t *view);
 
 /* Fill the whole block, gaps too, with values that the type's operators must cope with:

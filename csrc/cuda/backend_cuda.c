@@ -1,0 +1,289 @@
+/*
+ * backend_cuda.c - NVIDIA GPUs as a backend: the only file that talks to the CUDA runtime.
+ *
+ * cudaGetLastError() is never called: it would take an error that may be the caller's. Every
+ * call here returns its own.
+ */
+#include "backend_cuda.h"
+
+#include <cuda_runtime_api.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "context.h"
+#include "launch.h"
+#include "status.h"
+
+/* Tuning: so many blocks a multiprocessor are launched, of which 8 run at a time. */
+enum { BLOCKS_PER_MULTIPROCESSOR = 32 };
+
+/* 32-bit arithmetic in the dense kernels has room for so many packs and a grid beyond. */
+static const int64_t most_packs = (int64_t)1 << 31;
+
+static atomic_bool has_contexts;
+
+/* ---- Errors ------------------------------------------------------------------------------ */
+
+/* What the runtime says on a machine that has no device to offer. */
+static bool is_no_device(cudaError_t error) {
+  return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver ||
+         error == cudaErrorStubLibrary;
+}
+
+/* The status of an error of the runtime: the one place where one becomes the other. */
+static cudrop_status_t translate(const char *function, const char *call,
+                                 cudaError_t error) {
+  if (error == cudaSuccess) return CUDROP_OK;
+  return cudropi_fail(is_no_device(error)                  ? CUDROP_ERROR_NO_DEVICE
+                      : error == cudaErrorMemoryAllocation ? CUDROP_ERROR_OUT_OF_MEMORY
+                                                           : CUDROP_ERROR_CUDA,
+                      "%s: %s failed with %s: %s", function, call,
+                      cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+/* TRY for a call of the runtime. */
+#define TRY_CUDA(function, call, ...) TRY(translate(function, #call, call(__VA_ARGS__)))
+
+/* ---- Devices ----------------------------------------------------------------------------- */
+
+/*
+ * Between enter() and leave() the context's device is the current one. leave() puts back the
+ * device that was current, and returns the first status that is none of success.
+ */
+static cudrop_status_t enter(const char *function, const cudrop_context_t *context,
+                             int *caller) {
+  TRY_CUDA(function, cudaGetDevice, caller);
+  if (*caller != context->device) TRY_CUDA(function, cudaSetDevice, context->device);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t leave(const char *function, const cudrop_context_t *context,
+                             int caller, cudrop_status_t status) {
+  if (caller == context->device) return status;
+  const cudaError_t error = cudaSetDevice(caller);
+  return status != CUDROP_OK ? status : translate(function, "cudaSetDevice", error);
+}
+
+static cudrop_status_t device_count(const char *function, int *count) {
+  int devices = 0;
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  *count = is_no_device(error) ? 0 : devices;
+  return is_no_device(error) ? CUDROP_OK
+                             : translate(function, "cudaGetDeviceCount", error);
+}
+
+static cudrop_status_t device_name(const char *function, int device, char *name,
+                                   size_t size) {
+  struct cudaDeviceProp properties;
+  TRY_CUDA(function, cudaGetDeviceProperties, &properties, device);
+  snprintf(name, size, "%s", properties.name);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t open_device(cudrop_context_t *context) {
+  static const char function[] = "cudrop_create";
+  int multiprocessors = 0, has_pools = 0, reads_host_memory = 0;
+  TRY_CUDA(function, cudaDeviceGetAttribute, &multiprocessors,
+           cudaDevAttrMultiProcessorCount, context->device);
+  TRY_CUDA(function, cudaDeviceGetAttribute, &has_pools, cudaDevAttrMemoryPoolsSupported,
+           context->device);
+  TRY_CUDA(function, cudaDeviceGetAttribute, &reads_host_memory,
+           cudaDevAttrPageableMemoryAccess, context->device);
+  context->cuda.blocks = (int64_t)multiprocessors * BLOCKS_PER_MULTIPROCESSOR;
+  context->cuda.packs = most_packs;
+  context->cuda.has_pools = has_pools != 0;
+  context->cuda.reads_host_memory = reads_host_memory != 0;
+  atomic_store(&has_contexts, true);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t set_stream(cudrop_context_t *context, cudrop_stream_t stream) {
+  context->stream = stream;
+  return CUDROP_OK;
+}
+
+static cudrop_status_t synchronize(cudrop_context_t *context) {
+  static const char function[] = "cudrop_synchronize";
+  int caller = 0;
+  TRY(enter(function, context, &caller));
+  const cudaError_t error = cudaStreamSynchronize(context->stream);
+  return leave(function, context, caller,
+               translate(function, "cudaStreamSynchronize", error));
+}
+
+/* ---- Memory ------------------------------------------------------------------------------ */
+
+static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
+                                  void **buffer) {
+  static const char function[] = "cudrop_alloc";
+  int caller = 0;
+  void *memory = NULL;
+  TRY(enter(function, context, &caller));
+  const cudaError_t error = context->cuda.has_pools
+                                ? cudaMallocAsync(&memory, bytes, context->stream)
+                                : cudaMalloc(&memory, bytes);
+  const cudrop_status_t status =
+      error == cudaErrorMemoryAllocation
+          ? cudropi_fail(CUDROP_ERROR_OUT_OF_MEMORY,
+                         "%s: bytes = %zu is more than device %d has left", function,
+                         bytes, context->device)
+          : translate(function,
+                      context->cuda.has_pools ? "cudaMallocAsync" : "cudaMalloc", error);
+  if (status == CUDROP_OK) *buffer = memory;
+  return leave(function, context, caller, status);
+}
+
+static cudrop_status_t cuda_free(cudrop_context_t *context, void *buffer) {
+  static const char function[] = "cudrop_free";
+  int caller = 0;
+  TRY(enter(function, context, &caller));
+  const cudaError_t error =
+      context->cuda.has_pools ? cudaFreeAsync(buffer, context->stream) : cudaFree(buffer);
+  return leave(
+      function, context, caller,
+      translate(function, context->cuda.has_pools ? "cudaFreeAsync" : "cudaFree", error));
+}
+
+static cudrop_status_t check_memory(const cudrop_context_t *context, const char *function,
+                                    const char *name, const void *data) {
+  struct cudaPointerAttributes attributes;
+  TRY_CUDA(function, cudaPointerGetAttributes, &attributes, data);
+  switch (attributes.type) {
+    case cudaMemoryTypeDevice:
+      REQUIRE(attributes.device == context->device, CUDROP_ERROR_WRONG_MEMORY,
+              "%s: %s = %p is memory of device %d, and the context's device is %d",
+              function, name, data, attributes.device, context->device);
+      return CUDROP_OK;
+    case cudaMemoryTypeUnregistered:
+      REQUIRE(context->cuda.reads_host_memory, CUDROP_ERROR_WRONG_MEMORY,
+              "%s: %s = %p is host memory, and the context is one of device %d", function,
+              name, data, context->device);
+      return CUDROP_OK;
+    default: /* managed, or page-locked: both reach it */
+      return CUDROP_OK;
+  }
+}
+
+bool cudropi_cuda_owns(const void *data) {
+  struct cudaPointerAttributes attributes;
+  return atomic_load(&has_contexts) &&
+         cudaPointerGetAttributes(&attributes, data) == cudaSuccess &&
+         attributes.type == cudaMemoryTypeDevice;
+}
+
+/* Copy between a buffer and host memory, and wait for it. */
+static cudrop_status_t copy(const char *function, cudrop_context_t *context, void *to,
+                            const void *from, size_t bytes, enum cudaMemcpyKind kind) {
+  int caller = 0;
+  TRY(check_memory(context, function, "buffer",
+                   kind == cudaMemcpyHostToDevice ? to : from));
+  TRY(enter(function, context, &caller));
+  const char *call = "cudaMemcpyAsync";
+  cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, context->stream);
+  if (error == cudaSuccess) {
+    call = "cudaStreamSynchronize";
+    error = cudaStreamSynchronize(context->stream);
+  }
+  return leave(function, context, caller, translate(function, call, error));
+}
+
+static cudrop_status_t upload(cudrop_context_t *context, void *buffer, const void *host,
+                              size_t bytes) {
+  return copy("cudrop_upload", context, buffer, host, bytes, cudaMemcpyHostToDevice);
+}
+
+static cudrop_status_t download(cudrop_context_t *context, void *host, const void *buffer,
+                                size_t bytes) {
+  return copy("cudrop_download", context, host, buffer, bytes, cudaMemcpyDeviceToHost);
+}
+
+/* ---- Operators --------------------------------------------------------------------------- */
+
+static cudaError_t (*const launches[CUDROPI_KERNELS])(const cudropi_work_t *work) = {
+    [CUDROPI_KERNEL_SELECT] = cudropi_launch_select,
+    [CUDROPI_KERNEL_SCALE] = cudropi_launch_scale,
+    [CUDROPI_KERNEL_ACCUMULATE] = cudropi_launch_accumulate,
+    [CUDROPI_KERNEL_AFFINE] = cudropi_launch_affine,
+    [CUDROPI_KERNEL_FILL] = cudropi_launch_fill,
+    [CUDROPI_KERNEL_BYTES] = cudropi_launch_bytes,
+    [CUDROPI_KERNEL_BITS] = cudropi_launch_bits,
+    [CUDROPI_KERNEL_COUNT] = cudropi_launch_count,
+};
+
+static cudrop_status_t launch(const cudrop_context_t *context, const char *function,
+                              const cudropi_plan_t *plan, cudropi_walk_t walk) {
+  const cudropi_work_t work = {.plan = plan,
+                               .walk = walk,
+                               .blocks = context->cuda.blocks,
+                               .packs = context->cuda.packs,
+                               .stream = context->stream};
+  if (plan->kernel == CUDROPI_KERNEL_COUNT) /* which adds */
+    TRY_CUDA(function, cudaMemsetAsync, plan->y.data, 0, cudropi_walk_bytes(plan),
+             context->stream);
+  return translate(function, "cudaLaunchKernelExC", launches[plan->kernel](&work));
+}
+
+static cudrop_status_t walk(const cudrop_context_t *context, const char *function,
+                            const cudropi_plan_t *plan) {
+  const cudropi_walk_t walk = cudropi_choose_walk(plan);
+  switch (walk) {
+    case CUDROPI_WALK_NONE:
+      return CUDROP_OK;
+    case CUDROPI_WALK_COPY:
+      TRY_CUDA(function, cudaMemcpyAsync, plan->y.data, plan->x.data,
+               cudropi_walk_bytes(plan), cudaMemcpyDeviceToDevice, context->stream);
+      return CUDROP_OK;
+    case CUDROPI_WALK_CLEAR:
+      TRY_CUDA(function, cudaMemsetAsync, plan->y.data, 0, cudropi_walk_bytes(plan),
+               context->stream);
+      return CUDROP_OK;
+    default:
+      return launch(context, function, plan, walk);
+  }
+}
+
+static cudrop_status_t run(cudrop_context_t *context, const char *function,
+                           const cudropi_plan_t *plan) {
+  int caller = 0;
+  cudropi_plan_t ordered = *plan;
+  cudropi_order_dimensions(&ordered);
+  TRY(enter(function, context, &caller));
+  return leave(function, context, caller, walk(context, function, &ordered));
+}
+
+static cudrop_status_t prepare(cudrop_context_t *context, const cudrop_prepared_t *value,
+                               cudrop_prepared_t *prepared) {
+  static const char function[] = "cudrop_prepare";
+  int caller = 0;
+  TRY(enter(function, context, &caller));
+  const cudaError_t error = cudropi_launch_prepare(prepared, value, context->stream);
+  return leave(function, context, caller,
+               translate(function, "cudaLaunchKernelExC", error));
+}
+
+static cudrop_status_t advance(cudrop_context_t *context, cudrop_prepared_t *prepared,
+                               uint64_t offsets) {
+  static const char function[] = "cudrop_advance";
+  int caller = 0;
+  TRY(enter(function, context, &caller));
+  const cudaError_t error = cudropi_launch_advance(prepared, offsets, context->stream);
+  return leave(function, context, caller,
+               translate(function, "cudaLaunchKernelExC", error));
+}
+
+const cudropi_backend_t cudropi_backend_cuda = {
+    .id = CUDROP_CUDA,
+    .device_count = device_count,
+    .device_name = device_name,
+    .open = open_device,
+    .set_stream = set_stream,
+    .synchronize = synchronize,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .upload = upload,
+    .download = download,
+    .check_memory = check_memory,
+    .run = run,
+    .prepare = prepare,
+    .advance = advance,
+};

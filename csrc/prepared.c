@@ -1,0 +1,35 @@
+/* prepared.c - writing and advancing prepared masks. */
+#include "prepared.h"
+
+#include "context.h"
+#include "status.h"
+#include "validate.h"
+
+cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
+                               cudrop_prepared_t *prepared) {
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", __func__);
+  REQUIRE(mask->prepared == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask is a prepared one itself", __func__);
+  TRY(cudropi_validate_rate(__func__, mask->p));
+  TRY(cudropi_validate_prepared(__func__, prepared));
+  TRY(context->backend->check_memory(context, __func__, "prepared", prepared));
+  const cudrop_prepared_t value = {
+      .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
+      .p = mask->p,
+      .drop = cudropi_constants(CUDROPI_DROP, mask->p),
+      .alpha = cudropi_constants(CUDROPI_ALPHA, mask->p)};
+  return context->backend->prepare(context, &value, prepared);
+}
+
+cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *prepared,
+                               uint64_t offsets) {
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  TRY(cudropi_validate_prepared(__func__, prepared));
+  TRY(context->backend->check_memory(context, __func__, "prepared", prepared));
+  return context->backend->advance(context, prepared, offsets);
+}
+
+cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared, uint64_t offset) {
+  return (cudrop_mask_t){.offset = offset, .prepared = prepared};
+}

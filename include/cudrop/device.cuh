@@ -1,0 +1,204 @@
+/*
+ * device.cuh - the mask inside kernels of your own.
+ *
+ * A kernel that computes something and drops from it needs no pass of its own for the
+ * dropout: it asks for the keep bits of the elements that it holds in registers. They are
+ * the bits that cudrop_forward() uses, and that a host without a GPU draws.
+ *
+ *   // on the host
+ *   const cudrop_mask_schedule_t mask = cudrop_mask_schedule(seed, offset, p);
+ *   kernel<<<grid, block, 0, stream>>>(mask, ...);
+ *
+ *   // on the device: the 8 elements from index 8 * group on
+ *   __global__ void kernel(const __grid_constant__ cudrop_mask_schedule_t mask, ...) {
+ *     bool keep[8];
+ *     cudrop_device_keep8(mask, group, keep);
+ *     y = keep[lane] ? x * mask.scale : 0.0f;
+ *
+ * Pass the schedule as a __grid_constant__ parameter: its round keys then stay in constant
+ * memory, where the rounds use them without a register each. A kernel in a CUDA graph, whose
+ * mask must change from replay to replay, takes a cudrop_prepared_t instead and begins with
+ * cudrop_device_read().
+ *
+ * Header-only; needs no library. sm_75 and newer; nvcc, or a host compiler. Elements have the
+ * indices of mask.h: 0 <= index < 2^59, group = index / 8, lane = index % 8.
+ */
+#ifndef CUDROP_DEVICE_CUH
+#define CUDROP_DEVICE_CUH
+
+#include "mask.h"
+
+#if defined(__CUDACC__)
+#define CUDROP_DEVICE static __device__ __forceinline__
+#define CUDROP_DEVICE_CALL static __device__ __noinline__
+#else /* kernels that run on the host, in a test */
+#define CUDROP_DEVICE static inline
+#define CUDROP_DEVICE_CALL static inline
+#endif
+
+/* ---- What depends on the architecture ----------------------------------------------- */
+
+/* The smaller of the two lower and of the two upper halves: one instruction from sm_90. */
+CUDROP_DEVICE uint32_t cudrop_device_minimum_halves(uint32_t a, uint32_t b) {
+#if defined(__CUDA_ARCH__)
+  return __vminu2(a, b);
+#else
+  const uint32_t low = (a & 0xffff) < (b & 0xffff) ? a & 0xffff : b & 0xffff;
+  const uint32_t high = a >> 16 < b >> 16 ? a >> 16 : b >> 16;
+  return high << 16 | low;
+#endif
+}
+
+/*
+ * Not 0 if a half of `word` is 0 and its upper bit is set in `bits`. An upper half that is 1
+ * above a lower half that is 0 is found by mistake, by the borrow of the subtraction: whoever
+ * asks looks closer.
+ */
+CUDROP_DEVICE uint32_t cudrop_device_find_zero_half(uint32_t word, uint32_t bits) {
+  return (word - 0x00010001u) & ~word & bits;
+}
+
+/* Not 0 if one of the 8 digits ties with t0 and needs its refinement; seldom else. */
+CUDROP_DEVICE uint32_t cudrop_device_find_tie(const cudrop_mask_schedule_t &mask,
+                                              const cudrop_philox_block_t &block) {
+  const uint32_t a = block.word[0] ^ mask.tie, b = block.word[1] ^ mask.tie;
+  const uint32_t c = block.word[2] ^ mask.tie, d = block.word[3] ^ mask.tie;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  return cudrop_device_find_zero_half(a, mask.ties) |
+         cudrop_device_find_zero_half(b, mask.ties) |
+         cudrop_device_find_zero_half(c, mask.ties) |
+         cudrop_device_find_zero_half(d, mask.ties);
+#else
+  return cudrop_device_find_zero_half(
+      cudrop_device_minimum_halves(cudrop_device_minimum_halves(a, b),
+                                   cudrop_device_minimum_halves(c, d)),
+      mask.ties);
+#endif
+}
+
+/* ---- Drawing ------------------------------------------------------------------------- */
+
+/* The seed that a schedule is of. */
+CUDROP_DEVICE uint64_t cudrop_device_seed(const cudrop_mask_schedule_t &mask) {
+  return (uint64_t)mask.key[0].word[1] << 32 | mask.key[0].word[0];
+}
+
+/* The block of a group. The first round is the schedule's but for one product. */
+CUDROP_DEVICE cudrop_philox_block_t
+cudrop_device_philox(const cudrop_mask_schedule_t &mask, uint64_t group) {
+  const uint64_t product =
+      cudrop_multiply_wide(CUDROP_PHILOX_MULTIPLIER_1, (uint32_t)group);
+  cudrop_philox_block_t block;
+  block.word[0] = (uint32_t)(product >> 32) ^ mask.head[0];
+  block.word[1] = (uint32_t)product;
+  block.word[2] = (uint32_t)(group >> 32) ^ mask.head[1];
+  block.word[3] = mask.head[2];
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+  for (int round = 1; round < CUDROP_PHILOX_ROUNDS; ++round)
+    block = cudrop_philox_round(block, mask.key[round]);
+  return block;
+}
+
+/* Philox as a loop: slower, and with few instructions and registers, for what is rare. */
+CUDROP_DEVICE cudrop_philox_block_t
+cudrop_device_philox_small(uint64_t seed, cudrop_philox_block_t block) {
+  cudrop_philox_key_t key = cudrop_philox_key(seed);
+#if defined(__CUDA_ARCH__)
+#pragma unroll 1
+#endif
+  for (int round = 0; round < CUDROP_PHILOX_ROUNDS; ++round) {
+    block = cudrop_philox_round(block, key);
+    key = cudrop_philox_bump(key);
+  }
+  return block;
+}
+
+/* Whether an element whose digit ties with t0 is kept. */
+CUDROP_DEVICE bool cudrop_device_refine(uint64_t seed, uint64_t offset, uint64_t group,
+                                        uint32_t lane, uint64_t t1) {
+  const cudrop_philox_block_t block =
+      cudrop_device_philox_small(seed, cudrop_mask_counter(offset, group, 1 + lane));
+  return ((uint64_t)block.word[1] << 32 | block.word[0]) >= t1;
+}
+
+/*
+ * Move each digit that ties with t0 to the side where the comparison with `least` sees its
+ * fate. Out of line: it is needed once in 8,192 groups, and inlined its registers would be
+ * every thread's.
+ */
+CUDROP_DEVICE_CALL cudrop_philox_block_t
+cudrop_device_resolve(cudrop_philox_block_t block, uint64_t seed, uint64_t offset,
+                      uint64_t group, uint32_t t0, uint64_t t1) {
+#if defined(__CUDA_ARCH__)
+#pragma unroll 1
+#endif
+  for (uint32_t lane = 0; lane < CUDROP_MASK_LANES; ++lane) {
+    const uint32_t word = block.word[0];
+    const uint32_t digit = lane & 1 ? 0xffff0000u : 0x0000ffffu;
+    uint32_t moved = word;
+    if (((word ^ t0 * 0x10001u) & digit) == 0) {
+      if (cudrop_device_refine(seed, offset, group, lane, t1)) {
+        moved |= digit;
+      } else if (t0 == 0xffff) {
+        moved &= ~digit;
+      }
+    }
+    /* The words take turns at the front, each for two lanes: no index varies. */
+    block.word[0] = lane & 1 ? block.word[1] : moved;
+    block.word[1] = lane & 1 ? block.word[2] : block.word[1];
+    block.word[2] = lane & 1 ? block.word[3] : block.word[2];
+    block.word[3] = lane & 1 ? moved : block.word[3];
+  }
+  return block;
+}
+
+/* The words of a group, with its ties resolved: cudrop_device_keep2() reads each. */
+CUDROP_DEVICE cudrop_philox_block_t cudrop_device_draw(const cudrop_mask_schedule_t &mask,
+                                                       uint64_t group) {
+  cudrop_philox_block_t block = cudrop_device_philox(mask, group);
+  if (cudrop_device_find_tie(mask, block) != 0) {
+    block = cudrop_device_resolve(block, cudrop_device_seed(mask), mask.offset, group,
+                                  mask.tie & 0xffff, mask.t1);
+  }
+  return block;
+}
+
+/* ---- Keep bits ----------------------------------------------------------------------- */
+
+/* The two elements that word w of a drawn group stands for: lanes 2 w and 2 w + 1. */
+CUDROP_DEVICE void cudrop_device_keep2(const cudrop_mask_schedule_t &mask, uint32_t word,
+                                       bool keep[2]) {
+  const bool some = mask.fate != CUDROP_MASK_DROPPED;
+  keep[0] = some && word << 16 >= mask.least;
+  keep[1] = some && word >= mask.least;
+}
+
+/* The 8 elements of a group: keep[lane] is true if element 8 * group + lane is kept. */
+CUDROP_DEVICE void cudrop_device_keep8(const cudrop_mask_schedule_t &mask, uint64_t group,
+                                       bool keep[8]) {
+  const cudrop_philox_block_t block = cudrop_device_draw(mask, group);
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+  for (int word = 0; word < 4; ++word)
+    cudrop_device_keep2(mask, block.word[word], keep + 2 * word);
+}
+
+/* One element. As dear as 8: a kernel whose elements are neighbours asks for groups. */
+CUDROP_DEVICE bool cudrop_device_keep1(const cudrop_mask_schedule_t &mask,
+                                       uint64_t index) {
+  const uint64_t seed = cudrop_device_seed(mask), group = index >> 3;
+  const cudrop_philox_block_t block =
+      cudrop_device_philox_small(seed, cudrop_mask_counter(mask.offset, group, 0));
+  const uint32_t low = index & 2 ? block.word[1] : block.word[0];
+  const uint32_t high = index & 2 ? block.word[3] : block.word[2];
+  const uint32_t digit = ((index & 4 ? high : low) >> 16 * (index & 1)) & 0xffff;
+  const uint32_t t0 = mask.tie & 0xffff;
+  if (mask.fate != CUDROP_MASK_DRAWN) return mask.fate == CUDROP_MASK_KEPT;
+  if (digit != t0) return digit > t0;
+  return cudrop_device_refine(seed, mask.offset, group, (uint32_t)index & 7, mask.t1);
+}
+
+#endif /* CUDROP_DEVICE_CUH */

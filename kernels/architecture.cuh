@@ -1,0 +1,16 @@
+/* architecture.cuh - what kernels know of the architecture that they are compiled for. */
+#ifndef CUDROP_KERNEL_ARCHITECTURE_CUH
+#define CUDROP_KERNEL_ARCHITECTURE_CUH
+
+/* Threads that a multiprocessor can hold. */
+#if !defined(__CUDA_ARCH__)
+static constexpr int cudropi_most_threads = 2048;
+#elif __CUDA_ARCH__ < 800
+static constexpr int cudropi_most_threads = 1024;
+#elif __CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200
+static constexpr int cudropi_most_threads = 1536;
+#else
+static constexpr int cudropi_most_threads = 2048;
+#endif
+
+#endif /* CUDROP_KERNEL_ARCHITECTURE_CUH */

@@ -1,0 +1,288 @@
+/*
+ * elementwise.cuh - the kernels of every operator that makes an element of y from those of x
+ * and y in the same place, and their launch.
+ *
+ * An operator is a struct Op:
+ *
+ *   type                     the element type (storage.cuh)
+ *   reads_x, reads_y         what it reads
+ *   is_drawn                 keep bits may come from a mask; else never do
+ *   is_brought               keep bits may come from the caller's memory; else never do
+ *   copies_kept              at p = 0 it must give the bits of x
+ *   apply(scalars, keep, x, y)   the chunk that y becomes
+ *
+ * In the dense kernels a thread moves a group of the mask, or two where an element is one
+ * byte: one access. Loads are issued before Philox, whose arithmetic hides behind them.
+ */
+#ifndef CUDROP_KERNEL_ELEMENTWISE_CUH
+#define CUDROP_KERNEL_ELEMENTWISE_CUH
+
+#include "architecture.cuh"
+#include "general.cuh"
+
+/*
+ * Tuning. A multiprocessor of 2,048 threads is filled by 8 blocks of 256, if none needs more
+ * than 32 registers. Threads that hold more data have more bytes under way, and fewer of them
+ * will do.
+ */
+enum { CUDROPI_THREADS = 256 };
+
+template <class Op>
+struct cudropi_tuning {
+  static constexpr int bytes = Op::type::bytes;
+  static constexpr int groups = bytes == 1 ? 2 : 1; /* moved by a thread at a time */
+  static constexpr int wanted = bytes == 1   ? 6
+                                : bytes == 2 ? (Op::reads_y ? 6 : 8)
+                                : bytes == 4 ? (Op::reads_y ? 5 : 8)
+                                             : (Op::reads_y ? 4 : 5);
+  static constexpr int most = cudropi_most_threads / CUDROPI_THREADS;
+  static constexpr int blocks = wanted < most ? wanted : most; /* of a multiprocessor */
+};
+
+/* ---- Dense --------------------------------------------------------------------------- */
+
+/* What a thread moves at a time. */
+template <class Op>
+struct alignas(Op::type::bytes == 1
+                   ? 16
+                   : alignof(cudropi_chunk_t<Op::type::bytes>)) cudropi_pack_t {
+  cudropi_chunk_t<Op::type::bytes> chunk[cudropi_tuning<Op>::groups];
+};
+
+template <class Op>
+struct cudropi_dense_t {
+  const void *x;
+  void *y;
+  uint64_t first_group;
+  uint32_t packs, tail; /* whole packs, and elements behind them */
+  cudropi_scalars_t<typename Op::type::value> scalars;
+};
+
+/* Element `e` behind the last whole pack, as a chunk of which it is all that counts. */
+template <class Op, class Source>
+CUDROPI_DEVICE void cudropi_dense_tail(const cudropi_dense_t<Op> &walk,
+                                       const Source &source, uint32_t e) {
+  constexpr int bytes = Op::type::bytes;
+  const int64_t at =
+      (int64_t)walk.packs * (cudropi_tuning<Op>::groups * CUDROPI_CHUNK) + e;
+  cudropi_chunk_t<bytes> x = {}, y = {};
+  bool keep[CUDROPI_CHUNK] = {};
+  if (Op::reads_x) x = cudropi_load<bytes>(walk.x, at, 1, 1);
+  if (Op::reads_y) y = cudropi_load<bytes>(walk.y, at, 1, 1);
+  keep[0] = source.keep1(walk.first_group * CUDROPI_CHUNK + (uint64_t)at);
+  y = Op::apply(walk.scalars, keep, x, y);
+  cudropi_store<bytes>(walk.y, at, 1, 1, y);
+}
+
+template <class Op, class Source>
+CUDROPI_DEVICE void cudropi_dense_walk(const cudropi_dense_t<Op> &walk,
+                                       const Source &source) {
+  constexpr int groups = cudropi_tuning<Op>::groups;
+  using pack = cudropi_pack_t<Op>;
+  const pack *from = static_cast<const pack *>(walk.x);
+  pack *to = static_cast<pack *>(walk.y);
+  uint32_t p = blockIdx.x * CUDROPI_THREADS + threadIdx.x;
+  for (; p < walk.packs; p += gridDim.x * CUDROPI_THREADS) {
+    pack x, y;
+    if (Op::reads_x) x = from[p];
+    if (Op::reads_y) y = to[p];
+#pragma unroll
+    for (int g = 0; g < groups; ++g) {
+      bool keep[CUDROPI_CHUNK];
+      source.keep8(walk.first_group + (uint64_t)p * groups + g, keep);
+      y.chunk[g] = Op::apply(walk.scalars, keep, x.chunk[g], y.chunk[g]);
+    }
+    to[p] = y;
+  }
+  if (blockIdx.x == 0 && threadIdx.x < walk.tail)
+    cudropi_dense_tail(walk, source, threadIdx.x);
+}
+
+template <class Op>
+struct cudropi_drawn_args_t {
+  cudropi_dense_t<Op> walk;
+  cudrop_mask_schedule_t mask;
+};
+
+template <class Op>
+__global__ void __launch_bounds__(CUDROPI_THREADS, cudropi_tuning<Op>::blocks)
+    cudropi_dense_drawn(const __grid_constant__ cudropi_drawn_args_t<Op> args) {
+  const cudropi_from_schedule source = {args.mask};
+  cudropi_dense_walk(args.walk, source);
+}
+
+template <class Op>
+struct cudropi_bits_args_t {
+  cudropi_dense_t<Op> walk;
+  const uint8_t *bits;
+};
+
+template <class Op>
+__global__ void __launch_bounds__(CUDROPI_THREADS, cudropi_tuning<Op>::blocks)
+    cudropi_dense_bits(const __grid_constant__ cudropi_bits_args_t<Op> args) {
+  const cudropi_from_bits source = {args.bits};
+  cudropi_dense_walk(args.walk, source);
+}
+
+/* Op at p = 0, where it copies bits. */
+template <class Op>
+struct cudropi_copy_of {
+  using type = typename Op::type;
+  static constexpr bool reads_x = true, reads_y = false;
+  using chunk = cudropi_chunk_t<type::bytes>;
+  static __device__ __forceinline__ chunk
+  apply(const cudropi_scalars_t<typename type::value> &, const bool (&)[CUDROPI_CHUNK],
+        const chunk &x, const chunk &) {
+    return x;
+  }
+};
+
+template <class Op>
+struct cudropi_prepared_args_t {
+  cudropi_dense_t<Op> walk;
+  const cudrop_prepared_t *prepared;
+  uint64_t offset;
+  bool is_alpha;
+};
+
+template <class Op>
+__global__ void __launch_bounds__(CUDROPI_THREADS)
+    cudropi_dense_prepared(const __grid_constant__ cudropi_prepared_args_t<Op> args) {
+  SHARED_ARRAY(cudrop_prepared_t, mask, 1);
+  cudropi_read_prepared(args.prepared, args.offset, mask);
+  const cudropi_from_prepared source = {mask->schedule};
+  cudropi_dense_t<Op> walk = args.walk;
+  cudropi_read_scalars(args.is_alpha ? mask->alpha : mask->drop, walk.scalars);
+  if (Op::copies_kept && mask->schedule.fate == CUDROP_MASK_KEPT) {
+    const cudropi_dense_t<cudropi_copy_of<Op>> copy = {
+        walk.x, walk.y, walk.first_group, walk.packs, walk.tail, walk.scalars};
+    cudropi_dense_walk(copy, source);
+  } else {
+    cudropi_dense_walk(walk, source);
+  }
+}
+
+/* ---- General ------------------------------------------------------------------------- */
+
+template <class Op>
+__global__ void __launch_bounds__(CUDROPI_THREADS)
+    cudropi_general_elementwise(const __grid_constant__ cudropi_general_t args) {
+  constexpr int bytes = Op::type::bytes;
+  SHARED_ARRAY(cudrop_prepared_t, mask, 1);
+  cudropi_read_mask(args, mask);
+  const bool copies = Op::copies_kept && args.source == CUDROPI_FROM_PREPARED &&
+                      mask->schedule.fate == CUDROP_MASK_KEPT;
+  cudropi_scalars_t<typename Op::type::value> scalars;
+  cudropi_read_scalars(args.is_alpha ? mask->alpha : mask->drop, scalars);
+  const int inner = args.rank - 1;
+  const int64_t stride = (int64_t)gridDim.x * CUDROPI_THREADS;
+  for (int64_t c = (int64_t)blockIdx.x * CUDROPI_THREADS + threadIdx.x; c < args.chunks;
+       c += stride) {
+    const cudropi_place_t place = cudropi_find_place<bytes>(args, c);
+    cudropi_chunk_t<bytes> x = {}, y = {};
+    bool keep[CUDROPI_CHUNK];
+    if (Op::reads_x)
+      x = cudropi_load<bytes>(args.x.data, place.x, args.x.stride[inner], place.valid);
+    if (Op::reads_y)
+      y = cudropi_load<bytes>(args.y.data, place.y, args.y.stride[inner], place.valid);
+    const uint32_t bits = cudropi_keep_place(args, mask, place);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) keep[j] = bits >> j & 1;
+    y = copies ? x : Op::apply(scalars, keep, x, y);
+    cudropi_store<bytes>(args.y.data, place.y, args.y.stride[inner], place.valid, y);
+  }
+}
+
+/* ---- Launch -------------------------------------------------------------------------- */
+
+/* A thread for each of so many items, or as many turns as `most` blocks need. */
+static inline dim3 cudropi_grid(int64_t items, int64_t most) {
+  const int64_t blocks = (items + CUDROPI_THREADS - 1) / CUDROPI_THREADS;
+  return dim3((unsigned)(blocks < 1 ? 1 : blocks < most ? blocks : most));
+}
+
+/* The part of a dense plan from pack `first` on. */
+template <class Op>
+static cudropi_dense_t<Op> cudropi_dense_part(const cudropi_plan_t *plan, int64_t first,
+                                              int64_t packs) {
+  constexpr int groups = cudropi_tuning<Op>::groups, elements = groups * CUDROPI_CHUNK;
+  const int64_t bytes = first * (int64_t)sizeof(cudropi_pack_t<Op>);
+  cudropi_dense_t<Op> part = {};
+  if (Op::reads_x) part.x = static_cast<const char *>(plan->x.data) + bytes;
+  part.y = static_cast<char *>(plan->y.data) + bytes;
+  part.first_group = plan->index_base / CUDROPI_CHUNK + (uint64_t)first * groups;
+  part.packs = (uint32_t)packs;
+  if (first + packs == plan->n / elements) part.tail = (uint32_t)(plan->n % elements);
+  cudropi_read_scalars(plan->constants, part.scalars);
+  return part;
+}
+
+/* The kernel for the plan's source, among those that the operator has. */
+template <class Op>
+static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
+                                       const cudropi_dense_t<Op> &part) {
+  const cudropi_plan_t *plan = work->plan;
+  const dim3 grid = cudropi_grid((int64_t)part.packs + (part.tail > 0), work->blocks);
+  if constexpr (Op::is_drawn) {
+    if (plan->source == CUDROPI_FROM_PHILOX) {
+      const cudropi_drawn_args_t<Op> args = {
+          part, cudrop_mask_schedule(plan->seed, plan->offset, plan->p)};
+      return LAUNCH(cudropi_dense_drawn<Op>, grid, CUDROPI_THREADS, 0, work->stream,
+                    args);
+    }
+    if (plan->source == CUDROPI_FROM_PREPARED) {
+      const cudropi_prepared_args_t<Op> args = {part, plan->prepared, plan->offset,
+                                                cudropi_is_alpha(plan)};
+      return LAUNCH(cudropi_dense_prepared<Op>, grid, CUDROPI_THREADS, 0, work->stream,
+                    args);
+    }
+  }
+  if constexpr (Op::is_brought) {
+    if (plan->source == CUDROPI_FROM_OPERAND) {
+      const cudropi_bits_args_t<Op> args = {
+          part, static_cast<const uint8_t *>(plan->keep.data)};
+      return LAUNCH(cudropi_dense_bits<Op>, grid, CUDROPI_THREADS, 0, work->stream, args);
+    }
+  }
+  return cudaErrorInvalidDeviceFunction;
+}
+
+/* Packs are counted in 32 bits; what has more of them takes several launches. */
+template <class Op>
+static cudaError_t cudropi_launch_dense(const cudropi_work_t *work) {
+  const int64_t all =
+      work->plan->n / (cudropi_tuning<Op>::groups * (int64_t)CUDROPI_CHUNK);
+  int64_t first = 0;
+  do {
+    const int64_t packs = all - first < work->packs ? all - first : work->packs;
+    const cudaError_t error =
+        cudropi_launch_part(work, cudropi_dense_part<Op>(work->plan, first, packs));
+    if (error != cudaSuccess) return error;
+    first += packs;
+  } while (first < all);
+  return cudaSuccess;
+}
+
+template <class Op>
+static cudaError_t cudropi_launch_elementwise(const cudropi_work_t *work) {
+  if (work->walk == CUDROPI_WALK_DENSE) return cudropi_launch_dense<Op>(work);
+  const cudropi_general_t args = cudropi_general(work->plan);
+  return LAUNCH(cudropi_general_elementwise<Op>, cudropi_grid(args.chunks, work->blocks),
+                CUDROPI_THREADS, 0, work->stream, args);
+}
+
+/* An operator in one type; a file's table of them says which combinations there are. */
+struct cudropi_instance_t {
+  cudrop_dtype_t dtype;
+  cudaError_t (*launch)(const cudropi_work_t *work);
+};
+
+template <int count>
+static cudaError_t cudropi_launch_instance(const cudropi_instance_t (&instances)[count],
+                                           const cudropi_work_t *work) {
+  for (const cudropi_instance_t &instance : instances)
+    if (instance.dtype == work->plan->y.dtype) return instance.launch(work);
+  return cudaErrorInvalidDeviceFunction;
+}
+
+#endif /* CUDROP_KERNEL_ELEMENTWISE_CUH */

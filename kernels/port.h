@@ -1,0 +1,53 @@
+/*
+ * port.h - the only outside header of a kernel source, so that two compilers can read it.
+ *
+ * nvcc makes GPU code of it; a host C++17 compiler, with tests/simt on its include path,
+ * makes a program that runs every CUDA thread as a fiber of the CPU. What both must be able
+ * to read is written with the macros below, and with nothing that stands in their place.
+ *
+ *   LAUNCH(kernel, grid, block, shared, stream, args)
+ *       launch `kernel`, a __global__ function of one struct, with `args`, a variable of
+ *       that struct, and `shared` bytes of dynamic shared memory; gives the cudaError_t of
+ *       this launch alone
+ *   SHARED_ARRAY(type, name, n)
+ *       declare name[n] in the block's shared memory
+ *   DYNAMIC_SHARED(type, name)
+ *       declare `name`, a pointer to the dynamic shared memory, aligned to 16 bytes
+ */
+#ifndef CUDROP_PORT_H
+#define CUDROP_PORT_H
+
+#if defined(__CUDACC__)
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+#include <cuda_runtime.h>
+
+#define SHARED_ARRAY(type, name, n) __shared__ type name[n]
+#define DYNAMIC_SHARED(type, name)                                \
+  extern __shared__ __align__(16) unsigned char dynamic_shared[]; \
+  type *const name = reinterpret_cast<type *>(dynamic_shared)
+
+/* cudaLaunchKernelExC returns the launch's own error and leaves the caller's alone. */
+template <class Args>
+cudaError_t cudropi_launch(void (*kernel)(Args), dim3 grid, dim3 block, size_t shared,
+                           cudaStream_t stream, const Args &args) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = stream;
+  void *parameters[] = {const_cast<Args *>(&args)};
+  return cudaLaunchKernelExC(&config, reinterpret_cast<const void *>(kernel), parameters);
+}
+#define LAUNCH(kernel, grid, block, shared, stream, args) \
+  cudropi_launch((kernel), (grid), (block), (shared), (stream), (args))
+
+#else
+
+#include "simt.h" /* defines the same */
+
+#endif
+
+#endif /* CUDROP_PORT_H */

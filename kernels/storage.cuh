@@ -1,0 +1,202 @@
+/*
+ * storage.cuh - element types, and chunks of elements as they lie in memory.
+ *
+ * A kernel moves chunks, reads their elements as float (F64: double), and writes them in
+ * pairs, because the conversions to narrow types take pairs. Nothing is computed in a narrow
+ * type.
+ */
+#ifndef CUDROP_KERNEL_STORAGE_CUH
+#define CUDROP_KERNEL_STORAGE_CUH
+
+#include "cudrop/cudrop.h"
+#include "port.h"
+
+#define CUDROPI_DEVICE static __device__ __forceinline__
+
+/*
+ * 8 elements of `bytes` each: a group of the mask. Moved as a whole it is one access, or the
+ * fewest, of 16 bytes or, where the architecture has them, of 32.
+ */
+template <int bytes>
+struct alignas(bytes < 4 ? 8 * bytes : 32) cudropi_chunk_t {
+  uint32_t word[2 * bytes];
+};
+
+/* The bits of one element as an integer. */
+template <int bytes>
+struct cudropi_integer;
+template <>
+struct cudropi_integer<1> {
+  using type = uint8_t;
+};
+template <>
+struct cudropi_integer<2> {
+  using type = uint16_t;
+};
+template <>
+struct cudropi_integer<4> {
+  using type = uint32_t;
+};
+template <>
+struct cudropi_integer<8> {
+  using type = uint64_t;
+};
+
+/* ---- Elements one by one ------------------------------------------------------------- */
+
+/* The bits of element j; j must be known when the loop is unrolled. */
+template <int bytes>
+CUDROPI_DEVICE uint64_t cudropi_element(const cudropi_chunk_t<bytes> &chunk, int j) {
+  if (bytes == 8) return (uint64_t)chunk.word[2 * j + 1] << 32 | chunk.word[2 * j];
+  const uint32_t word = chunk.word[j * bytes / 4] >> (8 * (j * bytes % 4));
+  return bytes == 4 ? word : word & ((1u << (8 * bytes % 32)) - 1);
+}
+
+/* Put bits into element j of a chunk that is 0 there. */
+template <int bytes>
+CUDROPI_DEVICE void cudropi_put(cudropi_chunk_t<bytes> &chunk, int j, uint64_t bits) {
+  chunk.word[j * bytes / 4] |= (uint32_t)bits << (8 * (j * bytes % 4));
+  if (bytes == 8) chunk.word[2 * j + 1] |= (uint32_t)(bits >> 32);
+}
+
+/* keep[j] ? a : b of every element. */
+template <int bytes>
+CUDROPI_DEVICE cudropi_chunk_t<bytes> cudropi_blend(const bool (&keep)[8],
+                                                    const cudropi_chunk_t<bytes> &a,
+                                                    const cudropi_chunk_t<bytes> &b) {
+  cudropi_chunk_t<bytes> chosen;
+#pragma unroll
+  for (int w = 0; w < 2 * bytes; ++w) {
+    if (bytes >= 4) {
+      chosen.word[w] = keep[w * 4 / bytes] ? a.word[w] : b.word[w];
+    } else {
+      uint32_t from_a = 0;
+#pragma unroll
+      for (int k = 0; k < 4 / bytes; ++k)
+        from_a |=
+            keep[w * (4 / bytes) + k] ? ((1u << 8 * bytes % 32) - 1) << 8 * bytes * k : 0;
+      chosen.word[w] = (a.word[w] & from_a) | (b.word[w] & ~from_a);
+    }
+  }
+  return chosen;
+}
+
+/* ---- Types --------------------------------------------------------------------------- */
+
+/* get: element j as a value. set: elements j and j + 1, for even j, from values. */
+
+struct cudropi_f32 {
+  using value = float;
+  static constexpr int bytes = 4;
+  template <class Chunk>
+  static __device__ __forceinline__ float get(const Chunk &c, int j) {
+    return __uint_as_float(c.word[j]);
+  }
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
+    c.word[j] = __float_as_uint(a);
+    c.word[j + 1] = __float_as_uint(b);
+  }
+};
+
+struct cudropi_f64 {
+  using value = double;
+  static constexpr int bytes = 8;
+  template <class Chunk>
+  static __device__ __forceinline__ double get(const Chunk &c, int j) {
+    return __longlong_as_double((long long)cudropi_element(c, j));
+  }
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, double a, double b) {
+    const uint64_t bits[] = {(uint64_t)__double_as_longlong(a),
+                             (uint64_t)__double_as_longlong(b)};
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+      c.word[2 * j + k] = (uint32_t)(bits[k / 2] >> (32 * (k % 2)));
+  }
+};
+
+struct cudropi_bf16 {
+  using value = float;
+  static constexpr int bytes = 2;
+  template <class Chunk>
+  static __device__ __forceinline__ float get(const Chunk &c, int j) {
+    const uint32_t word = c.word[j / 2];
+    return __uint_as_float(j % 2 ? word & 0xffff0000u : word << 16);
+  }
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(a, b);
+    memcpy(&c.word[j / 2], &pair, sizeof pair);
+  }
+};
+
+struct cudropi_f16 {
+  using value = float;
+  static constexpr int bytes = 2;
+  template <class Chunk>
+  static __device__ __forceinline__ float get(const Chunk &c, int j) {
+    __half2 pair;
+    memcpy(static_cast<void *>(&pair), &c.word[j / 2], sizeof pair);
+    return j % 2 ? __high2float(pair) : __low2float(pair);
+  }
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
+    const __half2 pair = __floats2half2_rn(a, b);
+    memcpy(&c.word[j / 2], &pair, sizeof pair);
+  }
+};
+
+/* Two FP8 values, the first in the lower byte. Past the largest value they stay there. */
+CUDROPI_DEVICE uint32_t cudropi_f8_pair(float a, float b,
+                                        __nv_fp8_interpretation_t type) {
+  return __nv_cvt_float2_to_fp8x2(make_float2(a, b), __NV_SATFINITE, type);
+}
+
+CUDROPI_DEVICE float cudropi_f8_value(uint32_t bits, __nv_fp8_interpretation_t type) {
+  return __half2float(__half(__nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)bits, type)));
+}
+
+/* Put a pair of bytes where elements j and j + 1 lie. */
+template <class Chunk>
+CUDROPI_DEVICE void cudropi_put_pair(Chunk &c, int j, uint32_t pair) {
+  c.word[j / 4] = j % 4 ? (c.word[j / 4] & 0xffffu) | pair << 16 : pair;
+}
+
+struct cudropi_f8e4m3 {
+  using value = float;
+  static constexpr int bytes = 1;
+  template <class Chunk>
+  static __device__ __forceinline__ float get(const Chunk &c, int j) {
+    return cudropi_f8_value((uint32_t)cudropi_element(c, j), __NV_E4M3);
+  }
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
+    cudropi_put_pair(c, j, cudropi_f8_pair(a, b, __NV_E4M3));
+  }
+};
+
+struct cudropi_f8e5m2 {
+  using value = float;
+  static constexpr int bytes = 1;
+  template <class Chunk>
+  static __device__ __forceinline__ float get(const Chunk &c, int j) {
+    return cudropi_f8_value((uint32_t)cudropi_element(c, j), __NV_E5M2);
+  }
+  /* The one instruction that there is stays at the largest value, 57344. What would round
+   * up from there, 61440 and more, is infinite: one bit pattern further. */
+  template <class Chunk>
+  static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
+    const uint32_t further = (fabsf(a) >= 61440.0f) + ((fabsf(b) >= 61440.0f) << 8);
+    cudropi_put_pair(c, j, cudropi_f8_pair(a, b, __NV_E5M2) + further);
+  }
+};
+
+/* Elements that are moved and not looked at. */
+template <int bytes_>
+struct cudropi_bits_of {
+  using value = float;
+  static constexpr int bytes = bytes_;
+};
+
+#endif /* CUDROP_KERNEL_STORAGE_CUH */

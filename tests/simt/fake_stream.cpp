@@ -1,0 +1,177 @@
+/* fake_stream.cpp - streams, what they do, and events. */
+#include "fake_runtime.h"
+#include "simt.h"
+
+namespace fake {
+
+bool is_default(cudaStream_t handle) {
+  return handle == nullptr || handle == cudaStreamLegacy || handle == cudaStreamPerThread;
+}
+
+cudaError_t break_capture(CUstream_st *stream) {
+  stream->capture->valid = false;
+  return cudaErrorStreamCaptureUnsupported;
+}
+
+cudaError_t break_captures_around() {
+  cudaError_t result = cudaSuccess;
+  for (auto &[handle, stream] : state().streams) {
+    const auto &capture = stream->capture;
+    if (!capture || capture->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (capture->mode == cudaStreamCaptureModeThreadLocal &&
+        capture->begun_by != std::this_thread::get_id())
+      continue;
+    result = break_capture(handle);
+  }
+  return result;
+}
+
+cudaError_t find_stream(cudaStream_t handle, CUstream_st **found) {
+  tables &all = state();
+  if (!is_default(handle)) {
+    FAKE_REQUIRE(all.streams.has(handle), cudaErrorInvalidResourceHandle);
+    FAKE_REQUIRE(!handle->capture || handle->capture->valid,
+                 cudaErrorStreamCaptureInvalidated);
+    *found = handle;
+    return cudaSuccess;
+  }
+  cudaError_t result = cudaSuccess;
+  for (auto &[each, stream] : all.streams) {
+    if (!stream->stops_default_stream()) continue;
+    break_capture(each);
+    result = cudaErrorStreamCaptureImplicit;
+  }
+  *found = &all.default_stream;
+  return result;
+}
+
+cudaError_t call_on_stream(const char *name, cudaStream_t handle,
+                           const std::function<cudaError_t(const CUstream_st &)> &check,
+                           const work &task) {
+  bool now = false;
+  const cudaError_t error = call(name, needs::DEVICE, [&] {
+    CUstream_st *stream = nullptr;
+    FAKE_TRY(find_stream(handle, &stream));
+    FAKE_TRY(check(*stream));
+    now = !stream->capture;
+    if (!now) stream->capture->nodes.push_back(task);
+    return cudaSuccess;
+  });
+  return now ? leave(task()) : error;
+}
+
+}  // namespace fake
+
+using namespace fake;
+
+/* ---- Launches -------------------------------------------------------------------------- */
+
+cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
+  return call_on_stream(
+      "cudaLaunchKernelExC", stream,
+      [&](const CUstream_st &on) {
+        FAKE_REQUIRE(on.device < 0 || on.device == current_device(),
+                     cudaErrorInvalidResourceHandle);
+        return check(launch);
+      },
+      [launch] { return run(launch); });
+}
+
+/* ---- Streams --------------------------------------------------------------------------- */
+
+namespace {
+
+cudaError_t create_stream(cudaStream_t *stream, unsigned flags) {
+  FAKE_REQUIRE(stream != nullptr && flags <= cudaStreamNonBlocking,
+               cudaErrorInvalidValue);
+  *stream = state().streams.add({current_device(), flags == cudaStreamDefault});
+  return cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+  return call("cudaStreamCreate", needs::DEVICE,
+              [&] { return create_stream(stream, cudaStreamDefault); });
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
+  return call("cudaStreamCreateWithFlags", needs::DEVICE,
+              [&] { return create_stream(stream, flags); });
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  return call("cudaStreamDestroy", needs::DEVICE, [&] {
+    return state().streams.remove(stream) ? cudaSuccess : cudaErrorInvalidResourceHandle;
+  });
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+  return call("cudaStreamSynchronize", needs::DEVICE, [&] {
+    CUstream_st *stream = nullptr;
+    FAKE_TRY(find_stream(handle, &stream));
+    return stream->capture ? break_capture(stream) : cudaSuccess;
+  });
+}
+
+/* ---- Events ---------------------------------------------------------------------------- */
+
+namespace {
+
+cudaError_t create_event(cudaEvent_t *event) {
+  FAKE_REQUIRE(event != nullptr, cudaErrorInvalidValue);
+  *event = state().events.add({current_device()});
+  return cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t cudaEventCreate(cudaEvent_t *event) {
+  return call("cudaEventCreate", needs::DEVICE, [&] { return create_event(event); });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+  return call("cudaEventCreateWithFlags", needs::DEVICE,
+              [&] { return create_event(event); });
+}
+
+/* An event that is recorded in a capture marks a place in the graph, and never a time. */
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+  return call("cudaEventRecord", needs::DEVICE, [&] {
+    CUstream_st *stream = nullptr;
+    FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
+    FAKE_TRY(find_stream(handle, &stream));
+    FAKE_REQUIRE(stream->device < 0 || stream->device == event->device,
+                 cudaErrorInvalidResourceHandle);
+    event->captured = stream->capture.has_value();
+    if (!event->captured) event->recorded = std::chrono::steady_clock::now();
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return call("cudaEventSynchronize", needs::DEVICE, [&] {
+    FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
+    return event->captured ? cudaErrorCapturedEvent : cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start,
+                                 cudaEvent_t end) {
+  return call("cudaEventElapsedTime", needs::DEVICE, [&] {
+    FAKE_REQUIRE(milliseconds != nullptr, cudaErrorInvalidValue);
+    FAKE_REQUIRE(state().events.has(start) && state().events.has(end) &&
+                     start->device == end->device && start->recorded && end->recorded,
+                 cudaErrorInvalidResourceHandle);
+    const std::chrono::duration<float, std::milli> elapsed =
+        *end->recorded - *start->recorded;
+    *milliseconds = elapsed.count();
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  return call("cudaEventDestroy", needs::DEVICE, [&] {
+    return state().events.remove(event) ? cudaSuccess : cudaErrorInvalidResourceHandle;
+  });
+}
