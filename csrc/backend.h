@@ -8,7 +8,8 @@
 /*
  * Arguments arrive validated; what only a backend can know of them it checks itself.
  * `function` is the public function's name, for the text of an error. alloc is never asked
- * for 0 bytes, free, upload and download never given NULL.
+ * for 0 bytes, free, upload and download never given NULL; free sets *buffer to NULL as soon
+ * as the memory is gone, whatever fails after that.
  */
 typedef struct {
   cudrop_backend_t id;
@@ -21,7 +22,7 @@ typedef struct {
   cudrop_status_t (*set_stream)(cudrop_context_t *context, cudrop_stream_t stream);
   cudrop_status_t (*synchronize)(cudrop_context_t *context);
   cudrop_status_t (*alloc)(cudrop_context_t *context, size_t bytes, void **buffer);
-  cudrop_status_t (*free)(cudrop_context_t *context, void *buffer);
+  cudrop_status_t (*free)(cudrop_context_t *context, void **buffer);
   cudrop_status_t (*upload)(cudrop_context_t *context, void *buffer, const void *host,
                             size_t bytes);
   cudrop_status_t (*download)(cudrop_context_t *context, void *host, const void *buffer,

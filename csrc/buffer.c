@@ -14,9 +14,7 @@ cudrop_status_t cudrop_free(cudrop_context_t *context, void **buffer) {
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "cudrop_free: context is NULL");
   REQUIRE(buffer != NULL, CUDROP_ERROR_NULL_POINTER, "cudrop_free: buffer is NULL");
   if (*buffer == NULL) return CUDROP_OK;
-  TRY(context->backend->free(context, *buffer));
-  *buffer = NULL;
-  return CUDROP_OK;
+  return context->backend->free(context, buffer);
 }
 
 cudrop_status_t cudrop_upload(cudrop_context_t *context, void *buffer, const void *host,

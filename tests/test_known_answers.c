@@ -8,7 +8,7 @@
 static cudrop_context_t *context;
 
 static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
+  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
 }
 static void close_context(void) {
   ck_assert_ok(cudrop_destroy(&context));

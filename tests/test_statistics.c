@@ -19,7 +19,7 @@ static cudrop_context_t *context;
 static uint64_t *first, *second; /* two strings of N keep bits */
 
 static void prepare(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
+  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
   first = malloc(WORDS * sizeof *first);
   second = malloc(WORDS * sizeof *second);
   ck_assert(first != NULL && second != NULL);
@@ -34,7 +34,11 @@ static void clean_up(void) {
 static void draw(uint64_t seed, uint64_t offset, double p, uint64_t *bits) {
   const cudrop_mask_t mask = cudrop_mask(seed, offset, p);
   const int64_t n = N;
-  ck_assert_ok(cudrop_export_bits(context, &mask, 1, &n, bits));
+  void *buffer = NULL;
+  ck_assert_ok(cudrop_alloc(context, N / 8, &buffer));
+  ck_assert_ok(cudrop_export_bits(context, &mask, 1, &n, buffer));
+  ck_assert_ok(cudrop_download(context, bits, buffer, N / 8));
+  ck_assert_ok(cudrop_free(context, &buffer));
 }
 
 /* The mask of p = 0.5 from a Philox of 4 rounds: what the tests below must tell apart. */

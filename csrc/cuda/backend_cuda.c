@@ -113,35 +113,44 @@ static cudrop_status_t synchronize(cudrop_context_t *context) {
 
 /* ---- Memory ------------------------------------------------------------------------------ */
 
+/* Give memory back, by the call that fits the one that made it. */
+static cudrop_status_t release(const char *function, const cudrop_context_t *context,
+                               void **buffer) {
+  const bool has_pools = context->cuda.has_pools;
+  const cudaError_t error =
+      has_pools ? cudaFreeAsync(*buffer, context->stream) : cudaFree(*buffer);
+  if (error == cudaSuccess) *buffer = NULL;
+  return translate(function, has_pools ? "cudaFreeAsync" : "cudaFree", error);
+}
+
 static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
                                   void **buffer) {
   static const char function[] = "cudrop_alloc";
+  const bool has_pools = context->cuda.has_pools;
   int caller = 0;
-  void *memory = NULL;
   TRY(enter(function, context, &caller));
-  const cudaError_t error = context->cuda.has_pools
-                                ? cudaMallocAsync(&memory, bytes, context->stream)
-                                : cudaMalloc(&memory, bytes);
-  const cudrop_status_t status =
+  const cudaError_t error = has_pools ? cudaMallocAsync(buffer, bytes, context->stream)
+                                      : cudaMalloc(buffer, bytes);
+  cudrop_status_t status =
       error == cudaErrorMemoryAllocation
           ? cudropi_fail(CUDROP_ERROR_OUT_OF_MEMORY,
                          "%s: bytes = %zu is more than device %d has left", function,
                          bytes, context->device)
-          : translate(function,
-                      context->cuda.has_pools ? "cudaMallocAsync" : "cudaMalloc", error);
-  if (status == CUDROP_OK) *buffer = memory;
-  return leave(function, context, caller, status);
+          : translate(function, has_pools ? "cudaMallocAsync" : "cudaMalloc", error);
+  if (status != CUDROP_OK) *buffer = NULL;
+  status = leave(function, context, caller, status);
+  if (status != CUDROP_OK && *buffer != NULL) { /* that failure is the one to tell */
+    (void)(has_pools ? cudaFreeAsync(*buffer, context->stream) : cudaFree(*buffer));
+    *buffer = NULL;
+  }
+  return status;
 }
 
-static cudrop_status_t cuda_free(cudrop_context_t *context, void *buffer) {
+static cudrop_status_t cuda_free(cudrop_context_t *context, void **buffer) {
   static const char function[] = "cudrop_free";
   int caller = 0;
   TRY(enter(function, context, &caller));
-  const cudaError_t error =
-      context->cuda.has_pools ? cudaFreeAsync(buffer, context->stream) : cudaFree(buffer);
-  return leave(
-      function, context, caller,
-      translate(function, context->cuda.has_pools ? "cudaFreeAsync" : "cudaFree", error));
+  return leave(function, context, caller, release(function, context, buffer));
 }
 
 static cudrop_status_t check_memory(const cudrop_context_t *context, const char *function,

@@ -58,9 +58,10 @@ static cudrop_status_t host_alloc(cudrop_context_t *context, size_t bytes,
   return CUDROP_OK;
 }
 
-static cudrop_status_t host_free(cudrop_context_t *context, void *buffer) {
+static cudrop_status_t host_free(cudrop_context_t *context, void **buffer) {
   (void)context;
-  free(buffer);
+  free(*buffer);
+  *buffer = NULL;
   return CUDROP_OK;
 }
 

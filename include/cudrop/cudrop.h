@@ -212,7 +212,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_synchronize(cudrop_context_t *context);
  * cudrop_alloc() writes to *buffer a buffer of `bytes`, aligned to 256 bytes, contents
  * unspecified; 0 bytes give NULL and success. *buffer is NULL after an error.
  * cudrop_free() takes a buffer back and sets *buffer to NULL; a NULL buffer is success, and
- * after an error *buffer is as it was. On CUDA both keep to the order of the context's
+ * what could not be taken back stays in *buffer. On CUDA both keep to the order of the context's
  * stream where the device has memory pools, else they wait for the device: a buffer that
  * another stream uses must be done with there before it is freed.
  * cudrop_upload() copies from host memory into a buffer, cudrop_download() the other way,

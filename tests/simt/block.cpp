@@ -65,10 +65,10 @@ std::string block::run(void *finished) {
   return defect_;
 }
 
-/* ---- Taking turns --------------------------------------------------------------------- */
+/* ---- Taking turns ------------------------------------------------------------------ */
 
-/* Make the next runnable thread the one that runs; null when there is none. One that begins
- * gets a fiber: `free`, unless that is null. */
+/* Make the next runnable thread the one that runs; null when there is none. One that
+ * begins gets a fiber: `free`, unless that is null. */
 block::thread *block::next_thread(fiber *free) {
   const quiet hush;
   if (runnable_.empty()) return nullptr;
@@ -151,9 +151,9 @@ void block::check_return() {
     give_up(launch_.from, "deadlock: " + waiting_threads());
 }
 
-/* ---- Defects -------------------------------------------------------------------------- */
+/* ---- Defects ----------------------------------------------------------------------- */
 
-/* The threads that are on a fiber are all to be resumed, to unwind it; no other begins. */
+/* The threads that are on a fiber are all resumed, to unwind it; no other begins. */
 void block::give_up(site at, const std::string &what) {
   defect_ = std::string("kernel ") + launch_.kernel + ", block " + to_text(index_) +
             ", thread " + to_text(thread_index(me_, launch_.block)) + ": " + to_text(at) +

@@ -30,8 +30,8 @@ std::string to_text(const site &at);
 std::string hexadecimal(unsigned mask);
 bool same(const site &a, const site &b);
 
-/* A private run of bytes, to the byte, so that ASan sees where it ends; all 0xff, which is a
- * NaN in every format. */
+/* A private run of bytes, to the byte, so that ASan sees where it ends; all 0xff, which
+ * is a NaN in every format. */
 class shared_bytes {
  public:
   explicit shared_bytes(std::size_t bytes);
@@ -51,8 +51,8 @@ class block {
   block(const block &) = delete;
   block &operator=(const block &) = delete;
 
-  /* Run every thread to its end; "" or the defect that ended it sooner. `finished` is an edge
-   * that each thread releases at its end. */
+  /* Run every thread to its end; "" or the defect that ended it sooner. `finished` is an
+   * edge that each thread releases at its end. */
   std::string run(void *finished);
 
   /* What the thread that runs asks for. A defect unwinds its fiber. */

@@ -1,4 +1,4 @@
-/* defects.cuh - kernels with one fault each, which the emulator or a sanitizer must find. */
+/* defects.cuh - kernels with one fault each, for the emulator or a sanitizer to find. */
 #ifndef CUDROP_DEFECTS_CUH
 #define CUDROP_DEFECTS_CUH
 
@@ -9,7 +9,7 @@ struct defect_args {
   unsigned n;
 };
 
-/* ---- Memory: for ASan and UBSan ---------------------------------------------------------- */
+/* ---- Memory: for ASan and UBSan ---------------------------------------------------- */
 
 /* x has n bytes; one more is written. */
 __global__ void write_past_global(const __grid_constant__ defect_args args) {
@@ -35,7 +35,7 @@ __global__ void write_past_dynamic_shared(const __grid_constant__ defect_args ar
   args.x[threadIdx.x] = own[threadIdx.x];
 }
 
-/* ---- Waiting ----------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------- */
 
 __global__ void diverge_at_barriers(const __grid_constant__ defect_args args) {
   if (threadIdx.x < 16) {
@@ -73,7 +73,7 @@ __global__ void return_before_barrier(const __grid_constant__ defect_args args) 
   args.x[threadIdx.x] = 1.0f;
 }
 
-/* ---- Warps ------------------------------------------------------------------------------- */
+/* ---- Warps ------------------------------------------------------------------------- */
 
 __global__ void name_returned_lanes(const __grid_constant__ defect_args args) {
   if (threadIdx.x >= args.n) return;
@@ -101,7 +101,7 @@ __global__ void take_too_much_shared(const __grid_constant__ defect_args args) {
   args.x[threadIdx.x] = own[threadIdx.x];
 }
 
-/* ---- Races: each with the barrier that it lacks when `Right` ------------------------------ */
+/* ---- Races: each with the barrier that it lacks when `Right` ----------------------- */
 
 template <bool Right>
 __global__ void reverse_block(const __grid_constant__ defect_args args) {

@@ -1,4 +1,4 @@
-/* device_array.h - device memory for a test. The fake runtime's can be read by the host. */
+/* device_array.h - device memory for a test, which the host can read here. */
 #ifndef CUDROP_DEVICE_ARRAY_H
 #define CUDROP_DEVICE_ARRAY_H
 

@@ -39,7 +39,7 @@ cudaError_t enter(const char *name, needs what) {
 
 using namespace fake;
 
-/* ---- What a test asks for -------------------------------------------------------------- */
+/* ---- What a test asks for ---------------------------------------------------------- */
 
 using lock = std::lock_guard<std::mutex>;
 
@@ -93,7 +93,7 @@ void fake_cuda_reset(void) {
   last_error() = cudaSuccess;
 }
 
-/* ---- Devices --------------------------------------------------------------------------- */
+/* ---- Devices ----------------------------------------------------------------------- */
 
 namespace {
 
@@ -157,7 +157,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int device)
   });
 }
 
-/* The header may give this function another name by a macro; so it gets that name here. */
+/* Where the header renames this function by a macro, that is its name here as well. */
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   return call("cudaGetDeviceProperties", needs::DRIVER, [&] {
     FAKE_REQUIRE(properties != nullptr, cudaErrorInvalidValue);

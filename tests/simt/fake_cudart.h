@@ -2,13 +2,13 @@
  * fake_cudart.h - a CUDA runtime without a device, linked in place of cudart.
  *
  * Device memory is heap memory, each block as long as was asked for, so that ASan sees a
- * kernel or a copy that leaves it. Streams do their work before the call returns, unless they
- * record a graph. Launches run in the emulator of simt.h. There are no contexts: a device is
- * a number.
+ * kernel or a copy that leaves it. Streams do their work before the call returns, unless
+ * they record a graph. Launches run in the emulator of simt.h. There are no contexts: a
+ * device is a number.
  *
  * Each call of the API counts, a launch as cudaLaunchKernelExC; cudaGetErrorName() and
- * cudaGetErrorString() do not, as they cannot fail. Everything below may be called from any
- * thread, but the last error and the current device are those of the calling thread.
+ * cudaGetErrorString() do not, as they cannot fail. Everything below may be called from
+ * any thread, but the last error and the current device are those of the calling thread.
  */
 #ifndef CUDROP_FAKE_CUDART_H
 #define CUDROP_FAKE_CUDART_H
@@ -24,7 +24,7 @@ extern "C" {
  * cudaErrorInsufficientDriver, and cudaGetDeviceCount leaves its argument alone. */
 void fake_cuda_set_devices(int n);
 
-/* What cudaDeviceGetAttribute gives for `attribute`, a cudaDeviceAttr, on every device. */
+/* What cudaDeviceGetAttribute gives for `attribute`, a cudaDeviceAttr, on any device. */
 void fake_cuda_set_attribute(int attribute, int value);
 
 /* The k-th call from now, 0 for the next, fails with `cuda_error` and has no effect; with

@@ -3,7 +3,7 @@
 
 using namespace fake;
 
-/* ---- Capture --------------------------------------------------------------------------- */
+/* ---- Capture ----------------------------------------------------------------------- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   return call("cudaStreamBeginCapture", needs::DEVICE, [&] {
@@ -48,7 +48,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *
   });
 }
 
-/* ---- Graphs ---------------------------------------------------------------------------- */
+/* ---- Graphs ------------------------------------------------------------------------ */
 
 namespace {
 

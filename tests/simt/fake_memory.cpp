@@ -108,7 +108,7 @@ cudaError_t check_pool(cudaStream_t handle) {
 
 }  // namespace
 
-/* ---- Blocks ---------------------------------------------------------------------------- */
+/* ---- Blocks ------------------------------------------------------------------------ */
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   return call("cudaMalloc", needs::DEVICE, [&] {
@@ -180,7 +180,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes,
   });
 }
 
-/* ---- Copies ---------------------------------------------------------------------------- */
+/* ---- Copies ------------------------------------------------------------------------ */
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
   return call("cudaMemcpy", needs::DEVICE, [&] {

@@ -1,6 +1,6 @@
 /*
- * fake_runtime.h - what the files of the fake CUDA runtime share: one set of tables under one
- * mutex, and the way into every function of the API.
+ * fake_runtime.h - what the files of the fake CUDA runtime share: one set of tables under
+ * one mutex, and the way into every function of the API.
  */
 #ifndef CUDROP_FAKE_RUNTIME_H
 #define CUDROP_FAKE_RUNTIME_H
@@ -128,8 +128,8 @@ cudaError_t call(const char *name, needs what, Body body) {
   return leave(error == cudaSuccess ? body() : error);
 }
 
-/* The same for what a stream does: `check` with the mutex held, then `task` without, or into
- * the graph that the stream records. */
+/* The same for what a stream does: `check` with the mutex held, then `task` without, or
+ * into the graph that the stream records. */
 cudaError_t call_on_stream(const char *name, cudaStream_t handle,
                            const std::function<cudaError_t(const CUstream_st &)> &check,
                            const work &task);

@@ -64,7 +64,7 @@ cudaError_t call_on_stream(const char *name, cudaStream_t handle,
 
 using namespace fake;
 
-/* ---- Launches -------------------------------------------------------------------------- */
+/* ---- Launches ---------------------------------------------------------------------- */
 
 cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
   return call_on_stream(
@@ -77,7 +77,7 @@ cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
       [launch] { return run(launch); });
 }
 
-/* ---- Streams --------------------------------------------------------------------------- */
+/* ---- Streams ----------------------------------------------------------------------- */
 
 namespace {
 
@@ -114,7 +114,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   });
 }
 
-/* ---- Events ---------------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------------------ */
 
 namespace {
 

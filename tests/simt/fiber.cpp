@@ -29,8 +29,8 @@ thread_local fiber *left, *entered;
 
 #if !defined(SIMT_UCONTEXT)
 /*
- * Push the registers that a function must preserve, store the stack pointer in *from, take
- * `to` for it, and pop what was pushed there. The return address is the other side's.
+ * Push the registers that a function must preserve, store the stack pointer in *from,
+ * take `to` for it, and pop what was pushed there, the return address last.
  */
 extern "C" void simt_switch_stack(void **from, void *to);
 asm(R"(

@@ -1,8 +1,8 @@
 /*
  * fiber.h - stacks that one thread of the CPU goes to and fro between.
  *
- * On x86-64 a switch is six pushes and pops; elsewhere, or with SIMT_UCONTEXT defined, it is
- * swapcontext().
+ * On x86-64 a switch is six pushes and pops; elsewhere, or with SIMT_UCONTEXT defined, it
+ * is swapcontext().
  */
 #ifndef CUDROP_FIBER_H
 #define CUDROP_FIBER_H
@@ -23,8 +23,8 @@ class fiber {
   /* The stack that the caller is on. */
   fiber() = default;
 
-  /* A stack of its own, below it a page that faults. `body` begins with the first switch to
-   * the fiber, and never returns. */
+  /* A stack of its own, below it a page that faults. `body` begins with the first switch
+   * to the fiber, and never returns. */
   explicit fiber(void (*body)());
 
   /* Gives the stack back; nothing may be on it that still has a destructor to run. */
@@ -33,8 +33,8 @@ class fiber {
   fiber(const fiber &) = delete;
   fiber &operator=(const fiber &) = delete;
 
-  /* Leave this fiber, on which the caller is, and go on where `other` was left. Returns when
-   * someone switches back. */
+  /* Leave this fiber, on which the caller is, and go on where `other` was left. Returns
+   * when someone switches back. */
   void switch_to(fiber &other);
 
  private:

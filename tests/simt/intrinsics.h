@@ -25,7 +25,7 @@ To bits_as(From from) {
 
 }  // namespace simt
 
-/* ---- Bits ----------------------------------------------------------------------------- */
+/* ---- Bits -------------------------------------------------------------------------- */
 
 inline int __popc(unsigned x) {
   return __builtin_popcount(x);
@@ -53,7 +53,7 @@ inline unsigned __brev(unsigned x) {
   return reversed;
 }
 
-/* Byte k is the one of y:x (x holds bytes 0 to 3) that the k-th digit of `select` names. */
+/* Byte k is the one of y:x (x holds bytes 0 to 3) that digit k of `select` names. */
 inline unsigned __byte_perm(unsigned x, unsigned y, unsigned select) {
   const std::uint64_t bytes = static_cast<std::uint64_t>(y) << 32 | x;
   unsigned result = 0;
@@ -64,7 +64,7 @@ inline unsigned __byte_perm(unsigned x, unsigned y, unsigned select) {
   return result;
 }
 
-/* The upper word of high:low moved to the left, the lower word of it moved to the right. */
+/* The upper word of high:low moved to the left; the lower word, moved to the right. */
 inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned shift) {
   const std::uint64_t both = static_cast<std::uint64_t>(high) << 32 | low;
   return static_cast<unsigned>(both << (shift & 31) >> 32);
@@ -75,7 +75,7 @@ inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
   return static_cast<unsigned>(both >> (shift & 31));
 }
 
-/* ---- Integers ------------------------------------------------------------------------- */
+/* ---- Integers ---------------------------------------------------------------------- */
 
 inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>(static_cast<std::uint64_t>(a) * b >> 32);
@@ -93,7 +93,7 @@ inline unsigned __vminu2(unsigned a, unsigned b) {
   return high << 16 | low;
 }
 
-/* ---- Bits as numbers ------------------------------------------------------------------ */
+/* ---- Bits as numbers --------------------------------------------------------------- */
 
 inline unsigned __float_as_uint(float x) {
   return simt::bits_as<unsigned>(x);
@@ -114,7 +114,7 @@ inline double __longlong_as_double(long long x) {
   return simt::bits_as<double>(x);
 }
 
-/* ---- Floating point, rounded to nearest ------------------------------------------------ */
+/* ---- Floating point, rounded to nearest -------------------------------------------- */
 
 inline float __fadd_rn(float a, float b) {
   return a + b;
@@ -153,7 +153,7 @@ inline double __fma_rn(double a, double b, double c) {
   return std::fma(a, b, c);
 }
 
-/* ---- Floating point, approximate on the GPU -------------------------------------------- */
+/* ---- Floating point, approximate on the GPU ---------------------------------------- */
 
 inline float __expf(float x) {
   return static_cast<float>(std::exp(double{x}));
@@ -174,7 +174,7 @@ inline double rsqrt(double x) {
 }
 #endif
 
-/* ---- Memory --------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 /* clang-format off */
 template <class T> T __ldg(const T *from) { return *from; }

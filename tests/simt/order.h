@@ -1,8 +1,8 @@
 /*
- * order.h - the order in which CUDA threads that could run do run, and the blocks of a grid.
+ * order.h - the order in which CUDA threads that could run do run, and blocks.
  *
- * A kernel that is right gives the same in every order, and so a test that runs in several
- * finds a missing barrier.
+ * A kernel that is right gives the same in every order, and so a test that runs in
+ * several finds a missing barrier.
  */
 #ifndef CUDROP_ORDER_H
 #define CUDROP_ORDER_H
@@ -21,12 +21,12 @@ struct order {
   static order reverse() { return {REVERSE, 0}; }
   static order shuffled(unsigned seed) { return {SHUFFLED, seed}; }
 
-  /* What SIMT_ORDER says: forward, reverse, or a number, which is a seed. Forward when it is
-   * not set; throws std::invalid_argument when it is anything else. */
+  /* What SIMT_ORDER says: forward, reverse, or a number, which is a seed. Forward when it
+   * is not set; throws std::invalid_argument when it is anything else. */
   static order from_environment();
 };
 
-/* The order of launches from now on, of every thread; from_environment() to begin with. */
+/* The order of all launches from now on; from_environment() to begin with. */
 void set_order(order wanted);
 order current_order();
 
@@ -37,7 +37,7 @@ class sequencer {
 
   void arrange(std::vector<unsigned> &threads);
 
-  /* A walk that comes by each of 0 .. n - 1 once: from `at`, each time `step` on, modulo n. */
+  /* A walk that comes by each of 0 .. n - 1 once: from `at` on by `step`, modulo n. */
   struct walk {
     std::uint64_t at, step;
   };

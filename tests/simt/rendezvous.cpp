@@ -5,7 +5,7 @@
 
 namespace simt {
 
-/* ---- Texts ----------------------------------------------------------------------------- */
+/* ---- Texts ------------------------------------------------------------------------- */
 
 std::string to_text(const site &at) {
   return std::string(at.file) + ":" + std::to_string(at.line) + ": " + at.call;
@@ -23,7 +23,7 @@ bool same(const site &a, const site &b) {
          std::strcmp(a.call, b.call) == 0;
 }
 
-/* ---- Waiting for each other ------------------------------------------------------------ */
+/* ---- Waiting for each other -------------------------------------------------------- */
 
 int block::barrier(int vote, site at) {
   const unsigned n = static_cast<unsigned>(threads_.size());
@@ -108,7 +108,7 @@ void block::conclude(gathering &lanes, const meeting &what) {
   wake(others);
 }
 
-/* ---- Shared memory --------------------------------------------------------------------- */
+/* ---- Shared memory ----------------------------------------------------------------- */
 
 shared_bytes::shared_bytes(std::size_t bytes) {
   void *block = nullptr;

@@ -6,7 +6,7 @@
 
 #include "port.h"
 
-/* ---- Where a thread is ----------------------------------------------------------------- */
+/* ---- Where a thread is ------------------------------------------------------------- */
 
 __device__ __forceinline__ unsigned thread_in_block() {
   return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
@@ -29,7 +29,7 @@ __global__ void visit(const __grid_constant__ visit_args args) {
   args.log[atomicAdd(args.count, 1u)] = own;
 }
 
-/* ---- Shuffles, votes and barriers ------------------------------------------------------- */
+/* ---- Shuffles, votes and barriers -------------------------------------------------- */
 
 struct sum_args {
   const float *x;
@@ -102,7 +102,7 @@ __global__ void vote(const __grid_constant__ vote_args args) {
   result[7] = 0;
 }
 
-/* ---- Shared memory and arguments -------------------------------------------------------- */
+/* ---- Shared memory and arguments --------------------------------------------------- */
 
 struct shared_args {
   unsigned
@@ -136,7 +136,7 @@ __global__ void spoil_argument(copy_args args) {
   args.value = 0;
 }
 
-/* ---- Work for streams ------------------------------------------------------------------- */
+/* ---- Work for streams -------------------------------------------------------------- */
 
 struct add_args {
   unsigned *x;

@@ -1,12 +1,12 @@
 /*
  * sanitizers.h - what the emulator tells ASan and TSan.
  *
- * ASan must know which stack the program is on: fiber.cpp tells it, where SIMT_ASAN is set.
+ * ASan must know which stack the program is on: fiber.cpp tells it.
  *
- * TSan is to take every CUDA thread for a thread of its own, ordered after another only by
- * what orders CUDA threads. So the emulator is compiled with -DSIMT_TSAN and without
- * -fsanitize=thread: TSan does not see its memory, and learns from the calls below who runs
- * and who waits for whom. Without SIMT_TSAN they do nothing.
+ * TSan is to take every CUDA thread for a thread of its own, ordered after another only
+ * by what orders CUDA threads. So the emulator is compiled with -DSIMT_TSAN and without
+ * -fsanitize=thread: TSan does not see its memory, and learns from the calls below who
+ * runs and who waits for whom. Without SIMT_TSAN they do nothing.
  */
 #ifndef CUDROP_SANITIZERS_H
 #define CUDROP_SANITIZERS_H
@@ -44,8 +44,8 @@ void AnnotateBenignRaceSized(const char *file, int line, const volatile void *me
 
 namespace simt {
 
-/* While one lives, TSan overlooks what its thread does to memory through the C library and
- * through inline functions that the linker took from an instrumented file. */
+/* While one lives, TSan overlooks what its thread does to memory through the C library
+ * and through inline functions that the linker took from an instrumented file. */
 class quiet {
  public:
 #if defined(SIMT_TSAN)
@@ -65,7 +65,7 @@ class quiet {
   quiet &operator=(const quiet &) = delete;
 };
 
-/* What a thread did before it releases an edge is before what one does that acquires it. */
+/* What a thread did before a release is before what another does after an acquire. */
 #if defined(SIMT_TSAN)
 inline void release(void *edge) {
   __tsan_release(edge);
@@ -78,7 +78,7 @@ inline void release(void *) {}
 inline void acquire(void *) {}
 #endif
 
-/* Memory that threads use one after another, with no edge between them: a fiber's stack. */
+/* Memory that threads use one after another without an edge: a fiber's stack. */
 #if defined(SIMT_TSAN)
 inline void allow_reuse(void *memory, std::size_t bytes) {
   AnnotateBenignRaceSized(__FILE__, __LINE__, memory, bytes, "a stack");

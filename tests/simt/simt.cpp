@@ -13,7 +13,7 @@ __thread dim3 blockDim, gridDim;
 namespace simt {
 namespace {
 
-/* ---- Defects -------------------------------------------------------------------------- */
+/* ---- Defects ----------------------------------------------------------------------- */
 
 struct {
   std::mutex mutex;
@@ -37,7 +37,7 @@ void forget_defect() {
   first_defect.text.clear();
 }
 
-/* ---- Launching ------------------------------------------------------------------------ */
+/* ---- Launching --------------------------------------------------------------------- */
 
 namespace {
 
@@ -104,7 +104,7 @@ cudaError_t run(const kernel_launch &launch) {
   return cudaErrorLaunchFailure;
 }
 
-/* ---- What the thread that runs asks its block for ---------------------------------------- */
+/* ---- What the thread that runs asks its block for ---------------------------------- */
 
 namespace {
 

@@ -1,10 +1,10 @@
 /*
  * simt.h - CUDA kernels on the CPU: every CUDA thread of a block is a fiber.
  *
- * port.h includes this in place of CUDA's headers where the compiler is not nvcc. Types come
- * from the toolkit's headers; nothing of the toolkit is linked. A launch runs at once, block
- * after block; a fiber leaves its thread of the CPU only where its CUDA thread must wait:
- * in a barrier or in a collective operation of its warp.
+ * port.h includes this in place of CUDA's headers where the compiler is not nvcc. Types
+ * come from the toolkit's headers; nothing of the toolkit is linked. A launch runs at
+ * once, block after block; a fiber leaves its thread of the CPU only where its CUDA
+ * thread must wait: in a barrier or in a collective operation of its warp.
  *
  * What a kernel may not do is a defect: the launch ends there and gives
  * cudaErrorLaunchFailure, or cudaErrorInvalidConfiguration if it could not begin, and
@@ -29,7 +29,7 @@
 #include "intrinsics.h"
 #include "order.h"
 
-/* ---- What a test asks ----------------------------------------------------------------- */
+/* ---- What a test asks -------------------------------------------------------------- */
 
 namespace simt {
 
@@ -40,7 +40,7 @@ void forget_defect();
 
 }  // namespace simt
 
-/* ---- What a kernel is written with ---------------------------------------------------- */
+/* ---- What a kernel is written with ------------------------------------------------- */
 
 #define __launch_bounds__(...)
 #undef __grid_constant__
@@ -63,7 +63,7 @@ constexpr int warpSize = 32;
 #define DYNAMIC_SHARED(type, name) \
   type *const name = static_cast<type *>(::simt::dynamic_shared())
 
-/* ---- How that is done ----------------------------------------------------------------- */
+/* ---- How that is done -------------------------------------------------------------- */
 
 namespace simt {
 
@@ -86,7 +86,7 @@ struct kernel_launch {
   std::function<void()> thread; /* what each CUDA thread does */
 };
 
-/* Whether a device could run a launch of this configuration; what none could is a defect. */
+/* Whether a device could run a launch of this configuration; else it is a defect. */
 cudaError_t check(const kernel_launch &launch);
 
 /* Run the whole grid now, after check(). */
@@ -149,7 +149,7 @@ inline unsigned ballot(unsigned mask, int vote, site at) {
 
 }  // namespace simt
 
-/* ---- Barriers ------------------------------------------------------------------------- */
+/* ---- Barriers ---------------------------------------------------------------------- */
 
 inline void __syncthreads(simt::site at = simt::site::of("__syncthreads")) {
   simt::barrier(0, at);
@@ -175,7 +175,7 @@ inline void __syncwarp(unsigned mask = ~0u,
   simt::meet({simt::meeting::ORDER, mask, 0, 0}, at);
 }
 
-/* ---- Shuffles, votes and sums of a warp ------------------------------------------------ */
+/* ---- Shuffles, votes and sums of a warp -------------------------------------------- */
 
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = warpSize,

@@ -1,4 +1,4 @@
-/* simt_suite.h - the main program of a suite about the emulator, which links no cudrop. */
+/* simt_suite.h - the main program of a suite about the emulator; links no cudrop. */
 #ifndef CUDROP_SIMT_SUITE_H
 #define CUDROP_SIMT_SUITE_H
 
@@ -10,7 +10,7 @@
 #include "fake_cudart.h"
 #include "simt.h"
 
-/* What each test begins with: no memory, no object, no defect, the order of SIMT_ORDER. */
+/* What each test begins with: no memory, object or defect; the order of SIMT_ORDER. */
 inline void start_afresh() {
   fake_cuda_reset();
   simt::forget_defect();

@@ -23,8 +23,8 @@ static const bool has_asan = true;
 static const bool has_asan = BUILT_WITH(address_sanitizer);
 #endif
 
-/* Clang's does not look at a struct that is copied whole, as vectors are. Gcc does not say
- * whether it has one; what instrumented code calls is linked or not. */
+/* Clang's does not look at a struct that is copied whole, as vectors are. Gcc does not
+ * say whether it has one; what instrumented code calls is linked or not. */
 #if defined(__clang__)
 static const bool has_ubsan = false;
 #else
@@ -34,7 +34,7 @@ static const bool has_ubsan = __ubsan_handle_type_mismatch_v1 != nullptr;
 
 static const bool has_tsan = BUILT_WITH(thread_sanitizer);
 
-/* ---- Running kernels ------------------------------------------------------------------- */
+/* ---- Running kernels --------------------------------------------------------------- */
 
 typedef void (*kernel_t)(defect_args);
 
@@ -72,7 +72,7 @@ static void assert_reported(const std::string &report, const char *first,
                 "no report with \"%s\" in: %s", first, report.c_str());
 }
 
-/* ---- Memory ---------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 START_TEST(asan_reports_a_write_one_byte_past_a_block_of_memory) {
   assert_reported(report_of([] {
@@ -124,7 +124,7 @@ START_TEST(ubsan_reports_a_misaligned_vector_load) {
 }
 END_TEST
 
-/* ---- What the emulator finds itself ------------------------------------------------------ */
+/* ---- What the emulator finds itself ------------------------------------------------ */
 
 static const struct {
   const char *name;
@@ -219,7 +219,7 @@ START_TEST(a_defect_ends_the_launch) {
 }
 END_TEST
 
-/* ---- Configurations -------------------------------------------------------------------- */
+/* ---- Configurations ---------------------------------------------------------------- */
 
 static const struct {
   dim3 grid, block;
@@ -259,7 +259,7 @@ START_TEST(a_configuration_that_no_device_has_is_refused) {
 }
 END_TEST
 
-/* ---- Races ----------------------------------------------------------------------------- */
+/* ---- Races ------------------------------------------------------------------------- */
 
 static const struct {
   const char *name;
@@ -313,7 +313,7 @@ START_TEST(tsan_reports_a_race_and_not_its_cure) {
 }
 END_TEST
 
-/* ---- The suite ------------------------------------------------------------------------- */
+/* ---- The suite --------------------------------------------------------------------- */
 
 static bool can_run(bool built, const char *name, const char *sanitizer) {
   if (!built) std::printf("skipped: %s: built without %s\n", name, sanitizer);

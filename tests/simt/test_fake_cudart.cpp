@@ -16,7 +16,7 @@ static cudaError_t add_to(unsigned *x, unsigned value, cudaStream_t stream) {
   return LAUNCH(add, 2, 4, 0, stream, args);
 }
 
-/* ---- Devices --------------------------------------------------------------------------- */
+/* ---- Devices ----------------------------------------------------------------------- */
 
 START_TEST(without_a_device_or_a_driver_nothing_is_written) {
   int count = 77, device = 77;
@@ -93,7 +93,7 @@ START_TEST(a_lost_device_fails_all_that_touches_it) {
 }
 END_TEST
 
-/* ---- Memory ---------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------ */
 
 START_TEST(pointers_are_classified_to_the_byte) {
   void *pinned = nullptr, *device = nullptr;
@@ -187,7 +187,7 @@ START_TEST(memory_comes_poisoned_aligned_and_not_without_end) {
 }
 END_TEST
 
-/* ---- Streams and graphs ----------------------------------------------------------------- */
+/* ---- Streams and graphs ------------------------------------------------------------ */
 
 START_TEST(a_graph_does_again_what_was_recorded) {
   const device_array<unsigned> x(8), y(8);
@@ -319,7 +319,7 @@ START_TEST(a_launch_must_be_on_the_stream_s_device) {
 }
 END_TEST
 
-/* ---- Faults ---------------------------------------------------------------------------- */
+/* ---- Faults ------------------------------------------------------------------------ */
 
 /* What a library might do: the first error, with everything given back that can be. */
 static cudaError_t scenario(unsigned *result) {

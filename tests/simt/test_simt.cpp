@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -11,7 +12,7 @@
 #include "samples.cuh"
 #include "simt_suite.h"
 
-/* ---- The grid -------------------------------------------------------------------------- */
+/* ---- The grid ---------------------------------------------------------------------- */
 
 /* The threads of a grid in the order in which they ran. */
 static std::vector<unsigned> visited_threads(dim3 grid, dim3 block) {
@@ -55,6 +56,8 @@ START_TEST(threads_and_blocks_run_in_the_order_that_was_set) {
 END_TEST
 
 START_TEST(the_environment_sets_the_order) {
+  const char *const value = std::getenv("SIMT_ORDER");
+  const std::string before = value != nullptr ? value : "forward";
   setenv("SIMT_ORDER", "reverse", 1);
   ck_assert_int_eq(simt::order::from_environment().kind, simt::order::REVERSE);
   setenv("SIMT_ORDER", "1234", 1);
@@ -72,10 +75,11 @@ START_TEST(the_environment_sets_the_order) {
     }
     ck_assert(refused);
   }
+  setenv("SIMT_ORDER", before.c_str(), 1);
 }
 END_TEST
 
-/* ---- Shuffles, votes and barriers ------------------------------------------------------- */
+/* ---- Shuffles, votes and barriers -------------------------------------------------- */
 
 static const simt::order orders[] = {simt::order::forward(), simt::order::reverse(),
                                      simt::order::shuffled(1), simt::order::shuffled(2)};
@@ -155,7 +159,7 @@ START_TEST(votes_are_counted_by_mask_and_by_block) {
 }
 END_TEST
 
-/* ---- Shared memory and arguments -------------------------------------------------------- */
+/* ---- Shared memory and arguments --------------------------------------------------- */
 
 START_TEST(shared_memory_is_poisoned_for_each_block_and_shared_in_it) {
   const unsigned blocks = 4, threads = 64;
@@ -185,7 +189,7 @@ START_TEST(each_thread_has_the_argument_for_itself) {
 }
 END_TEST
 
-/* ---- Host threads ---------------------------------------------------------------------- */
+/* ---- Host threads ------------------------------------------------------------------ */
 
 START_TEST(host_threads_launch_beside_each_other) {
   static const unsigned blocks = 20, threads = 96;
@@ -206,7 +210,7 @@ START_TEST(host_threads_launch_beside_each_other) {
 }
 END_TEST
 
-/* ---- Intrinsics ------------------------------------------------------------------------ */
+/* ---- Intrinsics -------------------------------------------------------------------- */
 
 START_TEST(bits_are_found_moved_and_counted) {
   ck_assert_int_eq(__popc(0xf0f0f0f1u), 17);

@@ -1,0 +1,423 @@
+/*
+ * test_cuda.c - what only a GPU has: memory of its own, devices, streams, graphs.
+ *
+ * Runs on a GPU, and without one on the emulator of tests/simt. The operators' results are
+ * test_operators' subject.
+ */
+#include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "oracle.h"
+#include "suite.h"
+#include "view.h"
+
+enum { N = 1000 };
+
+static cudrop_context_t *context, *host;
+static cudaStream_t stream;
+static float x_host[N], y_host[N];
+static float *x, *y; /* on the device */
+
+#define ck_assert_cuda(call) ck_assert_int_eq(call, cudaSuccess)
+
+static void *take(size_t bytes) {
+  void *buffer = NULL;
+  ck_assert_ok(cudrop_alloc(context, bytes, &buffer));
+  return buffer;
+}
+
+static void give(void *buffer) {
+  ck_assert_ok(cudrop_free(context, &buffer));
+}
+
+static void set_up(void) {
+  ck_assert_ok(cudrop_create(&context, CUDROP_CUDA, 0));
+  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+  ck_assert_cuda(cudaStreamCreate(&stream));
+  ck_assert_ok(cudrop_set_stream(context, stream));
+  for (int e = 0; e < N; ++e) x_host[e] = (float)(e % 17) - 7.5f;
+  x = take(sizeof x_host);
+  y = take(sizeof y_host);
+  ck_assert_ok(cudrop_upload(context, x, x_host, sizeof x_host));
+  memset(y_host, VIEW_POISON, sizeof y_host);
+  ck_assert_ok(cudrop_upload(context, y, y_host, sizeof y_host));
+}
+
+static void clean_up(void) {
+  give(x);
+  give(y);
+  ck_assert_cuda(cudaStreamSynchronize(stream));
+  ck_assert_cuda(cudaStreamDestroy(stream));
+  ck_assert_ok(cudrop_destroy(&context));
+  ck_assert_ok(cudrop_destroy(&host));
+}
+
+/* y on the device is what dropping x by a mask by value gives. */
+static void expect_dropped(const cudrop_mask_t *mask) {
+  float want[N], got[N];
+  const cudrop_tensor_t in = cudrop_vector(x_host, CUDROP_F32, N);
+  const cudrop_tensor_t out = cudrop_vector(want, CUDROP_F32, N);
+  ck_assert_ok(cudrop_forward(host, &in, mask, &out));
+  ck_assert_ok(cudrop_download(context, got, y, sizeof got));
+  ck_assert_mem_eq(got, want, sizeof got);
+}
+
+static void expect_untouched(void) {
+  float got[N];
+  ck_assert_ok(cudrop_download(context, got, y, sizeof got));
+  ck_assert_mem_eq(got, y_host, sizeof got);
+}
+
+/* ---- memory --------------------------------------------------------------------------- */
+
+static cudrop_tensor_t vector(const void *data) {
+  return cudrop_vector(data, CUDROP_F32, N);
+}
+
+#define ck_assert_wrong_memory(call, name)                                             \
+  do {                                                                                 \
+    ck_assert_int_eq(call, CUDROP_ERROR_WRONG_MEMORY);                                 \
+    ck_assert_msg(strstr(cudrop_last_error(), ": " name " = ") != NULL, "it says: %s", \
+                  cudrop_last_error());                                                \
+  } while (0)
+
+START_TEST(host_memory_is_refused_by_a_cuda_context) {
+  _Alignas(16) static uint8_t block[CUDROP_PREPARED_BYTES], keep_host[N];
+  uint64_t kept_host = 7;
+  const int64_t n = N;
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_mask_t prepared =
+      cudrop_prepared_mask((const cudrop_prepared_t *)(const void *)block, 0);
+  const cudrop_tensor_t in = vector(x), out = vector(y);
+  const cudrop_tensor_t bad_in = vector(x_host), bad_out = vector(y_host);
+  const cudrop_tensor_t bad_keep = cudrop_vector(keep_host, CUDROP_U8, N);
+  float before[N];
+  memcpy(before, y_host, sizeof before);
+  ck_assert_wrong_memory(cudrop_forward(context, &bad_in, &mask, &out), "x");
+  ck_assert_wrong_memory(cudrop_forward(context, &in, &mask, &bad_out), "y");
+  ck_assert_wrong_memory(cudrop_backward_accumulate(context, &bad_in, &mask, &out), "dy");
+  ck_assert_wrong_memory(cudrop_alpha_backward(context, &in, &mask, &bad_out), "dx");
+  ck_assert_wrong_memory(cudrop_apply_bytes(context, &in, &bad_keep, 0.5, &out), "keep");
+  ck_assert_wrong_memory(cudrop_apply_bits(context, &in, keep_host, 0.5, &out), "bits");
+  ck_assert_wrong_memory(cudrop_export_bits(context, &mask, 1, &n, keep_host), "bits");
+  ck_assert_wrong_memory(cudrop_export_bytes(context, &mask, &bad_keep), "keep");
+  ck_assert_wrong_memory(cudrop_export_scale(context, &mask, &bad_out), "scale");
+  ck_assert_wrong_memory(cudrop_count_kept(context, &mask, 1, &n, &kept_host), "kept");
+  ck_assert_wrong_memory(cudrop_forward(context, &in, &prepared, &out), "prepared");
+  ck_assert_wrong_memory(cudrop_prepare(context, &mask, (void *)block), "prepared");
+  ck_assert_wrong_memory(cudrop_advance(context, (void *)block, 1), "prepared");
+  ck_assert_wrong_memory(cudrop_upload(context, x_host, y_host, 4), "buffer");
+  ck_assert_wrong_memory(cudrop_download(context, x_host, y_host, 4), "buffer");
+  ck_assert_mem_eq(y_host, before, sizeof before);
+  ck_assert_uint_eq(kept_host, 7);
+  expect_untouched();
+}
+END_TEST
+
+START_TEST(memory_of_a_gpu_is_refused_by_a_host_context) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t in = vector(x), bad_out = vector(y), bad_in = vector(x_host);
+  float out_host[N];
+  const cudrop_tensor_t out = vector(out_host);
+  ck_assert_wrong_memory(cudrop_forward(host, &in, &mask, &out), "x");
+  ck_assert_wrong_memory(cudrop_forward(host, &bad_in, &mask, &bad_out), "y");
+  expect_untouched();
+}
+END_TEST
+
+START_TEST(page_locked_memory_serves_both) {
+  float *pinned = NULL;
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  ck_assert_cuda(cudaMallocHost((void **)&pinned, sizeof x_host));
+  memcpy(pinned, x_host, sizeof x_host);
+  const cudrop_tensor_t in = vector(pinned), out = vector(y);
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &out));
+  expect_dropped(&mask);
+  ck_assert_ok(cudrop_forward(host, &in, &mask, &in));
+  ck_assert_cuda(cudaFreeHost(pinned));
+}
+END_TEST
+
+START_TEST(empty_tensors_need_no_memory) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t none = cudrop_vector(NULL, CUDROP_F32, 0);
+  const int64_t zero = 0;
+  uint64_t *kept = take(sizeof *kept), got = 7;
+  ck_assert_ok(cudrop_forward(context, &none, &mask, &none));
+  ck_assert_ok(cudrop_export_bits(context, &mask, 1, &zero, NULL));
+  ck_assert_ok(cudrop_upload(context, kept, &got, sizeof got));
+  ck_assert_ok(cudrop_count_kept(context, &mask, 1, &zero, kept));
+  ck_assert_ok(cudrop_download(context, &got, kept, sizeof got));
+  ck_assert_uint_eq(got, 0);
+  give(kept);
+}
+END_TEST
+
+START_TEST(an_allocation_that_cannot_succeed_says_so_and_no_more) {
+  void *buffer = &buffer;
+  char text[128];
+  snprintf(text, sizeof text, "cudrop_alloc: bytes = %zu is more than device 0 has left",
+           SIZE_MAX / 2);
+  ck_assert_error(cudrop_alloc(context, SIZE_MAX / 2, &buffer),
+                  CUDROP_ERROR_OUT_OF_MEMORY, text);
+  ck_assert_ptr_null(buffer);
+  give(take(1));
+}
+END_TEST
+
+/* ---- devices -------------------------------------------------------------------------- */
+
+START_TEST(a_device_that_does_not_exist_is_refused) {
+  cudrop_context_t *none = (cudrop_context_t *)&none;
+  char text[128];
+  int count = 0;
+  ck_assert_ok(cudrop_device_count(CUDROP_CUDA, &count));
+  snprintf(text, sizeof text, "cudrop_create: device = %d is outside [0, %d)", count,
+           count);
+  ck_assert_error(cudrop_create(&none, CUDROP_CUDA, count), CUDROP_ERROR_NO_DEVICE, text);
+  ck_assert_ptr_null(none);
+}
+END_TEST
+
+/* Every call, while another device than the context's is the current one. */
+START_TEST(the_current_device_stays_what_it_was) {
+  int count = 0, current = -1;
+  ck_assert_cuda(cudaGetDeviceCount(&count));
+  if (count < 2) return; /* one device is always the current one */
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t in = vector(x), out = vector(y);
+  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  void *buffer = NULL;
+  ck_assert_cuda(cudaSetDevice(1));
+  ck_assert_ok(cudrop_alloc(context, 4, &buffer));
+  ck_assert_ok(cudrop_upload(context, buffer, x_host, 4));
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &out));
+  ck_assert_ok(cudrop_prepare(context, &mask, block));
+  ck_assert_ok(cudrop_advance(context, block, 1));
+  ck_assert_ok(cudrop_synchronize(context));
+  ck_assert_int_eq(cudrop_forward(context, &in, NULL, &out), CUDROP_ERROR_NULL_POINTER);
+  ck_assert_ok(cudrop_free(context, &buffer));
+  ck_assert_cuda(cudaGetDevice(&current));
+  ck_assert_int_eq(current, 1);
+  ck_assert_cuda(cudaSetDevice(0));
+  expect_dropped(&mask);
+  give(block);
+}
+END_TEST
+
+START_TEST(memory_of_another_device_is_refused) {
+  int count = 0;
+  cudrop_context_t *other = NULL;
+  ck_assert_cuda(cudaGetDeviceCount(&count));
+  if (count < 2) return;
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t in = vector(x), out = vector(y);
+  ck_assert_ok(cudrop_create(&other, CUDROP_CUDA, 1));
+  ck_assert_wrong_memory(cudrop_forward(other, &in, &mask, &out), "x");
+  ck_assert_ok(cudrop_destroy(&other));
+  expect_untouched();
+}
+END_TEST
+
+START_TEST(the_callers_last_error_is_left_alone) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t in = vector(x), out = vector(y);
+  void *memory = NULL;
+  ck_assert_int_ne(cudaMalloc(&memory, SIZE_MAX / 2), cudaSuccess);
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &out));
+  ck_assert_ok(cudrop_synchronize(context));
+  ck_assert_int_eq(cudaGetLastError(), cudaErrorMemoryAllocation);
+  expect_dropped(&mask);
+}
+END_TEST
+
+/* ---- graphs --------------------------------------------------------------------------- */
+
+static cudaGraphExec_t end_capture(void) {
+  cudaGraph_t graph = NULL;
+  cudaGraphExec_t executable = NULL;
+  ck_assert_cuda(cudaStreamEndCapture(stream, &graph));
+  ck_assert_cuda(cudaGraphInstantiate(&executable, graph, 0));
+  ck_assert_cuda(cudaGraphDestroy(graph));
+  return executable;
+}
+
+/* Each of these on x and y is work of the stream: captured it waits, replayed it is done. */
+static cudrop_status_t run_forward(const cudrop_mask_t *mask) {
+  const cudrop_tensor_t in = vector(x), out = vector(y);
+  return cudrop_forward(context, &in, mask, &out);
+}
+
+START_TEST(work_goes_to_the_stream_that_was_set) {
+  const cudrop_mask_t masks[] = {cudrop_mask(1, 2, 0.3), cudrop_mask(1, 2, 0.0),
+                                 cudrop_mask(1, 2, 1.0)}; /* a kernel, a copy, a fill */
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  ck_assert_ok(run_forward(&masks[_i]));
+  const cudaGraphExec_t step = end_capture();
+  expect_untouched();
+  ck_assert_cuda(cudaGraphLaunch(step, stream));
+  expect_dropped(&masks[_i]);
+  ck_assert_cuda(cudaGraphExecDestroy(step));
+}
+END_TEST
+
+START_TEST(a_replayed_step_drops_anew_and_backward_follows_forward) {
+  enum { REPLAYS = 20, SITES = 2 };
+  static float dx_host[N], ones_host[N], before[N];
+  const cudrop_mask_t first = cudrop_mask(42, 100, 0.3);
+  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  float *dx = take(sizeof dx_host), *ones = take(sizeof ones_host);
+  for (int e = 0; e < N; ++e) ones_host[e] = 1.0f;
+  ck_assert_ok(cudrop_upload(context, ones, ones_host, sizeof ones_host));
+  ck_assert_ok(cudrop_prepare(context, &first, block));
+
+  const cudrop_tensor_t in = vector(x), out = vector(y), dy = vector(ones),
+                        d = vector(dx);
+  const cudrop_mask_t site0 = cudrop_prepared_mask(block, 0);
+  const cudrop_mask_t site1 = cudrop_prepared_mask(block, 1);
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  ck_assert_ok(cudrop_forward(context, &in, &site0, &out));
+  ck_assert_ok(cudrop_backward(context, &dy, &site1, &d));
+  ck_assert_ok(cudrop_advance(context, block, SITES));
+  const cudaGraphExec_t step = end_capture();
+  for (uint64_t k = 0; k < REPLAYS; ++k) {
+    ck_assert_cuda(cudaGraphLaunch(step, stream));
+    const cudrop_mask_t eager = cudrop_mask(42, 100 + SITES * k, 0.3);
+    expect_dropped(&eager);
+    ck_assert_ok(cudrop_download(context, dx_host, dx, sizeof dx_host));
+    for (uint64_t e = 0; e < N; ++e)
+      ck_assert_int_eq(dx_host[e] != 0.0f, oracle_keep(42, 100 + SITES * k + 1, e, 0.3));
+    ck_assert(k == 0 || memcmp(dx_host, before, sizeof before) != 0);
+    memcpy(before, dx_host, sizeof before);
+  }
+  ck_assert_cuda(cudaGraphExecDestroy(step));
+  give(ones);
+  give(dx);
+  give(block);
+}
+END_TEST
+
+START_TEST(a_new_rate_needs_no_new_capture) {
+  static const double rates[] = {0.1, 0.0, 1.0, 1e-6, 0.5};
+  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  const cudrop_mask_t mask = cudrop_prepared_mask(block, 0);
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  ck_assert_ok(run_forward(&mask));
+  const cudaGraphExec_t step = end_capture();
+  for (uint64_t k = 0; k < sizeof rates / sizeof rates[0]; ++k) {
+    const cudrop_mask_t now = cudrop_mask(7, k, rates[k]);
+    ck_assert_ok(cudrop_prepare(context, &now, block));
+    ck_assert_cuda(cudaGraphLaunch(step, stream));
+    expect_dropped(&now);
+  }
+  ck_assert_cuda(cudaGraphExecDestroy(step));
+  give(block);
+}
+END_TEST
+
+START_TEST(a_prepare_can_be_captured_too) {
+  const cudrop_mask_t mask = cudrop_mask(9, 8, 0.25);
+  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  const cudrop_mask_t prepared = cudrop_prepared_mask(block, 3);
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  ck_assert_ok(cudrop_prepare(context, &mask, block));
+  ck_assert_ok(cudrop_advance(context, block, 10));
+  ck_assert_ok(run_forward(&prepared));
+  const cudaGraphExec_t step = end_capture();
+  const cudrop_mask_t eager = cudrop_mask(9, 8 + 10 + 3, 0.25);
+  for (int k = 0; k < 2; ++k) {
+    ck_assert_cuda(cudaGraphLaunch(step, stream));
+    expect_dropped(&eager);
+  }
+  ck_assert_cuda(cudaGraphExecDestroy(step));
+  give(block);
+}
+END_TEST
+
+START_TEST(waiting_inside_a_capture_is_an_error_with_a_text) {
+  cudaGraph_t graph = NULL;
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  ck_assert_int_eq(cudrop_synchronize(context), CUDROP_ERROR_CUDA);
+  ck_assert_ptr_nonnull(strstr(cudrop_last_error(),
+                               "cudrop_synchronize: cudaStreamSynchronize failed with "
+                               "cudaErrorStreamCapture"));
+  ck_assert_int_ne(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  (void)cudaGetLastError();
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  ck_assert_ok(run_forward(&mask)); /* nothing of it is left */
+  expect_dropped(&mask);
+}
+END_TEST
+
+/* ---- threads -------------------------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 20 };
+
+/* A training loop of its own: a context, a stream, buffers; NULL if every mask was right. */
+static void *train(void *number) {
+  const uint64_t seed = *(const uint64_t *)number;
+  static char failed[] = "failed";
+  cudrop_context_t *own = NULL;
+  cudaStream_t own_stream = NULL;
+  void *data = NULL;
+  float ones[N], got[N];
+  const int64_t n = N;
+  bool right = cudrop_create(&own, CUDROP_CUDA, 0) == CUDROP_OK &&
+               cudaStreamCreate(&own_stream) == cudaSuccess &&
+               cudrop_set_stream(own, own_stream) == CUDROP_OK &&
+               cudrop_alloc(own, sizeof ones, &data) == CUDROP_OK;
+  for (uint64_t round = 0; round < ROUNDS && right; ++round) {
+    for (int e = 0; e < N; ++e) ones[e] = 1.0f;
+    const cudrop_tensor_t tensor = cudrop_vector(data, CUDROP_F32, n);
+    const cudrop_mask_t mask = cudrop_mask(seed, round, 0.5);
+    right = cudrop_upload(own, data, ones, sizeof ones) == CUDROP_OK &&
+            cudrop_forward(own, &tensor, &mask, &tensor) == CUDROP_OK &&
+            cudrop_download(own, got, data, sizeof got) == CUDROP_OK;
+    for (uint64_t e = 0; e < N && right; ++e)
+      right = (got[e] != 0.0f) == oracle_keep(seed, round, e, 0.5);
+  }
+  right = cudrop_free(own, &data) == CUDROP_OK && right;
+  right = cudaStreamSynchronize(own_stream) == cudaSuccess && right;
+  right = cudaStreamDestroy(own_stream) == cudaSuccess && right;
+  right = cudrop_destroy(&own) == CUDROP_OK && right;
+  return right ? NULL : failed;
+}
+
+START_TEST(threads_with_contexts_of_their_own_do_not_meet) {
+  pthread_t threads[THREADS];
+  uint64_t seeds[THREADS];
+  for (uint64_t k = 0; k < THREADS; ++k) {
+    seeds[k] = 1000 + k;
+    ck_assert_int_eq(pthread_create(&threads[k], NULL, train, &seeds[k]), 0);
+  }
+  for (int k = 0; k < THREADS; ++k) {
+    void *failed = NULL;
+    ck_assert_int_eq(pthread_join(threads[k], &failed), 0);
+    ck_assert_ptr_null(failed);
+  }
+}
+END_TEST
+
+static TCase *cuda_case(void) {
+  TCase *tests = suite_case("cuda", 120);
+  tcase_add_checked_fixture(tests, set_up, clean_up);
+  tcase_add_test(tests, host_memory_is_refused_by_a_cuda_context);
+  tcase_add_test(tests, memory_of_a_gpu_is_refused_by_a_host_context);
+  tcase_add_test(tests, page_locked_memory_serves_both);
+  tcase_add_test(tests, empty_tensors_need_no_memory);
+  tcase_add_test(tests, an_allocation_that_cannot_succeed_says_so_and_no_more);
+  tcase_add_test(tests, a_device_that_does_not_exist_is_refused);
+  tcase_add_test(tests, the_current_device_stays_what_it_was);
+  tcase_add_test(tests, memory_of_another_device_is_refused);
+  tcase_add_test(tests, the_callers_last_error_is_left_alone);
+  tcase_add_loop_test(tests, work_goes_to_the_stream_that_was_set, 0, 3);
+  tcase_add_test(tests, a_replayed_step_drops_anew_and_backward_follows_forward);
+  tcase_add_test(tests, a_new_rate_needs_no_new_capture);
+  tcase_add_test(tests, a_prepare_can_be_captured_too);
+  tcase_add_test(tests, waiting_inside_a_capture_is_an_error_with_a_text);
+  tcase_add_test(tests, threads_with_contexts_of_their_own_do_not_meet);
+  return tests;
+}
+
+SUITE_MAIN("cuda", cuda_case())
