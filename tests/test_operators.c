@@ -209,6 +209,43 @@ START_TEST(ties_are_resolved_in_every_operator) {
 }
 END_TEST
 
+/* Where an element may stand: in a whole group, in a tail, alone, among strided indices. */
+static const struct {
+  layout_t layout;
+  bool is_aligned;
+  int64_t stride;
+} stands[] = {{{"two groups", 1, {16}, NULL, NULL}, true, 0},
+              {{"a tail", 1, {5}, NULL, NULL}, false, 0},
+              {{"one element", 1, {1}, NULL, NULL}, false, 0},
+              {{"every third index", 1, {6}, NULL, NULL}, false, 3}};
+
+/*
+ * Rates next to what an element drew, with 32 bits of its refinement: just not above it, which
+ * keeps the element, and just above, which drops it. And its digit alone, as a rate without a
+ * refinement, which keeps it.
+ */
+START_TEST(a_rate_next_to_what_was_drawn_decides_rightly) {
+  const uint64_t index = 4000 + (uint64_t)_i;
+  const double digit = oracle_digit(42, 9, index);
+  const double below = digit + (double)(oracle_refinement(42, 9, index) >> 32) * 0x1p-32;
+  const double numerators[] = {digit, below, below + 0x1p-32};
+  for (unsigned k = 0; k < 12; ++k) {
+    cudrop_mask_t mask = cudrop_mask(42, 9, numerators[k % 3] * 0x1p-16);
+    mask.index_base = stands[k / 3].is_aligned ? index / 8 * 8 : index;
+    mask.index_rank = stands[k / 3].stride > 0;
+    mask.index_stride[0] = stands[k / 3].stride;
+    ck_assert_int_eq(oracle_keep(42, 9, index, mask.p), k % 3 < 2);
+    for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_APPLY_BYTES; ++op) {
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[(op + k) % DTYPES],
+                             .layout = &stands[k / 3].layout,
+                             .mask = mask};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
 static TCase *operators_case(void) {
   TCase *tests = suite_case("operators", 300);
   tcase_add_checked_fixture(tests, open_context, close_context);
@@ -219,6 +256,7 @@ static TCase *operators_case(void) {
   tcase_add_loop_test(tests, every_index_map_matches_the_oracle, 0, MAPS);
   tcase_add_loop_test(tests, every_rate_matches_the_oracle, 0, EDGE_RATES);
   tcase_add_loop_test(tests, ties_are_resolved_in_every_operator, 0, 6);
+  tcase_add_loop_test(tests, a_rate_next_to_what_was_drawn_decides_rightly, 0, 16);
   return tests;
 }
 
