@@ -46,7 +46,8 @@ cudaError_t cudropi_launch(void (*kernel)(Args), dim3 grid, dim3 block, size_t s
 
 #else
 
-#include "simt.h" /* defines the same */
+#include "simt.h" /* defines the same, and what device.cuh asks of a block and a warp */
+#define CUDROP_DEVICE_THREADS
 
 #endif
 

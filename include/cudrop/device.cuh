@@ -18,7 +18,7 @@
  * Pass the schedule as a __grid_constant__ parameter: its round keys then stay in constant
  * memory, where the rounds use them without a register each. A kernel in a CUDA graph, whose
  * mask must change from replay to replay, takes a cudrop_prepared_t instead and begins with
- * cudrop_device_read().
+ * cudrop_device_read(). examples/softmax is such a kernel, whole.
  *
  * Header-only; needs no library. sm_75 and newer; nvcc, or a host compiler. Elements have the
  * indices of mask.h: 0 <= index < 2^59, group = index / 8, lane = index % 8.
@@ -200,5 +200,70 @@ CUDROP_DEVICE bool cudrop_device_keep1(const cudrop_mask_schedule_t &mask,
   if (digit != t0) return digit > t0;
   return cudrop_device_refine(seed, mask.offset, group, (uint32_t)index & 7, mask.t1);
 }
+
+/* ---- What a block or a warp does together -------------------------------------------- */
+
+/* Outside nvcc these need stand-ins for threadIdx, __syncthreads() and the like; whoever has
+ * them defines CUDROP_DEVICE_THREADS. */
+#if defined(__CUDACC__) || defined(CUDROP_DEVICE_THREADS)
+
+/*
+ * Give the block the schedule of a prepared mask (cudrop_prepare()), `offset` further on, in
+ * its shared memory:
+ *
+ *   __shared__ cudrop_mask_schedule_t mask;
+ *   cudrop_device_read(prepared, offset, &mask);
+ *
+ * Every thread of the block must come here: they wait for each other.
+ */
+CUDROP_DEVICE void cudrop_device_read(const void *prepared, uint64_t offset,
+                                      cudrop_mask_schedule_t *mask) {
+  const uint32_t threads = blockDim.x * blockDim.y * blockDim.z;
+  const uint32_t thread =
+      threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+  const uint32_t *from = (const uint32_t *)prepared; /* which begins with the schedule */
+  for (uint32_t w = thread; w < sizeof *mask / 4; w += threads)
+    ((uint32_t *)mask)[w] = from[w];
+  __syncthreads();
+  if (thread == 0) cudrop_mask_schedule_offset(mask, mask->offset + offset);
+  __syncthreads();
+}
+
+/*
+ * For the accumulators of tensor cores (mma and wgmma, m16n8): there the four threads of a
+ * quad hold the columns 2 t and 2 t + 1 of a row of 8, and with rows of whole groups that is
+ * word t of the row's group.
+ *
+ *   column     0 1   2 3   4 5   6 7
+ *   thread t    0     1     2     3
+ *
+ * Each thread draws one of four groups, and they trade words: word[k] becomes this thread's
+ * word of the group that thread k of its quad names, for cudrop_device_keep2(). Four groups
+ * are drawn once each, by one thread each. `lane` is the thread's in its warp; all 32 must
+ * come here.
+ */
+CUDROP_DEVICE void cudrop_device_quad(const cudrop_mask_schedule_t &mask, uint32_t lane,
+                                      uint64_t group, uint32_t word[4]) {
+  const cudrop_philox_block_t block = cudrop_device_draw(mask, group);
+  const bool odd = lane & 1, upper = lane & 2;
+  /* Word t ^ s, which thread t ^ s wants: the words change places by the bits of t, ... */
+  uint32_t a = odd ? block.word[1] : block.word[0],
+           b = odd ? block.word[0] : block.word[1];
+  uint32_t c = odd ? block.word[3] : block.word[2],
+           d = odd ? block.word[2] : block.word[3];
+  uint32_t sent[4] = {upper ? c : a, upper ? d : b, upper ? a : c, upper ? b : d};
+  sent[1] = __shfl_xor_sync(0xffffffffu, sent[1], 1);
+  sent[2] = __shfl_xor_sync(0xffffffffu, sent[2], 2);
+  sent[3] = __shfl_xor_sync(0xffffffffu, sent[3], 3);
+  /* ... and what came from thread t ^ s goes to place t ^ s by the same changes. */
+  a = odd ? sent[1] : sent[0], b = odd ? sent[0] : sent[1];
+  c = odd ? sent[3] : sent[2], d = odd ? sent[2] : sent[3];
+  word[0] = upper ? c : a;
+  word[1] = upper ? d : b;
+  word[2] = upper ? a : c;
+  word[3] = upper ? b : d;
+}
+
+#endif
 
 #endif /* CUDROP_DEVICE_CUH */

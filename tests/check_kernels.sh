@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# check_kernels.sh SOURCE NVCC [--update] - what the compiler makes of each kernel.
+#
+# Compiles the kernels for sm_90 and compares registers and code size with the table
+# tests/data/kernels.txt, so that a regression shows without a GPU: not one register more, not
+# 5 % more code, no stack. Where a disassembler is at hand (NVDISASM, or nvdisasm on the PATH;
+# the wheel `triton` has one) it counts the instructions of the dense kernels' loop too, which
+# are spent on 8 elements, or on 16 of one byte. A call that is skipped but for ties does not
+# count. --update writes the table anew.
+set -euo pipefail
+source=$1 nvcc=$2 update=${3-}
+table=$source/tests/data/kernels.txt
+disassembler=${NVDISASM-$(command -v nvdisasm || true)}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+compile() {
+  "$nvcc" -std=c++17 -cubin -arch=sm_90 -fmad=false -Xptxas -v -I"$source/kernels" \
+    -I"$source/include" -I"$source/csrc" -I"$source/csrc/cuda" \
+    -o "$work/$(basename "$1" .cu).cubin" "$1" 2>"$work/$(basename "$1" .cu).log"
+}
+for file in "$source"/kernels/*.cu; do
+  compile "$file" &
+  [ "$(jobs -r | wc -l)" -lt "$(nproc)" ] || wait -n
+done
+wait
+
+# What ptxas says: MANGLED REGISTERS STACK
+registers() {
+  awk '/Compiling entry function/ { split($0, quoted, "\047"); name = quoted[2] }
+    / bytes stack frame/ && name != "" { stack = $1 + $5 + $9 }
+    /Used [0-9]+ registers/ && name != "" {
+      match($0, /Used [0-9]+/); print name, substr($0, RSTART + 5, RLENGTH - 5), stack + 0
+      name = "" }' "$1"
+}
+
+# The sections of code: MANGLED BYTES
+sizes() {
+  readelf -SW "$1" 2>/dev/null | sed -n 's/^ *\[ *[0-9]*\] \.text\.\([^ ]*\) *PROGBITS *[0-9a-f]* [0-9a-f]* \([0-9a-f]*\).*/\1 \2/p' |
+    while read -r name size; do echo "$name $((16#$size))"; done
+}
+
+# The longest loop, less the calls that a branch may skip: MANGLED INSTRUCTIONS
+loops() {
+  "$disassembler" -c "$1" | awk '
+    function report(  k, from, skip, hot, best) {
+      for (k = 1; k <= n; ++k) {
+        if (target[k] == "" || !(target[k] in at) || at[target[k]] > k) continue
+        from = at[target[k]]; hot = k - from + 1
+        for (skip = from; skip < k; ++skip)
+          if (target[skip] != "" && at[target[skip]] > skip && at[target[skip]] <= k &&
+              has_call(skip, at[target[skip]]))
+            hot -= at[target[skip]] - skip - 1
+        if (hot > best) best = hot
+      }
+      if (name != "") print name, best + 0
+    }
+    function has_call(from, to,  k) {
+      for (k = from; k < to; ++k) if (call[k]) return 1
+      return 0
+    }
+    function begin(text) { report(); name = text; n = 0; delete at; delete target; delete call }
+    /^\.text\./ { sub(/^\.text\./, ""); sub(/:.*/, ""); begin($0); next }
+    /\.size +\$/ { begin(""); next }
+    /^\.L_x_[0-9]+:/ { sub(/:.*/, ""); at[$0] = n + 1; next }
+    /^ +\/\*[0-9a-f]+\*\/ / {
+      ++n; target[n] = ""; call[n] = /CALL/
+      if (/BRA/ && match($0, /\.L_x_[0-9]+/)) target[n] = substr($0, RSTART, RLENGTH) }
+    END { report() }'
+}
+
+for cubin in "$work"/*.cubin; do
+  base=${cubin%.cubin}
+  registers "$base.log" | sort >"$base.registers"
+  sizes "$cubin" | sort >"$base.sizes"
+  if [ -n "$disassembler" ]; then loops "$cubin"; else awk '{ print $1, "-" }' "$base.sizes"; fi |
+    sort >"$base.loops"
+  join "$base.registers" "$base.sizes" | join - "$base.loops"
+done | c++filt | sed 's/void //; s/cudropi_//g; s/([^()]*)//; s/ >/>/g' |
+  awk '{ print $1, $2, $3, $4, $1 ~ /^dense/ ? $5 : "-" }' | sort >"$work/now"
+[ "$(wc -l <"$work/now")" -ge 60 ] || { echo "found too few kernels"; exit 1; }
+
+if [ "$update" = --update ]; then
+  [ -n "$disassembler" ] || { echo "the table needs a disassembler: set NVDISASM"; exit 1; }
+  {
+    echo "# What nvcc $("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') makes of the kernels for sm_90; see tests/check_kernels.sh."
+    echo "# kernel registers stack code-bytes loop-instructions"
+    cat "$work/now"
+  } >"$table"
+  exit 0
+fi
+
+grep -v '^#' "$table" | sort >"$work/then"
+join -a1 -a2 -e none -o 0,2.2,2.3,2.4,2.5,1.2,1.4,1.5 "$work/then" "$work/now" | awk '
+  $2 == "none" { print $1 ": is in the table and is not built"; bad = 1; next }
+  $6 == "none" { print $1 ": is built and is not in the table"; bad = 1; next }
+  $3 > 0 { print $1 ": has " $3 " bytes of stack and spills"; bad = 1 }
+  $2 > $6 { print $1 ": " $2 " registers, was " $6; bad = 1 }
+  $4 > $7 * 1.05 { print $1 ": " $4 " bytes of code, was " $7; bad = 1 }
+  $5 != "-" && $5 > $8 { print $1 ": " $5 " instructions a loop, was " $8; bad = 1 }
+  $1 ~ /dense_drawn<scale<bf16>>/ && $8 > 102 { print $1 ": more than 102 instructions"; bad = 1 }
+  END { print NR " kernels"; exit bad }'
