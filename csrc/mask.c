@@ -26,7 +26,8 @@ cudrop_status_t cudrop_offset(uint64_t step, uint64_t microbatches, uint64_t mic
               !__builtin_add_overflow(result, microbatch, &result) &&
               !__builtin_mul_overflow(result, sites, &result) &&
               !__builtin_add_overflow(result, site, &result),
-          CUDROP_ERROR_OVERFLOW, "cudrop_offset: step = %llu needs more than 64 bits",
+          CUDROP_ERROR_OVERFLOW,
+          "cudrop_offset: step = %llu gives an offset of more than 64 bits",
           (unsigned long long)step);
   *offset = result;
   return CUDROP_OK;

@@ -202,9 +202,10 @@ static cudrop_status_t check_overlap(const cudropi_call_t *call) {
   for (size_t k = 0; k < sizeof inputs / sizeof inputs[0]; ++k) {
     if (inputs[k]->name == NULL || is_same_view(inputs[k]->tensor, y->tensor)) continue;
     const cudropi_footprint_t input = find_footprint(inputs[k]->tensor, n);
+    const bool may_be_same = inputs[k]->tensor->dtype == y->tensor->dtype;
     REQUIRE(!cudropi_may_meet(&input, &output), CUDROP_ERROR_OVERLAP,
-            "%s: %s overlaps %s without being the same tensor", call->function, y->name,
-            inputs[k]->name);
+            "%s: %s overlaps %s%s", call->function, y->name, inputs[k]->name,
+            may_be_same ? " without being the same tensor" : "");
   }
   if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
   const cudropi_footprint_t block = {.address = (uintptr_t)call->mask->prepared,

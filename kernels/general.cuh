@@ -116,7 +116,7 @@ template <int bytes>
 CUDROPI_DEVICE cudropi_place_t cudropi_find_place(const cudropi_general_t &walk,
                                                   int64_t chunk) {
   const int inner = walk.rank - 1;
-  const int64_t line = chunk / walk.chunks_per_line;
+  const int64_t line = inner == 0 ? 0 : chunk / walk.chunks_per_line;
   cudropi_place_t place = {0, 0, 0, walk.index_base, 0};
   int64_t rest = line;
 #pragma unroll 1

@@ -337,9 +337,10 @@ START_TEST(offsets_number_steps_microbatches_and_sites) {
                   "cudrop_offset: microbatch = 4 is not below microbatches = 4");
   ck_assert_error(cudrop_offset(5, 1, 0, 37, 37, &offset), CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_offset: site = 37 is not below sites = 37");
-  ck_assert_error(cudrop_offset((uint64_t)1 << 63, 1, 0, 2, 0, &offset),
-                  CUDROP_ERROR_OVERFLOW,
-                  "cudrop_offset: step = 9223372036854775808 needs more than 64 bits");
+  ck_assert_error(
+      cudrop_offset((uint64_t)1 << 63, 1, 0, 2, 0, &offset), CUDROP_ERROR_OVERFLOW,
+      "cudrop_offset: step = 9223372036854775808 gives an offset of more than "
+      "64 bits");
   ck_assert_error(cudrop_offset(1, 1, 0, 1, 0, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_offset: offset is NULL");
   ck_assert(offset == UINT64_MAX);

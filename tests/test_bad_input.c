@@ -409,13 +409,13 @@ START_TEST(applying_checks_the_mask_that_is_brought) {
                   CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_apply_bytes: p = -1 is outside [0, 1]");
   ck_assert_error(cudrop_apply_bytes(context, &x, &inside, 0.5, &y), CUDROP_ERROR_OVERLAP,
-                  "cudrop_apply_bytes: y overlaps keep without being the same tensor");
+                  "cudrop_apply_bytes: y overlaps keep");
   ck_assert_error(cudrop_apply_bits(context, &x, NULL, 0.5, &y),
                   CUDROP_ERROR_NULL_POINTER, "cudrop_apply_bits: bits is NULL");
   ck_assert_error(cudrop_apply_bits(context, NULL, keep_data, 0.5, &y),
                   CUDROP_ERROR_NULL_POINTER, "cudrop_apply_bits: x is NULL");
   ck_assert_error(cudrop_apply_bits(context, &x, y_data, 0.5, &y), CUDROP_ERROR_OVERLAP,
-                  "cudrop_apply_bits: y overlaps bits without being the same tensor");
+                  "cudrop_apply_bits: y overlaps bits");
   for (size_t at = 0; at < sizeof y_data; ++at)
     ck_assert_uint_eq(((uint8_t *)y_data)[at], VIEW_POISON);
 }

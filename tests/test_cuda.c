@@ -232,6 +232,20 @@ START_TEST(the_callers_last_error_is_left_alone) {
 }
 END_TEST
 
+/* The shared library has a runtime of its own; the emulated one shares the test's. */
+START_TEST(a_failure_inside_the_library_is_not_the_callers) {
+#if !defined(CUDROP_TEST_EMULATED)
+  cudaGraph_t graph = NULL;
+  ck_assert_int_eq(cudaGetLastError(), cudaSuccess);
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  ck_assert_int_eq(cudrop_synchronize(context), CUDROP_ERROR_CUDA);
+  ck_assert_int_eq(cudaPeekAtLastError(), cudaSuccess);
+  ck_assert_int_ne(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  (void)cudaGetLastError(); /* this one was the test's own */
+#endif
+}
+END_TEST
+
 /* ---- graphs --------------------------------------------------------------------------- */
 
 static cudaGraphExec_t end_capture(void) {
@@ -411,6 +425,7 @@ static TCase *cuda_case(void) {
   tcase_add_test(tests, the_current_device_stays_what_it_was);
   tcase_add_test(tests, memory_of_another_device_is_refused);
   tcase_add_test(tests, the_callers_last_error_is_left_alone);
+  tcase_add_test(tests, a_failure_inside_the_library_is_not_the_callers);
   tcase_add_loop_test(tests, work_goes_to_the_stream_that_was_set, 0, 3);
   tcase_add_test(tests, a_replayed_step_drops_anew_and_backward_follows_forward);
   tcase_add_test(tests, a_new_rate_needs_no_new_capture);

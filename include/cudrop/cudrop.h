@@ -20,8 +20,11 @@
  *     ...
  *     status = cudrop_backward(ctx, &dy, &mask, &dy);        // same elements, in place
  *
- *   Inference is no call at all: without dropout y is x. p = 0 copies x bit for bit, and
- *   in place it leaves x as it is, so that one code can serve with and without dropout.
+ *   x_data and y_data are memory of the context, as cudrop_alloc() gives it: with CUDA the
+ *   GPU's. A network with more than one dropout gives each an offset of its own, from
+ *   cudrop_offset(). Inference is no call at all: without dropout y is x. p = 0 copies x
+ *   bit for bit, and in place it leaves x as it is, so that one code can serve with and
+ *   without dropout.
  *
  * What the mask depends on
  *
@@ -60,9 +63,13 @@
  *                infinite or negative. A kept NaN stays a NaN. No fused multiply-add, no
  *                fast-math.
  *   Empty        A tensor without elements is success, and its data may be NULL.
- *   Bad input    Every argument is checked before anything is written. A call that
- *                returns an error has written nothing and launched nothing.
- *   Threads      Contexts share nothing. One context serves one thread at a time.
+ *   Bad input    Every argument is checked before anything is written: a call that refuses
+ *                one has written nothing and launched nothing.
+ *   CUDA errors  The library neither reads nor clears CUDA's last error. The shared library
+ *                has a CUDA runtime of its own inside; the static one uses the program's,
+ *                where an ERROR_CUDA is the last error as after a call of the program's own.
+ *   Threads      Contexts share nothing. One context serves one thread at a time; a host
+ *                context works in the thread that calls.
  */
 #ifndef CUDROP_H
 #define CUDROP_H
@@ -104,6 +111,9 @@ CUDROP_API const char *cudrop_build_info(void);
 /*
  * Every call that can fail returns a status. Each line below is a name (with CUDROP_ in
  * front), its value and its text. Values are fixed; new ones may be added at the end.
+ *
+ * Any call may answer ERROR_NULL_POINTER to a NULL that it needs, and ERROR_INVALID_ARGUMENT
+ * to a value that is none of its enum's. The comments below name what is a call's own.
  */
 #define CUDROP_STATUS_LIST(X)                                                      \
   X(OK, 0, "success")                                                              \
@@ -183,8 +193,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_create(cudrop_context_t **context,
                                              cudrop_backend_t backend, int device);
 
 /*
- * Free a context and set *context to NULL; a NULL context is success. Its buffers stay
- * valid. Only a NULL argument can fail, so that clean-up paths may ignore the status.
+ * Free a context and set *context to NULL. If it is NULL already that is success; only
+ * `context` itself must not be NULL, so that clean-up paths may ignore the status. Buffers
+ * of the context stay valid.
  */
 CUDROP_API cudrop_status_t cudrop_destroy(cudrop_context_t **context);
 
@@ -236,6 +247,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
  * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. The F8
  * types are for what moves data: forward, backward, cudrop_export_scale() and
  * cudrop_apply_...(). 0 is no type, so that a tensor that was never filled in is noticed.
+ * Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
  */
 #define CUDROP_DTYPE_LIST(X)                                        \
   X(F32, 1, 4)    /* IEEE binary32 */                               \
@@ -288,8 +300,8 @@ CUDROP_API cudrop_tensor_t cudrop_tensor(const void *data, cudrop_dtype_t dtype,
 typedef struct cudrop_prepared cudrop_prepared_t;
 
 /*
- * A mask as a value. Plain data, to copy, compare and store; a checkpoint needs seed,
- * offset and p.
+ * A mask as a value. Plain data, to copy and store; a checkpoint needs seed, offset and p.
+ * (Compare masks member by member, not as bytes; different maps may mean the same mask.)
  *
  * seed    names the experiment; any 64 bits. Seed 0 is a seed like any other.
  * offset  names the call; any 64 bits. Different offsets under one seed never share
@@ -332,7 +344,8 @@ CUDROP_API cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p);
  * Give *mask the index map of tensors that are a part of a whole of shape whole[0..rank):
  * the part begins at start[d] in dimension d. All parts together then drop what the whole,
  * masked by the plain map, would, whatever the split. The map that *mask had is replaced;
- * after an error it is as it was.
+ * after an error it is as it was. The sizes of the part come with the tensors: that it ends
+ * inside the whole is not checked, and beyond it would take the indices of other elements.
  *   ERROR_NULL_POINTER      mask, whole or start
  *   ERROR_INVALID_ARGUMENT  rank outside 0..CUDROP_MAX_RANK, a negative size, a start
  *                           outside 0..whole[d]
@@ -348,7 +361,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_mask_shard(cudrop_mask_t *mask, int rank,
  * `start` places a part in the whole, as above; NULL is a tensor that is the whole.
  *
  *   int64_t shape[] = {N, C, H, W};
- *   cudrop_mask_share(&mask, 4, shape, NULL, 1u << 2 | 1u << 3);        Dropout2d
+ *   status = cudrop_mask_share(&mask, 4, shape, NULL, 1u << 2 | 1u << 3);   // Dropout2d
  *
  *   as cudrop_mask_shard(); also ERROR_INVALID_ARGUMENT for a bit at or above rank
  */
@@ -363,7 +376,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_mask_share(cudrop_mask_t *mask, int rank,
  *   *offset = (step * microbatches + microbatch) * sites + site
  *
  * A training loop without micro-batches may ask for (step, 1, 0, sites, 0) once a step
- * and add the number of the site itself.
+ * and add the number of the site itself. Keep `microbatches` and `sites` for all of a run:
+ * with others the formula meets offsets that it has given before, and the run needs another
+ * seed (cudrop_child_seed()).
  *   ERROR_INVALID_ARGUMENT  microbatch >= microbatches or site >= sites: two calls would
  *                           share random bits
  *   ERROR_OVERFLOW          the result needs more than 64 bits
@@ -480,8 +495,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_export_scale(cudrop_context_t *context,
                                                    const cudrop_tensor_t *scale);
 
 /*
- * Write to *kept, in the memory of the context's backend, how many elements of a tensor
- * of shape[0..rank) are kept; 0 for a tensor without elements.
+ * Write to *kept, in the memory of the context's backend (with CUDA not a variable of the
+ * host), how many elements of a tensor of shape[0..rank) are kept; 0 for a tensor without
+ * elements.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_count_kept(cudrop_context_t *context,
                                                  const cudrop_mask_t *mask, int rank,

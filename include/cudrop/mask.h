@@ -29,7 +29,14 @@
  * With stock cuRAND and offset < 2^62: B is what curand4 returns first after
  * curand_init(seed, g, 4 * offset), and r with subsequence g | (1+lane) << 56.
  *
- * This header stands alone: C11, C++11 and CUDA read the same text.
+ * This header stands alone: C11, C++11 and CUDA read the same text. A loop of one's own:
+ *
+ *   const cudrop_mask_threshold_t threshold = cudrop_mask_threshold(p);
+ *   for (uint64_t i = 0; i < n; ++i)
+ *     y[i] = cudrop_mask_keep(seed, offset, i, threshold) ? x[i] * scale : 0;
+ *
+ * is cudrop_forward(), slowly; cudrop_mask_keep_group() draws 8 at a time. In CUDA kernels use
+ * device.cuh.
  */
 #ifndef CUDROP_MASK_H
 #define CUDROP_MASK_H
@@ -44,7 +51,10 @@ typedef struct {
   uint64_t t1; /* floor(frac(p * 2^16) * 2^64); 0 when 16 bits say all of p */
 } cudrop_mask_threshold_t;
 
-/* The threshold of p, for 0 <= p <= 1. Every step is exact in double arithmetic. */
+/*
+ * The threshold of p, for 0 <= p <= 1: what is outside, or a NaN, has none, and the caller
+ * looks. Every step is exact in double arithmetic.
+ */
 CUDROP_INLINE cudrop_mask_threshold_t cudrop_mask_threshold(double p) {
   const double digits = p * 65536.0;
   cudrop_mask_threshold_t threshold;
