@@ -19,6 +19,8 @@ typedef struct {
                                  size_t size);
   /* Fill in what the backend wants to know of the context's device. */
   cudrop_status_t (*open)(cudrop_context_t *context);
+  void (*close)(cudrop_context_t *context); /* give back what open and later calls took */
+  cudrop_status_t (*set_threads)(cudrop_context_t *context, int threads);
   cudrop_status_t (*set_stream)(cudrop_context_t *context, cudrop_stream_t stream);
   cudrop_status_t (*synchronize)(cudrop_context_t *context);
   cudrop_status_t (*alloc)(cudrop_context_t *context, size_t bytes, void **buffer);

@@ -101,6 +101,7 @@ cudrop_status_t cudrop_create(cudrop_context_t **context, cudrop_backend_t backe
 
 cudrop_status_t cudrop_destroy(cudrop_context_t **context) {
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "cudrop_destroy: context is NULL");
+  if (*context != NULL) (*context)->backend->close(*context);
   free(*context);
   *context = NULL;
   return CUDROP_OK;
@@ -120,6 +121,15 @@ cudrop_status_t cudrop_set_stream(cudrop_context_t *context, cudrop_stream_t str
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER,
           "cudrop_set_stream: context is NULL");
   return context->backend->set_stream(context, stream);
+}
+
+cudrop_status_t cudrop_set_threads(cudrop_context_t *context, int threads) {
+  enum { MOST = 1024 };
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER,
+          "cudrop_set_threads: context is NULL");
+  REQUIRE(threads >= 0 && threads <= MOST, CUDROP_ERROR_INVALID_ARGUMENT,
+          "cudrop_set_threads: threads = %d is outside [0, %d]", threads, MOST);
+  return context->backend->set_threads(context, threads);
 }
 
 cudrop_status_t cudrop_synchronize(cudrop_context_t *context) {

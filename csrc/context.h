@@ -5,11 +5,20 @@
 #include <stdbool.h>
 
 #include "backend.h"
+#include "path.h"
+#include "pool.h"
 
 struct cudrop_context {
   const cudropi_backend_t *backend;
   int device;
   cudrop_stream_t stream; /* the caller's */
+
+  struct {                /* what the host backend works with */
+    cudropi_path_t path;  /* instructions */
+    size_t cache_bytes;   /* of the last level */
+    int threads;          /* the most */
+    cudropi_pool_t *pool; /* NULL for one thread */
+  } host;
 
   struct {                  /* what backend_cuda.c knows of the device */
     int64_t blocks;         /* the most blocks of one launch */

@@ -97,6 +97,17 @@ static cudrop_status_t open_device(cudrop_context_t *context) {
   return CUDROP_OK;
 }
 
+static void close_device(cudrop_context_t *context) {
+  (void)context; /* the stream is the caller's */
+}
+
+static cudrop_status_t set_threads(cudrop_context_t *context, int threads) {
+  (void)context;
+  return cudropi_fail(CUDROP_ERROR_INVALID_ARGUMENT,
+                      "cudrop_set_threads: threads = %d, and a CUDA context has none",
+                      threads);
+}
+
 static cudrop_status_t set_stream(cudrop_context_t *context, cudrop_stream_t stream) {
   context->stream = stream;
   return CUDROP_OK;
@@ -285,6 +296,8 @@ const cudropi_backend_t cudropi_backend_cuda = {
     .device_count = device_count,
     .device_name = device_name,
     .open = open_device,
+    .close = close_device,
+    .set_threads = set_threads,
     .set_stream = set_stream,
     .synchronize = synchronize,
     .alloc = cuda_alloc,

@@ -1,4 +1,4 @@
-/* backend_host.c - the CPU as a backend: its memory, and the walk over a plan's tiles. */
+/* backend_host.c - the CPU as a backend. */
 #define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 
 #include "context.h"
 #include "prepared.h"
+#include "run.h"
 #include "status.h"
-#include "tile.h"
 
 #if defined(CUDROP_WITH_CUDA)
 #include "backend_cuda.h"
@@ -30,7 +30,30 @@ static cudrop_status_t device_name(const char *function, int device, char *name,
 }
 
 static cudrop_status_t open_device(cudrop_context_t *context) {
-  (void)context;
+  const char *name = getenv("CUDROP_HOST_PATH");
+  REQUIRE(cudropi_choose_path(name, &context->host.path), CUDROP_ERROR_INVALID_ARGUMENT,
+          "cudrop_create: CUDROP_HOST_PATH = %s is no path of this processor", name);
+  context->host.cache_bytes = cudropi_cache_bytes();
+  context->host.threads = 1;
+  return CUDROP_OK;
+}
+
+static void close_device(cudrop_context_t *context) {
+  cudropi_pool_destroy(context->host.pool);
+}
+
+static cudrop_status_t set_threads(cudrop_context_t *context, int threads) {
+  const int wanted = threads == 0 ? cudropi_count_processors() : threads;
+  if (wanted == context->host.threads) return CUDROP_OK;
+  cudropi_pool_t *pool = NULL;
+  if (wanted > 1) {
+    pool = cudropi_pool_create(wanted);
+    REQUIRE(pool != NULL, CUDROP_ERROR_OUT_OF_MEMORY,
+            "cudrop_set_threads: no memory for threads = %d", wanted);
+  }
+  cudropi_pool_destroy(context->host.pool);
+  context->host.pool = pool;
+  context->host.threads = wanted;
   return CUDROP_OK;
 }
 
@@ -72,37 +95,6 @@ static cudrop_status_t host_copy(cudrop_context_t *context, void *to, const void
   return CUDROP_OK;
 }
 
-/* Move the tile to the next run along the innermost dimension; false after the last. */
-static bool next_run(const cudropi_plan_t *plan, cudropi_tile_t *tile,
-                     int64_t coordinate[CUDROP_MAX_RANK]) {
-  for (int d = plan->rank - 2; d >= 0; --d) {
-    const int64_t steps = ++coordinate[d] < plan->shape[d] ? 1 : 1 - plan->shape[d];
-    tile->x += steps * plan->x.stride[d];
-    tile->keep += steps * plan->keep.stride[d];
-    tile->y += steps * plan->y.stride[d];
-    tile->index += (uint64_t)(steps * plan->index_stride[d]);
-    if (steps == 1) return true;
-    coordinate[d] = 0;
-  }
-  return false;
-}
-
-/* One run along the innermost dimension, from the tile's positions on. */
-static void walk_run(const cudropi_plan_t *plan, const cudropi_tile_t *run) {
-  const int inner = plan->rank - 1;
-  cudropi_tile_t tile = {.plan = plan};
-  for (int64_t first = 0; first < plan->shape[inner]; first += CUDROPI_TILE_SIZE) {
-    const int64_t left = plan->shape[inner] - first;
-    tile.x = run->x + first * plan->x.stride[inner];
-    tile.keep = run->keep + first * plan->keep.stride[inner];
-    tile.y = run->y + first * plan->y.stride[inner];
-    tile.index = run->index + (uint64_t)(first * plan->index_stride[inner]);
-    tile.n = left < CUDROPI_TILE_SIZE ? (int)left : CUDROPI_TILE_SIZE;
-    cudropi_host_draw(&tile);
-    cudropi_host_kernel(&tile);
-  }
-}
-
 static cudrop_status_t check_memory(const cudrop_context_t *context, const char *function,
                                     const char *name, const void *data) {
   (void)context;
@@ -118,28 +110,17 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
   return CUDROP_OK;
 }
 
-static void run_drawn(const cudropi_plan_t *plan) {
-  int64_t coordinate[CUDROP_MAX_RANK] = {0};
-  cudropi_tile_t first = {.plan = plan, .index = plan->index_base};
-  cudropi_host_begin(plan);
-  if (plan->n == 0) return;
-  do {
-    walk_run(plan, &first);
-  } while (next_run(plan, &first, coordinate));
-}
-
 static cudrop_status_t run(cudrop_context_t *context, const char *function,
                            const cudropi_plan_t *plan) {
-  (void)context;
   (void)function;
   if (plan->source != CUDROPI_FROM_PREPARED) {
-    run_drawn(plan);
+    cudropi_host_run(context, plan);
   } else {
     cudropi_plan_t drawn = *plan;
     const cudrop_philox_key_t key = plan->prepared->schedule.key[0];
     cudropi_plan_draw(&drawn, (uint64_t)key.word[1] << 32 | key.word[0],
                       plan->prepared->schedule.offset + plan->offset, plan->prepared->p);
-    run_drawn(&drawn);
+    cudropi_host_run(context, &drawn);
   }
   return CUDROP_OK;
 }
@@ -163,6 +144,8 @@ const cudropi_backend_t cudropi_backend_host = {
     .device_count = device_count,
     .device_name = device_name,
     .open = open_device,
+    .close = close_device,
+    .set_threads = set_threads,
     .set_stream = set_stream,
     .synchronize = synchronize,
     .alloc = host_alloc,

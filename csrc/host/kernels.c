@@ -132,10 +132,13 @@ static void write_bits(const cudropi_tile_t *tile) {
 }
 
 static void count(const cudropi_tile_t *tile) {
-  uint64_t *total = tile->plan->y.data;
   uint64_t kept = 0;
   for (int j = 0; j < tile->n; ++j) kept += tile->kept[j];
-  *total += kept;
+  cudropi_host_add(tile->plan, kept);
+}
+
+void cudropi_host_add(const cudropi_plan_t *plan, uint64_t kept) {
+  __atomic_fetch_add((uint64_t *)plan->y.data, kept, __ATOMIC_RELAXED);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */

@@ -22,4 +22,7 @@ void cudropi_host_draw(cudropi_tile_t *tile);
 void cudropi_host_begin(const cudropi_plan_t *plan);
 void cudropi_host_kernel(const cudropi_tile_t *tile);
 
+/* Add to the total of COUNT; threads may do so at once. */
+void cudropi_host_add(const cudropi_plan_t *plan, uint64_t kept);
+
 #endif /* CUDROP_TILE_H */

@@ -69,7 +69,8 @@
  *                has a CUDA runtime of its own inside; the static one uses the program's,
  *                where an ERROR_CUDA is the last error as after a call of the program's own.
  *   Threads      Contexts share nothing. One context serves one thread at a time; a host
- *                context works in the thread that calls.
+ *                context works in the thread that calls, and if cudrop_set_threads() says so
+ *                in others.
  */
 #ifndef CUDROP_H
 #define CUDROP_H
@@ -184,7 +185,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int 
 /*
  * Make a context for device `device` (from 0) of a backend, and write it to *context,
  * which is NULL after an error. Host contexts take device 0. Give it to cudrop_destroy()
- * when no call needs it.
+ * when no call needs it. (For measurements: a host context uses the vector instructions that
+ * the environment variable CUDROP_HOST_PATH names, sse2, avx2, avx512 or scalar, and without
+ * it the best of the processor. Results do not depend on them.)
  *   ERROR_NOT_BUILT      as above
  *   ERROR_NO_DEVICE      as above, and for a device number that does not exist
  *   ERROR_OUT_OF_MEMORY  no memory for the context itself
@@ -210,6 +213,17 @@ CUDROP_CHECKED cudrop_status_t cudrop_get_backend(const cudrop_context_t *contex
  */
 CUDROP_CHECKED cudrop_status_t cudrop_set_stream(cudrop_context_t *context,
                                                  cudrop_stream_t stream);
+
+/*
+ * Let later calls of a host context use up to `threads` threads, the caller's among them; 0
+ * stands for as many as the process may use processors. A new context uses 1. Tensors below
+ * some ten thousand elements are not worth a second one. The threads are the context's, sleep
+ * between calls, take no signals, and are gone when it is destroyed; a forked child has its
+ * own. Results do not depend on their number.
+ *   ERROR_INVALID_ARGUMENT  threads outside [0, 1024]; a CUDA context
+ *   ERROR_OUT_OF_MEMORY     no memory for the list of them
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_set_threads(cudrop_context_t *context, int threads);
 
 /* Wait until all work of the context's stream is done. At once on the host. */
 CUDROP_CHECKED cudrop_status_t cudrop_synchronize(cudrop_context_t *context);

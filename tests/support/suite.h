@@ -19,13 +19,19 @@ static inline cudrop_backend_t suite_backend(void) {
   return backend != NULL && strcmp(backend, "cuda") == 0 ? CUDROP_CUDA : CUDROP_HOST;
 }
 
-/* Without a device the suite is skipped, or fails if CUDROP_REQUIRE_GPU=1 says so. */
+/*
+ * Where no context of that backend can be had, for want of a GPU or of the instructions that
+ * CUDROP_HOST_PATH names, the suite is skipped; or fails if CUDROP_REQUIRE_GPU=1 says so.
+ */
 enum { SUITE_RUNS = -1, SUITE_SKIPPED = 77 };
 
 static inline int suite_missing(void) {
   const char *required = getenv("CUDROP_REQUIRE_GPU");
-  int count = 0;
-  if (cudrop_device_count(suite_backend(), &count) == CUDROP_OK) return SUITE_RUNS;
+  cudrop_context_t *context = NULL;
+  if (cudrop_create(&context, suite_backend(), 0) == CUDROP_OK) {
+    cudrop_destroy(&context);
+    return SUITE_RUNS;
+  }
   printf("skipped: %s\n", cudrop_last_error());
   return required != NULL && strcmp(required, "1") == 0 ? EXIT_FAILURE : SUITE_SKIPPED;
 }

@@ -218,8 +218,28 @@ static bool has_same_bits(const trial_t *trial, const tensors_t *t, int64_t e) {
                 cudrop_dtype_bytes(trial->dtype)) == 0;
 }
 
-const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
+/* An empty text, or what is wrong: a status, or the byte of the block in which y differs. */
+static const char *describe(const trial_t *trial, const tensors_t *t,
+                            cudrop_status_t status, ptrdiff_t at) {
   static char text[512];
+  const ptrdiff_t from_data = at - ((uint8_t *)t->y.tensor.data - t->y.block);
+  text[0] = '\0';
+  if (status == CUDROP_OK && at < 0) return text;
+  snprintf(text, sizeof text,
+           "%s, dtype %d, %s, p = %.17g, offset %llu, base %llu, shifts %d and %d%s: "
+           "status %s (%s), first wrong byte %td from the data",
+           trial_operator_names[trial->op], (int)trial->dtype, trial->layout->name,
+           trial->mask.p, (unsigned long long)trial->mask.offset,
+           (unsigned long long)trial->mask.index_base, trial->x_shift, trial->y_shift,
+           trial->in_place   ? ", in place"
+           : trial->prepared ? ", prepared"
+                             : "",
+           cudrop_status_name(status), status == CUDROP_OK ? "" : cudrop_last_error(),
+           at < 0 ? -1 : from_data);
+  return text;
+}
+
+const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
   tensors_t t = make_tensors(trial);
   const int64_t n = view_count(&t.x);
   const cudrop_status_t status = make_call(context, trial, &t);
@@ -230,24 +250,22 @@ const char *trial_run(cudrop_context_t *context, const trial_t *trial) {
     expect_element(trial, &t, e, kept);
     if (is_exact(trial, kept) && !has_same_bits(trial, &t, e)) inexact = e;
   }
-
   ptrdiff_t at = view_difference(&t.expected, &t.y);
   if (at < 0 && inexact >= 0) at = (uint8_t *)view_element(&t.y, inexact) - t.y.block;
-  text[0] = '\0';
-  if (status != CUDROP_OK || at >= 0) {
-    const ptrdiff_t from_data = at - ((uint8_t *)t.y.tensor.data - t.y.block);
-    snprintf(text, sizeof text,
-             "%s, dtype %d, %s, p = %.17g, offset %llu, base %llu, shifts %d and %d%s: "
-             "status %s (%s), first wrong byte %td from the data",
-             trial_operator_names[trial->op], (int)trial->dtype, trial->layout->name,
-             trial->mask.p, (unsigned long long)trial->mask.offset,
-             (unsigned long long)trial->mask.index_base, trial->x_shift, trial->y_shift,
-             trial->in_place   ? ", in place"
-             : trial->prepared ? ", prepared"
-                               : "",
-             cudrop_status_name(status), status == CUDROP_OK ? "" : cudrop_last_error(),
-             at < 0 ? -1 : from_data);
-  }
+  const char *text = describe(trial, &t, status, at);
+  free_tensors(&t);
+  return text;
+}
+
+const char *trial_compare(cudrop_context_t *reference, cudrop_context_t *context,
+                          const trial_t *trial) {
+  tensors_t t = make_tensors(trial);
+  cudrop_status_t status = make_call(reference, trial, &t);
+  const view_t y = t.y;
+  t.y = t.expected; /* as y was before the call */
+  t.expected = y;
+  if (status == CUDROP_OK) status = make_call(context, trial, &t);
+  const char *text = describe(trial, &t, status, view_difference(&t.expected, &t.y));
   free_tensors(&t);
   return text;
 }

@@ -55,6 +55,10 @@ bool trial_takes(trial_operator_t op, cudrop_dtype_t dtype);
  * wrong. The text lives until the next call. */
 const char *trial_run(cudrop_context_t *context, const trial_t *trial);
 
+/* The same with another context in the oracle's place, for more elements than it can do. */
+const char *trial_compare(cudrop_context_t *reference, cudrop_context_t *context,
+                          const trial_t *trial);
+
 /* The index that a mask gives element e of a tensor. */
 uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e);
 

@@ -1,0 +1,25 @@
+/* pool.h - threads of a host context, which wait for parts of its work. */
+#ifndef CUDROP_POOL_H
+#define CUDROP_POOL_H
+
+typedef struct cudropi_pool cudropi_pool_t;
+
+/* A part of some work: part `part` of `parts`, numbered from 0. */
+typedef void cudropi_task_t(const void *work, int part, int parts);
+
+/* A pool for `threads` threads, of which the caller's is one; NULL if there is no memory. */
+cudropi_pool_t *cudropi_pool_create(int threads);
+void cudropi_pool_destroy(cudropi_pool_t *pool); /* NULL is fine */
+
+/* How many processors this process may run on, at least 1. */
+int cudropi_count_processors(void);
+
+/*
+ * Do `parts` parts of the work, at most as many as the pool has threads, and wait for all of
+ * them. Where threads cannot be started, after a fork for instance with a limit reached, the
+ * caller does their parts. A NULL pool is the caller alone.
+ */
+void cudropi_pool_run(cudropi_pool_t *pool, cudropi_task_t *run, const void *work,
+                      int parts);
+
+#endif /* CUDROP_POOL_H */

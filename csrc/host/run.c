@@ -1,0 +1,202 @@
+/*
+ * run.c - the walk over a plan: lines along the innermost dimension, cut into spans for the
+ * vectors and into tiles for the rest; and the parts that threads take of it.
+ */
+#include "run.h"
+
+#include <string.h>
+
+#include "pool.h"
+#include "tensor.h"
+#include "tile.h"
+
+/* Below so many elements a thread, waking it takes longer than its work. */
+enum { ELEMENTS_A_THREAD = 1 << 14 };
+
+/* So many elements are worth a span of which only they count. */
+enum { LEAST_STAGED = 32 };
+
+typedef struct {
+  const cudropi_plan_t *plan;
+  cudrop_mask_schedule_t mask;
+  cudropi_span_function_t *span; /* NULL: there is none for this plan */
+  bool streams;                  /* y is too large for the caches */
+} job_t;
+
+/* ---- A line ---- */
+
+/* Where a line begins: positions in elements, and a mask index. */
+typedef struct {
+  int64_t x, keep, y;
+  uint64_t index;
+} line_t;
+
+static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int64_t end) {
+  const cudropi_plan_t *plan = job->plan;
+  const int inner = plan->rank - 1;
+  cudropi_tile_t tile = {.plan = plan};
+  for (int64_t at = first; at < end; at += CUDROPI_TILE_SIZE) {
+    tile.x = line->x + at * plan->x.stride[inner];
+    tile.keep = line->keep + at * plan->keep.stride[inner];
+    tile.y = line->y + at * plan->y.stride[inner];
+    tile.index = line->index + (uint64_t)(at * plan->index_stride[inner]);
+    tile.n = end - at < CUDROPI_TILE_SIZE ? (int)(end - at) : CUDROPI_TILE_SIZE;
+    cudropi_host_draw(&tile);
+    cudropi_host_kernel(&tile);
+  }
+}
+
+/* The address of an element; of a bit that begins a byte, that byte's. */
+static char *locate(const cudropi_operand_t *operand, int64_t position) {
+  return (char *)operand->data + position * cudropi_dtype_bits(operand->dtype) / 8;
+}
+
+/* The same of an operand that a plan may be without. */
+static char *locate_any(const cudropi_operand_t *operand, int64_t position) {
+  return operand->dtype == 0 ? NULL : locate(operand, position);
+}
+
+static cudropi_span_t make_span(const job_t *job, const line_t *line, int64_t at,
+                                int64_t n) {
+  const cudropi_plan_t *plan = job->plan;
+  cudropi_span_t span = {
+      .plan = plan,
+      .mask = &job->mask,
+      .x = locate_any(&plan->x, line->x + at),
+      .keep = locate_any(&plan->keep, line->keep + at),
+      .y = locate(&plan->y, plan->kernel == CUDROPI_KERNEL_COUNT ? 0 : line->y + at),
+      .group = (line->index + (uint64_t)at) / CUDROP_MASK_LANES,
+      .n = n};
+  span.streams = job->streams && span.x != span.y && (uintptr_t)span.y % 64 == 0;
+  return span;
+}
+
+static void do_span(const job_t *job, cudropi_span_t *span) {
+  job->span(span);
+  if (span->kept > 0) cudropi_host_add(job->plan, span->kept);
+}
+
+/* Fewer elements than a step, in a span over buffers of which only they are copied. */
+static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t n) {
+  _Alignas(64) char x[CUDROPI_SPAN_STEP * 8], y[CUDROPI_SPAN_STEP * 8];
+  char keep[CUDROPI_SPAN_STEP];
+  cudropi_span_t span = make_span(job, line, at, CUDROPI_SPAN_STEP);
+  const size_t bytes = (size_t)n * cudrop_dtype_bytes(job->plan->y.dtype);
+  const size_t keep_bytes =
+      (size_t)(n * cudropi_dtype_bits(job->plan->keep.dtype) + 7) / 8;
+  char *result = span.y;
+  memset(x, 0, sizeof x);
+  memset(y, 0, sizeof y);
+  memset(keep, 0, sizeof keep);
+  if (span.x != NULL) memcpy(x, span.x, bytes);
+  if (job->plan->kernel == CUDROPI_KERNEL_ACCUMULATE) memcpy(y, span.y, bytes);
+  if (span.keep != NULL) memcpy(keep, span.keep, keep_bytes);
+  span.x = x;
+  span.y = y;
+  span.keep = keep;
+  span.streams = false;
+  job->span(&span);
+  memcpy(result, y, bytes);
+}
+
+/* How many elements from `first` on come before one that begins a span. */
+static int64_t find_head(const job_t *job, const line_t *line, int64_t first) {
+  const cudropi_plan_t *plan = job->plan;
+  const uint64_t at = plan->keep.dtype == CUDROPI_BIT ? (uint64_t)(line->keep + first)
+                      : plan->source == CUDROPI_FROM_PHILOX
+                          ? line->index + (uint64_t)first
+                          : 0;
+  return (int64_t)(-at % CUDROP_MASK_LANES);
+}
+
+static void walk_line(const job_t *job, const line_t *line, int64_t first, int64_t end) {
+  if (job->span == NULL) {
+    walk_tiles(job, line, first, end);
+    return;
+  }
+  const bool has_elements = job->plan->kernel != CUDROPI_KERNEL_COUNT &&
+                            job->plan->kernel != CUDROPI_KERNEL_BITS;
+  int64_t at = first + find_head(job, line, first);
+  if (at > end) at = end;
+  const bool is_cut = job->plan->kernel == CUDROPI_KERNEL_BITS && (line->y + at) % 8 != 0;
+  if (at > first) walk_tiles(job, line, first, at);
+  const int64_t steps = is_cut ? 0 : (end - at) / CUDROPI_SPAN_STEP;
+  if (steps > 0) {
+    cudropi_span_t span = make_span(job, line, at, steps * CUDROPI_SPAN_STEP);
+    do_span(job, &span);
+    at += steps * CUDROPI_SPAN_STEP;
+  }
+  if (has_elements && end - at >= LEAST_STAGED) {
+    do_staged(job, line, at, end - at);
+  } else {
+    walk_tiles(job, line, at, end);
+  }
+}
+
+/* ---- All lines ---- */
+
+static line_t find_line(const cudropi_plan_t *plan, int64_t number) {
+  line_t line = {0, 0, 0, plan->index_base};
+  for (int d = plan->rank - 2; d >= 0; --d) {
+    const int64_t coordinate = number % plan->shape[d];
+    number /= plan->shape[d];
+    line.x += coordinate * plan->x.stride[d];
+    line.keep += coordinate * plan->keep.stride[d];
+    line.y += coordinate * plan->y.stride[d];
+    line.index += (uint64_t)(coordinate * plan->index_stride[d]);
+  }
+  return line;
+}
+
+/*
+ * Part `part` of the work: some of the lines, or where there are few of them, a stretch of
+ * each, which begins where a byte of packed bits does.
+ */
+static void do_part(const void *work, int part, int parts) {
+  const job_t *job = work;
+  const cudropi_plan_t *plan = job->plan;
+  const int64_t length = plan->shape[plan->rank - 1], lines = plan->n / length;
+  int64_t first = 0, end = length, first_line = 0, end_line = lines;
+  if (lines >= 4 * (int64_t)parts) {
+    first_line = lines / parts * part;
+    if (part < parts - 1) end_line = first_line + lines / parts;
+  } else {
+    const int64_t stretch = (length / parts + 1023) / 1024 * 1024;
+    first = stretch * part < length ? stretch * part : length;
+    end = length - first < stretch ? length : first + stretch;
+  }
+  for (int64_t number = first_line; number < end_line; ++number) {
+    const line_t line = find_line(plan, number);
+    walk_line(job, &line, first, end);
+  }
+}
+
+/* Can vectors take the lines: is every operand in one piece along them? */
+static bool is_vectorisable(const cudropi_plan_t *plan) {
+  const int inner = plan->rank - 1;
+  const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
+  return (plan->x.dtype == 0 || plan->x.stride[inner] == 1) &&
+         (plan->keep.dtype == 0 || plan->keep.stride[inner] == 1) &&
+         (total || plan->y.stride[inner] == 1) &&
+         (plan->source != CUDROPI_FROM_PHILOX || plan->index_stride[inner] == 1);
+}
+
+static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *plan) {
+  /* Lines of packed bits need not begin a byte: two threads would write the same one. */
+  if (plan->kernel == CUDROPI_KERNEL_BITS && plan->rank > 1) return 1;
+  const int64_t most = plan->n / ELEMENTS_A_THREAD;
+  return most < 1 ? 1 : most < context->host.threads ? (int)most : context->host.threads;
+}
+
+void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *plan) {
+  cudropi_host_begin(plan);
+  if (plan->n == 0) return;
+  job_t job = {.plan = plan};
+  if (context->host.path.find_span != NULL && is_vectorisable(plan))
+    job.span = context->host.path.find_span(plan);
+  if (job.span != NULL && plan->source == CUDROPI_FROM_PHILOX)
+    job.mask = cudrop_mask_schedule(plan->seed, plan->offset, plan->p);
+  const size_t bytes = (size_t)plan->n * cudrop_dtype_bytes(plan->y.dtype);
+  job.streams = bytes > context->host.cache_bytes / 4 * 3;
+  cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, plan));
+}

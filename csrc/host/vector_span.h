@@ -1,0 +1,406 @@
+/*
+ * vector_span.h - the spans, for whatever width of vectors was included before.
+ *
+ * Philox has a block in every 64-bit lane, in four vectors of which the lower halves count;
+ * what piles up in the upper ones no product sees. Two batches of blocks go side by side,
+ * because a round waits for its products. A tile is a vector of 16-bit digits, in the order of
+ * the elements:
+ *
+ *   word0 word1 word2 word3 of a lane   ->   word1:word0  word3:word2   ->   one group, 8 digits
+ */
+#ifndef CUDROP_VECTOR_SPAN_H
+#define CUDROP_VECTOR_SPAN_H
+
+#include <stddef.h>
+
+#include "span.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum {
+  LANES = VECTOR / 8,
+  TILES = 4
+};                     /* blocks of a batch; tiles of a step: two batches */
+enum { AHEAD = 2048 }; /* bytes to prefetch */
+
+/* ---- Drawing ---- */
+
+typedef struct {
+  u64v word[4];
+} blocks_t;
+
+/* A schedule, every number of it in every lane. */
+typedef struct {
+  u64v key[CUDROP_PHILOX_ROUNDS][2];
+  u64v head[3];
+  u16v tie, least;
+} lanes_t;
+
+INLINE lanes_t spread(const cudrop_mask_schedule_t *mask) {
+  lanes_t lanes;
+#pragma GCC unroll 4
+  for (int k = 0; k < 3; ++k) lanes.head[k] = (u64v){0} + mask->head[k];
+  for (int round = 0; round < CUDROP_PHILOX_ROUNDS; ++round)
+#pragma GCC unroll 4
+    for (int k = 0; k < 2; ++k)
+      lanes.key[round][k] = (u64v){0} + mask->key[round].word[k];
+  lanes.tie = (u16v){0} + (uint16_t)mask->tie;
+  lanes.least = (u16v){0} + (uint16_t)(mask->least >> 16);
+  return lanes;
+}
+
+INLINE blocks_t first_round(const lanes_t *lanes, u64v groups) {
+  const u64v product = multiply_low(groups, (u64v){0} + CUDROP_PHILOX_MULTIPLIER_1);
+  return (blocks_t){{(product >> 32) ^ lanes->head[0], product,
+                     (groups >> 32) ^ lanes->head[1], lanes->head[2]}};
+}
+
+INLINE blocks_t next_round(blocks_t in, const u64v key[2]) {
+  const u64v product0 = multiply_low(in.word[0], (u64v){0} + CUDROP_PHILOX_MULTIPLIER_0);
+  const u64v product1 = multiply_low(in.word[2], (u64v){0} + CUDROP_PHILOX_MULTIPLIER_1);
+  return (blocks_t){{(product1 >> 32) ^ in.word[1] ^ key[0], product1,
+                     (product0 >> 32) ^ in.word[3] ^ key[1], product0}};
+}
+
+/* The digits of a batch, as two tiles. */
+INLINE void sort_digits(blocks_t blocks, u16v digits[2]) {
+  const u64v word01 = join_low(blocks.word[0], blocks.word[1]);
+  const u64v word23 = join_low(blocks.word[2], blocks.word[3]);
+  digits[0] = (u16v)unpack_low(word01, word23);
+  digits[1] = (u16v)unpack_high(word01, word23);
+}
+
+/* The digits of a tile, those that tie with t0 on the side of their fate; see mask.h. */
+static __attribute__((noinline)) u16v resolve(u16v digits,
+                                              const cudrop_mask_schedule_t *mask,
+                                              uint64_t group) {
+  const uint64_t seed = (uint64_t)mask->key[0].word[1] << 32 | mask->key[0].word[0];
+  const uint16_t t0 = (uint16_t)mask->tie;
+  uint16_t digit[TILE];
+  memcpy(digit, &digits, sizeof digit);
+  for (unsigned e = 0; e < TILE; ++e) {
+    if (digit[e] != t0) continue;
+    if (cudrop_mask_refinement(seed, mask->offset, group * 8 + e) >= mask->t1) {
+      digit[e] = 0xffff;
+    } else if (t0 == 0xffff) {
+      digit[e] = 0;
+    }
+  }
+  memcpy(&digits, digit, sizeof digits);
+  return digits;
+}
+
+INLINE void draw(const cudrop_mask_schedule_t *mask, const lanes_t lanes[2],
+                 uint64_t group, keep_t keep[TILES]) {
+  u16v digits[TILES];
+  const u64v groups = group + lane_groups();
+  blocks_t a = first_round(&lanes[0], groups), b = first_round(&lanes[1], groups + LANES);
+#pragma GCC unroll 9
+  for (int round = 1; round < CUDROP_PHILOX_ROUNDS; ++round) {
+    a = next_round(a, lanes[0].key[round]);
+    b = next_round(b, lanes[1].key[round]);
+  }
+  sort_digits(a, digits);
+  sort_digits(b, digits + 2);
+  if (any_equal(digits, lanes->tie) && mask->ties != 0) {
+#pragma GCC unroll 4
+    for (int t = 0; t < TILES; ++t)
+      digits[t] = resolve(digits[t], mask, group + (uint64_t)t * (LANES / 2));
+  }
+#pragma GCC unroll 4
+  for (int t = 0; t < TILES; ++t) keep[t] = at_least(digits[t], lanes->least);
+}
+
+/* ---- Elements ---- */
+
+/* What a span's loop holds in registers. */
+typedef struct {
+  f32v scale32, shift32, dropped32;
+  f64v scale64, shift64, dropped64;
+  bool streams;
+} work_t;
+
+INLINE work_t begin_work(const cudropi_constants_t *constants, bool streams) {
+  return (work_t){.scale32 = (f32v){0} + constants->f32.scale,
+                  .shift32 = (f32v){0} + constants->f32.shift,
+                  .dropped32 = (f32v){0} + constants->f32.dropped,
+                  .scale64 = (f64v){0} + constants->f64.scale,
+                  .shift64 = (f64v){0} + constants->f64.shift,
+                  .dropped64 = (f64v){0} + constants->f64.dropped,
+                  .streams = streams};
+}
+
+INLINE void put(const work_t *work, char *to, u64v value) {
+  if (work->streams) {
+    stream(to, value);
+  } else {
+    memcpy(to, &value, sizeof value);
+  }
+}
+
+/* What a kernel makes of elements that are kept, and of those that are dropped. */
+INLINE f32v kept32(const work_t *work, cudropi_kernel_t kernel, f32v x, f32v y) {
+  return kernel == CUDROPI_KERNEL_SCALE        ? x * work->scale32
+         : kernel == CUDROPI_KERNEL_ACCUMULATE ? y + x * work->scale32
+         : kernel == CUDROPI_KERNEL_AFFINE     ? x * work->scale32 + work->shift32
+                                               : work->scale32;
+}
+INLINE f64v kept64(const work_t *work, cudropi_kernel_t kernel, f64v x, f64v y) {
+  return kernel == CUDROPI_KERNEL_SCALE        ? x * work->scale64
+         : kernel == CUDROPI_KERNEL_ACCUMULATE ? y + x * work->scale64
+         : kernel == CUDROPI_KERNEL_AFFINE     ? x * work->scale64 + work->shift64
+                                               : work->scale64;
+}
+
+/* The elements of a tile, or of part k of it: what is kept, and in place of what is not ... */
+INLINE bool drops_to_zero(cudropi_kernel_t kernel) {
+  return kernel != CUDROPI_KERNEL_AFFINE && kernel != CUDROPI_KERNEL_ACCUMULATE;
+}
+INLINE u16v pick16(cudropi_kernel_t kernel, keep_t keep, u16v kept, u16v dropped) {
+  return drops_to_zero(kernel) ? keep16(keep, kept) : choose16(keep, kept, dropped);
+}
+INLINE u32v pick32(cudropi_kernel_t kernel, keep_t keep, int k, u32v kept, u32v dropped) {
+  return drops_to_zero(kernel) ? keep32(keep, k, kept) : choose32(keep, k, kept, dropped);
+}
+INLINE u64v pick64(cudropi_kernel_t kernel, keep_t keep, int k, u64v kept, u64v dropped) {
+  return drops_to_zero(kernel) ? keep64(keep, k, kept) : choose64(keep, k, kept, dropped);
+}
+
+/* ... the old element, or a constant. */
+INLINE void tile_f32(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
+                     const char *x, char *y) {
+#pragma GCC unroll 4
+  for (int part = 0; part < 2; ++part, x += VECTOR, y += VECTOR) {
+    const u32v in = kernel == CUDROPI_KERNEL_FILL ? (u32v){0} : (u32v)load(x);
+    const u32v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? (u32v)load(y) : (u32v){0};
+    const u32v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u32v)work->dropped32 : old;
+    const u32v kept = kernel == CUDROPI_KERNEL_SELECT
+                          ? in
+                          : (u32v)kept32(work, kernel, (f32v)in, (f32v)old);
+    put(work, y, (u64v)pick32(kernel, keep, part, kept, dropped));
+  }
+}
+
+INLINE void tile_f64(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
+                     const char *x, char *y) {
+#pragma GCC unroll 4
+  for (int part = 0; part < 4; ++part, x += VECTOR, y += VECTOR) {
+    const u64v in = kernel == CUDROPI_KERNEL_FILL ? (u64v){0} : load(x);
+    const u64v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? load(y) : (u64v){0};
+    const u64v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u64v)work->dropped64 : old;
+    const u64v kept = kernel == CUDROPI_KERNEL_SELECT
+                          ? in
+                          : (u64v)kept64(work, kernel, (f64v)in, (f64v)old);
+    put(work, y, pick64(kernel, keep, part, kept, dropped));
+  }
+}
+
+/*
+ * Round to BF16: to nearest even, in the upper halves. A NaN here has come from BF16 numbers,
+ * or is the one that the processor makes: its lower half is 0, and what is added stays there.
+ */
+INLINE u32v round_bf16(f32v value) {
+  const u32v bits = (u32v)value;
+  return bits + 0x7fff + (bits >> 16 & 1);
+}
+
+/* A BF16 number is the upper half of a float: elements 0, 2, ... and 1, 3, ... of a tile. */
+INLINE u16v kept_bf16(const work_t *work, cudropi_kernel_t kernel, u16v x, u16v y) {
+  const u32v in = (u32v)x, old = (u32v)y;
+  const f32v even = kept32(work, kernel, (f32v)(in << 16), (f32v)(old << 16));
+  const f32v odd =
+      kept32(work, kernel, (f32v)(in & 0xffff0000u), (f32v)(old & 0xffff0000u));
+  return narrow(round_bf16(even), round_bf16(odd));
+}
+
+INLINE void tile_bf16(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
+                      const char *x, char *y) {
+  const u16v in = kernel == CUDROPI_KERNEL_FILL ? (u16v){0} : (u16v)load(x);
+  const u16v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? (u16v)load(y) : (u16v){0};
+  const u16v kept =
+      kernel == CUDROPI_KERNEL_SELECT ? in : kept_bf16(work, kernel, in, old);
+  const u32v dropped_half = round_bf16(work->dropped32);
+  const u16v dropped =
+      kernel == CUDROPI_KERNEL_AFFINE ? narrow(dropped_half, dropped_half) : old;
+  put(work, y, (u64v)pick16(kernel, keep, kept, dropped));
+}
+
+#if HAS_F16C
+INLINE u16v kept_f16(const work_t *work, cudropi_kernel_t kernel, const char *x,
+                     char *y) {
+  f32v part[2];
+#pragma GCC unroll 4
+  for (int k = 0; k < 2; ++k) {
+    const ptrdiff_t at = k * VECTOR / 2;
+    const f32v in = kernel == CUDROPI_KERNEL_FILL ? (f32v){0} : floats_of_halves(x + at);
+    const f32v old =
+        kernel == CUDROPI_KERNEL_ACCUMULATE ? floats_of_halves(y + at) : (f32v){0};
+    part[k] = kept32(work, kernel, in, old);
+  }
+  return halves_of_floats(part[0], part[1]);
+}
+
+INLINE void tile_f16(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
+                     const char *x, char *y) {
+  const u16v kept =
+      kernel == CUDROPI_KERNEL_SELECT ? (u16v)load(x) : kept_f16(work, kernel, x, y);
+  const u16v dropped =
+      kernel == CUDROPI_KERNEL_AFFINE
+          ? halves_of_floats(work->dropped32, work->dropped32)
+          : (kernel == CUDROPI_KERNEL_ACCUMULATE ? (u16v)load(y) : (u16v){0});
+  put(work, y, (u64v)pick16(kernel, keep, kept, dropped));
+}
+#endif
+
+/* ---- Spans ---- */
+
+/* Where keep bits come from, and the type of elements: constants in every function. */
+typedef enum { PHILOX, BITS, BYTES } source_t;
+typedef enum { F32, F64, BF16, F16, MASK } element_t;
+
+INLINE keep_t brought_keep(source_t source, const char *keep, int64_t e) {
+  uint32_t bits = 0;
+  if (source == BYTES) return from_bytes(keep + e);
+  memcpy(&bits, keep + e / 8, TILE / 8);
+  return from_bits(bits);
+}
+
+/* The mask itself, as bits or bytes. */
+INLINE void tile_mask(cudropi_kernel_t kernel, keep_t keep, int64_t e, char *y) {
+  const uint32_t bits = to_bits(keep);
+  if (kernel == CUDROPI_KERNEL_BYTES) {
+    to_bytes(y + e, keep);
+  } else {
+    memcpy(y + e / 8, &bits, TILE / 8);
+  }
+}
+
+INLINE void do_tile(const work_t *work, cudropi_kernel_t kernel, element_t element,
+                    keep_t keep, int64_t e, const char *x, char *y) {
+  switch (element) {
+    case F32:
+      tile_f32(work, kernel, keep, x + 4 * e, y + 4 * e);
+      break;
+    case F64:
+      tile_f64(work, kernel, keep, x + 8 * e, y + 8 * e);
+      break;
+    case BF16:
+      tile_bf16(work, kernel, keep, x + 2 * e, y + 2 * e);
+      break;
+    case F16:
+#if HAS_F16C
+      tile_f16(work, kernel, keep, x + 2 * e, y + 2 * e);
+#endif
+      break;
+    case MASK:
+      tile_mask(kernel, keep, e, y);
+      break;
+  }
+}
+
+INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
+                 element_t element, bool streams) {
+  const work_t work = begin_work(&span->plan->constants, streams);
+  lanes_t lanes[2] = {spread(span->mask), spread(span->mask)};
+  __asm__("" : "+m"(lanes)); /* stay in memory, where instructions take them from */
+  const int64_t bytes = element == F64 ? 8 : element == F32 ? 4 : 2;
+  const uint64_t first = span->group;
+  const char *x = span->x, *brought = span->keep;
+  char *y = span->y;
+  uint64_t kept = 0;
+  for (int64_t e = 0; e < span->n; e += (int64_t)TILES * TILE) {
+    keep_t keep[TILES];
+    if (source == PHILOX) draw(span->mask, lanes, first + (uint64_t)e / 8, keep);
+#pragma GCC unroll 4
+    for (int t = 0; t < TILES; ++t) {
+      const int64_t at = e + (int64_t)t * TILE;
+      if (source != PHILOX) keep[t] = brought_keep(source, brought, at);
+      if (streams) __builtin_prefetch(x + at * bytes + AHEAD);
+      if (kernel == CUDROPI_KERNEL_COUNT) {
+        kept += (uint64_t)__builtin_popcount(to_bits(keep[t]));
+      } else {
+        do_tile(&work, kernel, element, keep[t], at, x, y);
+      }
+    }
+  }
+  span->kept += kept;
+}
+
+/* X(source, kernel, element): what there is a function for. */
+#define SPANS_OF_FLOATS(X, ELEMENT) \
+  X(PHILOX, SCALE, ELEMENT)         \
+  X(PHILOX, ACCUMULATE, ELEMENT)    \
+  X(PHILOX, AFFINE, ELEMENT)        \
+  X(PHILOX, FILL, ELEMENT)          \
+  X(BITS, SCALE, ELEMENT)           \
+  X(BITS, SELECT, ELEMENT)          \
+  X(BYTES, SCALE, ELEMENT)          \
+  X(BYTES, SELECT, ELEMENT)
+#if HAS_F16C
+#define SPANS_OF_F16(X) SPANS_OF_FLOATS(X, F16)
+#else
+#define SPANS_OF_F16(X)
+#endif
+#define SPAN_LIST(X)       \
+  SPANS_OF_FLOATS(X, F32)  \
+  SPANS_OF_FLOATS(X, F64)  \
+  SPANS_OF_FLOATS(X, BF16) \
+  SPANS_OF_F16(X)          \
+  X(PHILOX, BYTES, MASK)   \
+  X(PHILOX, BITS, MASK)    \
+  X(PHILOX, COUNT, MASK)
+
+#define DEFINE_SPAN(SOURCE, KERNEL, ELEMENT)                            \
+  static void SOURCE##_##KERNEL##_##ELEMENT(cudropi_span_t *span) {     \
+    const bool can_stream = ELEMENT != MASK;                            \
+    if (can_stream && span->streams) {                                  \
+      walk(span, SOURCE, CUDROPI_KERNEL_##KERNEL, ELEMENT, can_stream); \
+      _mm_sfence();                                                     \
+    } else {                                                            \
+      walk(span, SOURCE, CUDROPI_KERNEL_##KERNEL, ELEMENT, false);      \
+    }                                                                   \
+  }
+SPAN_LIST(DEFINE_SPAN)
+
+static const struct {
+  source_t source;
+  cudropi_kernel_t kernel;
+  element_t element;
+  cudropi_span_function_t *function;
+} spans[] = {
+#define SPAN_ROW(SOURCE, KERNEL, ELEMENT) \
+  {SOURCE, CUDROPI_KERNEL_##KERNEL, ELEMENT, SOURCE##_##KERNEL##_##ELEMENT},
+    SPAN_LIST(SPAN_ROW)
+#undef SPAN_ROW
+};
+
+static element_t element_of(cudrop_dtype_t dtype) {
+  switch (dtype) {
+    case CUDROP_F32:
+      return F32;
+    case CUDROP_F64:
+      return F64;
+    case CUDROP_BF16:
+      return BF16;
+    case CUDROP_F16:
+      return F16;
+    default:
+      return MASK;
+  }
+}
+
+static cudropi_span_function_t *find_span(const cudropi_plan_t *plan) {
+  const source_t source = plan->source == CUDROPI_FROM_PHILOX ? PHILOX
+                          : plan->keep.dtype == CUDROP_U8     ? BYTES
+                                                              : BITS;
+  const element_t element = element_of(plan->y.dtype);
+  if (plan->source != CUDROPI_FROM_PHILOX && plan->source != CUDROPI_FROM_OPERAND)
+    return NULL;
+  for (size_t k = 0; k < sizeof spans / sizeof spans[0]; ++k)
+    if (spans[k].source == source && spans[k].kernel == plan->kernel &&
+        spans[k].element == element)
+      return spans[k].function;
+  return NULL;
+}
+
+#endif /* CUDROP_VECTOR_SPAN_H */
