@@ -1,0 +1,52 @@
+# What `cmake --install` puts where: the libraries, the headers, the program, a CMake package
+# and cudrop.pc. It may be moved afterwards, as a whole.
+
+include(CMakePackageConfigHelpers)
+
+install(TARGETS cudrop_cli)
+install(DIRECTORY include/cudrop TYPE INCLUDE
+        FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
+
+# ---- the CMake package --------------------------------------------------------------------
+
+# An export a library, so that a package of one alone is whole, and so that the shared one can be
+# read where the static one's needs are not met.
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/cudrop)
+foreach(Kind Shared Static)
+  string(TOLOWER ${Kind} kind)
+  set_target_properties(cudrop_${kind} PROPERTIES EXPORT_NAME ${kind})
+  install(TARGETS cudrop_${kind} EXPORT cudrop_${kind})
+  install(EXPORT cudrop_${kind} NAMESPACE cudrop:: DESTINATION ${package}
+          FILE cudrop${Kind}Targets.cmake)
+endforeach()
+
+# Until 1.0.0 the minor version, too, stands for changes that break a caller.
+set(compatibility SameMajorVersion)
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(compatibility SameMinorVersion)
+endif()
+configure_package_config_file(cmake/cudropConfig.cmake.in cudropConfig.cmake
+  INSTALL_DESTINATION ${package} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(cudropConfigVersion.cmake COMPATIBILITY ${compatibility})
+install(FILES ${PROJECT_BINARY_DIR}/cudropConfig.cmake
+  ${PROJECT_BINARY_DIR}/cudropConfigVersion.cmake DESTINATION ${package})
+
+# ---- pkg-config ---------------------------------------------------------------------------
+
+# Everything from the prefix, and the prefix from where cudrop.pc lies.
+set(pkgconfig ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${pkgconfig}
+           OUTPUT_VARIABLE CUDROP_PREFIX_FROM_PC)
+foreach(folder LIBDIR INCLUDEDIR)
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_${folder} BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}
+             OUTPUT_VARIABLE CUDROP_${folder})
+endforeach()
+set(CUDROP_PC_LIBS_PRIVATE -lm)
+set(CUDROP_PC_VARIABLES "")
+if(CUDROP_CUDA)
+  set(CUDROP_PC_VARIABLES "cuda_libdir=${CUDAToolkit_LIBRARY_DIR}\n")
+  string(APPEND CUDROP_PC_LIBS_PRIVATE
+         " -L\${cuda_libdir} -lcudart_static -ldl -lrt -lpthread")
+endif()
+configure_file(cmake/cudrop.pc.in cudrop.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cudrop.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
