@@ -12,5 +12,5 @@ diff "$work/first.c" "$source/examples/first/first.c"
 "$@" -std=c11 -Wall -Wextra -Werror -I"$source/include" "$work/first.c" -L"$library" -lcudrop \
   -Wl,-rpath,"$library" -o "$work/first"
 "$work/first" | sed 's/ *$//' >"$work/printed"
-awk '/\$ \.\/first$/ { getline; sub(/^ */, ""); print; exit }' "$source/README.md" >"$work/said"
+awk '/\$ build\/first$/ { getline; sub(/^ */, ""); print; exit }' "$source/README.md" >"$work/said"
 diff "$work/said" "$work/printed"
