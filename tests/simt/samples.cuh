@@ -136,6 +136,14 @@ __global__ void spoil_argument(copy_args args) {
   args.value = 0;
 }
 
+/* Three parameters of three types, the first two of which every thread spoils. */
+__global__ void spoil_parameters(double x, unsigned short n, double *found) {
+  found[threadIdx.x] = x * n;
+  x = 0.0;
+  n = 0;
+  found[threadIdx.x] += x * n;
+}
+
 /* ---- Work for streams -------------------------------------------------------------- */
 
 struct add_args {

@@ -24,7 +24,9 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "intrinsics.h"
 #include "order.h"
@@ -54,6 +56,11 @@ constexpr int warpSize = 32;
 
 #define LAUNCH(kernel, grid, block, shared, stream, args) \
   ::simt::launch(#kernel, (kernel), (grid), (block), (shared), (stream), (args))
+
+/* The typed one of cuda_runtime.h, for a kernel of any parameters. */
+#define cudaLaunchKernelEx(config, kernel, ...)                                   \
+  ::simt::launch_typed(#kernel, ::simt::site::of("cudaLaunchKernelEx"), (config), \
+                       (kernel), __VA_ARGS__)
 
 #define SHARED_ARRAY(type, name, n) \
   static const char name##_key = 0; \
@@ -103,6 +110,19 @@ cudaError_t launch(const char *name, void (*kernel)(Args), dim3 grid, dim3 block
   static_assert(std::is_trivially_copyable_v<Args>, "the GPU gets a copy of the bytes");
   return submit({name, from, grid, block, shared, [kernel, args] { kernel(args); }},
                 stream);
+}
+
+/* Every CUDA thread gets the arguments, converted to the parameters' types, in copies. */
+template <class... Parameters, class... Arguments>
+cudaError_t launch_typed(const char *name, site from, const cudaLaunchConfig_t *config,
+                         void (*kernel)(Parameters...), Arguments &&...arguments) {
+  static_assert((std::is_trivially_copyable_v<Parameters> && ...),
+                "the GPU gets a copy of the bytes");
+  if (config->numAttrs != 0) return cudaErrorNotSupported;
+  const std::tuple<Parameters...> values(std::forward<Arguments>(arguments)...);
+  return submit({name, from, config->gridDim, config->blockDim, config->dynamicSmemBytes,
+                 [kernel, values] { std::apply(kernel, values); }},
+                config->stream);
 }
 
 /* The block's array of that key, made by the first thread that asks for it. */

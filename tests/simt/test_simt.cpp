@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -189,6 +190,26 @@ START_TEST(each_thread_has_the_argument_for_itself) {
 }
 END_TEST
 
+START_TEST(a_typed_launch_converts_and_copies_its_arguments) {
+  const device_array<double> found(96);
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(96);
+  const int n = 3;
+  ck_assert_int_eq(cudaLaunchKernelEx(&config, spoil_parameters, 0.5f, n, found.get()),
+                   cudaSuccess);
+  for (unsigned k = 0; k < 96; ++k) ck_assert_double_eq(found[k], 1.5);
+  config.numAttrs = 1;
+  ck_assert_int_eq(cudaLaunchKernelEx(&config, spoil_parameters, 0.5f, n, found.get()),
+                   cudaErrorNotSupported);
+  config.numAttrs = 0;
+  config.gridDim = dim3(0);
+  ck_assert_int_eq(cudaLaunchKernelEx(&config, spoil_parameters, 0.5f, n, found.get()),
+                   cudaErrorInvalidConfiguration);
+  ck_assert_ptr_nonnull(strstr(simt::defect().c_str(), "spoil_parameters"));
+}
+END_TEST
+
 /* ---- Host threads ------------------------------------------------------------------ */
 
 START_TEST(host_threads_launch_beside_each_other) {
@@ -272,6 +293,7 @@ static TCase *simt_case(void) {
   tcase_add_test(tests, votes_are_counted_by_mask_and_by_block);
   tcase_add_test(tests, shared_memory_is_poisoned_for_each_block_and_shared_in_it);
   tcase_add_test(tests, each_thread_has_the_argument_for_itself);
+  tcase_add_test(tests, a_typed_launch_converts_and_copies_its_arguments);
   tcase_add_test(tests, host_threads_launch_beside_each_other);
   tcase_add_test(tests, bits_are_found_moved_and_counted);
   tcase_add_test(tests, each_product_and_each_sum_is_rounded);
