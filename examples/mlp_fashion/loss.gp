@@ -1,8 +1,8 @@
 # loss.gp - the curves of loss.csv as loss.png: runs thin, the mean of a network thick.
 #
-#   gnuplot -e "out='out'" examples/mlp_fashion/loss.gp
+#   gnuplot -c examples/mlp_fashion/loss.gp out
 
-if (!exists("out")) out = 'out'
+out = ARGC > 0 ? ARG1 : 'out'
 curves = out.'/loss.csv'
 
 set datafile separator ','

@@ -2,8 +2,9 @@
  * main.c - dropout on real data: a small network on 1,000 images of Fashion-MNIST.
  *
  * Trains the network with and without dropout, several times each, and compares the
- * losses and the calibration on the test images. No mask is stored: see mlp.h. Equal
- * options give equal results on one machine, whose BLAS uses the same number of threads.
+ * losses and the calibration on the test images, on the host or on a GPU. No mask is
+ * stored: see mlp.h. Equal options give equal results on one GPU, and on one host whose
+ * BLAS uses the same number of threads. The masks are equal everywhere.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,9 +33,10 @@ typedef struct {
   fashion_t train;
   fashion_t test;
   mlp_t mlp;
-  int *order;       /* of the training images in an epoch */
-  uint8_t *label;   /* of the images in a step */
-  result_t *result; /* [NETWORKS][seeds], as table_print() takes them */
+  char backend[300]; /* its name, and the GPU's */
+  int *order;        /* of the training images in an epoch */
+  uint8_t *label;    /* of the images in a step */
+  result_t *result;  /* [NETWORKS][seeds], as table_print() takes them */
   FILE *curves;
 } trial_t;
 
@@ -58,14 +60,12 @@ static void shuffle(int *order, int n, cudrop_philox_key_t key, int epoch) {
 static cudrop_status_t take_step(trial_t *trial, const int *order, int n, uint64_t step) {
   mlp_t *mlp = &trial->mlp;
   for (int i = 0; i < n; ++i) {
-    fashion_copy(&trial->train, order[i],
-                 mlp->activation[0] + (size_t)i * FASHION_PIXELS);
+    fashion_copy(&trial->train, order[i], mlp->input + (size_t)i * FASHION_PIXELS);
     trial->label[i] = trial->train.label[order[i]];
   }
-  cudrop_status_t status = mlp_forward(mlp, n, step);
-  if (status == CUDROP_OK) status = mlp_backward(mlp, trial->label, n, step);
-  if (status == CUDROP_OK) mlp_update(mlp, step);
-  return status;
+  TRY(mlp_forward(mlp, n, step));
+  TRY(mlp_backward(mlp, trial->label, n, step));
+  return mlp_update(mlp, step);
 }
 
 static cudrop_status_t train_epoch(trial_t *trial, cudrop_philox_key_t key, int epoch,
@@ -75,8 +75,7 @@ static cudrop_status_t train_epoch(trial_t *trial, cudrop_philox_key_t key, int 
   shuffle(trial->order, images, key, epoch);
   for (int first = 0; first < images; first += batch) {
     const int n = images - first < batch ? images - first : batch;
-    const cudrop_status_t status = take_step(trial, trial->order + first, n, *step);
-    if (status != CUDROP_OK) return status;
+    TRY(take_step(trial, trial->order + first, n, *step));
     ++*step;
   }
   return CUDROP_OK;
@@ -98,13 +97,12 @@ static cudrop_status_t train_network(trial_t *trial, int run, progress_t *progre
   const int stride = options->epochs > POINTS ? options->epochs / POINTS : 1;
   result_t *result = &trial->result[run];
   uint64_t step = 0;
-  mlp_start(&trial->mlp, seed, p);
+  TRY(mlp_start(&trial->mlp, seed, p));
   for (int epoch = 1; epoch <= options->epochs; ++epoch) {
-    const cudrop_status_t status = train_epoch(trial, shuffle_key, epoch, &step);
-    if (status != CUDROP_OK) return status;
+    TRY(train_epoch(trial, shuffle_key, epoch, &step));
     if (epoch == 1 || epoch % stride == 0 || epoch == options->epochs) {
-      result->train = score(&trial->mlp, &trial->train);
-      result->test = score(&trial->mlp, &trial->test);
+      TRY(score(&trial->mlp, &trial->train, &result->train));
+      TRY(score(&trial->mlp, &trial->test, &result->test));
       if (epoch == 1 || result->test.loss < result->lowest)
         result->lowest = result->test.loss;
       curves_add(trial->curves, run + 1, network, seed, p, epoch, result);
@@ -121,8 +119,8 @@ static int run_trial(trial_t *trial) {
   for (int run = 0; run < runs && status == CUDROP_OK; ++run)
     status = train_network(trial, run, &progress);
   progress_end(&progress);
-  if (status != CUDROP_OK) return complain(EXIT_FAILED, "%s", cudrop_last_error());
-  table_print(&trial->options, width, trial->result, trial->test.count);
+  if (status != CUDROP_OK) return complain(EXIT_FAILED, "%s", mlp_error(&trial->mlp));
+  table_print(&trial->options, trial->backend, width, trial->result, trial->test.count);
   if (fflush(stdout) != 0 || ferror(stdout))
     return complain(EXIT_FAILED, "cannot write the table: %s", strerror(errno));
   return EXIT_OK;
@@ -138,32 +136,53 @@ static int prepare_trial(trial_t *trial, cudrop_context_t *context) {
   trial->order = calloc((size_t)options->images, sizeof *trial->order);
   trial->label = calloc((size_t)options->batch, sizeof *trial->label);
   trial->result = calloc((size_t)options->seeds * NETWORKS, sizeof *trial->result);
-  if (!mlp_init(&trial->mlp, context, width, batch) || trial->order == NULL ||
-      trial->label == NULL || trial->result == NULL)
-    return complain(EXIT_FAILED, "no memory for the network");
+  if (trial->order == NULL || trial->label == NULL || trial->result == NULL)
+    return complain(EXIT_FAILED, "no memory for the runs");
+  if (mlp_init(&trial->mlp, context, width, batch) != CUDROP_OK)
+    return complain(EXIT_FAILED, "%s", mlp_error(&trial->mlp));
   trial->curves = curves_open(options->out);
   return trial->curves != NULL ? EXIT_OK : EXIT_FAILED;
+}
+
+/* Free what prepare_trial() has allocated; `status` as it is, or a failure to free. */
+static int free_trial(trial_t *trial, int status) {
+  free(trial->result);
+  free(trial->label);
+  free(trial->order);
+  if (mlp_free(&trial->mlp) != CUDROP_OK && status == EXIT_OK)
+    status = complain(EXIT_FAILED, "%s", mlp_error(&trial->mlp));
+  fashion_free(&trial->test);
+  fashion_free(&trial->train);
+  return status;
+}
+
+/* Make a context for the backend that is wanted, and write down what it is called. */
+static cudrop_status_t open_backend(cudrop_backend_t wanted, cudrop_context_t **context,
+                                    char *text, size_t size) {
+  char name[256];
+  cudrop_backend_t backend = CUDROP_HOST;
+  TRY(cudrop_create(context, maths_backend(wanted), 0));
+  TRY(cudrop_get_backend(*context, &backend));
+  TRY(cudrop_device_name(backend, 0, name, sizeof name));
+  snprintf(text, size, backend == CUDROP_HOST ? "%s" : "cuda (%s)", name);
+  return CUDROP_OK;
 }
 
 static int compare(const options_t *options) {
   trial_t trial = {.options = *options};
   cudrop_context_t *context = NULL;
-  if (cudrop_create(&context, CUDROP_HOST, 0) != CUDROP_OK)
-    return complain(EXIT_FAILED, "%s", cudrop_last_error());
-  int status = prepare_trial(&trial, context);
+  int status = EXIT_OK;
+  if (open_backend(options->backend, &context, trial.backend, sizeof trial.backend) !=
+      CUDROP_OK)
+    status = complain(EXIT_FAILED, "%s", cudrop_last_error());
+  if (status == EXIT_OK) status = prepare_trial(&trial, context);
   if (status == EXIT_OK) status = run_trial(&trial);
   if (trial.curves != NULL) {
     const int closed = curves_close(trial.curves, options->out);
     if (status == EXIT_OK) status = closed;
   }
-  free(trial.result);
-  free(trial.label);
-  free(trial.order);
-  mlp_free(&trial.mlp);
-  fashion_free(&trial.test);
-  fashion_free(&trial.train);
-  if (cudrop_destroy(&context) != CUDROP_OK)
-    return complain(EXIT_FAILED, "%s", cudrop_last_error());
+  status = free_trial(&trial, status);
+  cudrop_destroy(&context);
   return status;
 }
 

@@ -7,8 +7,11 @@
  * the value (seed, cudrop_offset(step, 1, 0, 3, l), p[l]), made where it is used, in the
  * forward pass and in the backward pass.
  *
- * The source is compiled for float, and for double (MLP_DOUBLE), where finite differences
- * are sharp enough to check every gradient.
+ * The network lies in the memory of a cudrop context, on the host or on a GPU; what is
+ * computed there apart from dropout is in maths.h.
+ *
+ * The source is compiled for float, and for double (MLP_DOUBLE, on the host alone), where
+ * finite differences are sharp enough to check every gradient.
  */
 #ifndef MLP_H
 #define MLP_H
@@ -18,12 +21,7 @@
 #include <stdint.h>
 
 #include "cudrop/cudrop.h"
-
-#if defined(MLP_DOUBLE)
-typedef double real_t;
-#else
-typedef float real_t;
-#endif
+#include "maths.h"
 
 enum { MLP_LAYERS = 3 }; /* and as many sites of dropout */
 
@@ -40,48 +38,66 @@ typedef struct {
 } mlp_layer_t;
 
 typedef struct {
-  cudrop_context_t *context; /* of the host; the caller's */
+  cudrop_context_t *context; /* the caller's */
+  maths_t maths;             /* of its backend */
   int width[MLP_LAYERS + 1]; /* the input, the hidden layers, the classes */
   int batch;                 /* the most images in one call */
 
   uint64_t mask_seed;
   double p[MLP_LAYERS]; /* the probability to drop at each site */
 
+  /* In host memory, for the caller to write and to read. */
+  real_t *input;  /* [batch][width[0]]; the start of the one allocation there */
+  real_t *logits; /* [batch][classes], of the last mlp_fetch() */
+  real_t *drawn;  /* [parameters], what mlp_start() uploads */
+
+  /* In the context's memory, like all that follows. */
   size_t parameters; /* how many; each of the four arrays has so many elements */
-  real_t *parameter; /* all weights and biases; also the start of the one allocation */
+  real_t *parameter; /* all weights and biases; the start of the one allocation there */
   real_t *gradient;  /* of the mean loss of a batch */
   real_t *mean;      /* Adam's running mean of the gradient */
   real_t *square;    /* and of its square */
   mlp_layer_t layer[MLP_LAYERS];   /* views of `parameter` */
   mlp_layer_t d_layer[MLP_LAYERS]; /* views of `gradient` */
 
-  real_t *activation[MLP_LAYERS + 1];   /* [batch][width[l]]; [0] is the caller's input */
+  real_t *activation[MLP_LAYERS + 1];   /* [batch][width[l]] */
   real_t *d_activation[MLP_LAYERS + 1]; /* the gradients; [0] is NULL, nobody needs it */
+  uint8_t *label;                       /* [batch] */
 } mlp_t;
 
+/* The elements of n rows of activation[l]. */
+static inline size_t mlp_units(const mlp_t *mlp, int l, int n) {
+  return (size_t)n * (size_t)mlp->width[l];
+}
+
 /*
- * Set up a network of these widths for calls of at most `batch` images, on a context of
- * the host. This is the only allocation; false when there is no memory. The weights are
- * unspecified until mlp_start(). Give the network to mlp_free() in any case.
+ * Set up a network of these widths for calls of at most `batch` images, on a context. Only
+ * this allocates. The weights are unspecified until mlp_start(). Give the network to
+ * mlp_free() in any case, before the context is destroyed.
+ *
+ * This and every other call returns a status, and mlp_error() says what failed last.
  */
-bool mlp_init(mlp_t *mlp, cudrop_context_t *context, const int width[MLP_LAYERS + 1],
-              int batch);
-void mlp_free(mlp_t *mlp);
+cudrop_status_t mlp_init(mlp_t *mlp, cudrop_context_t *context,
+                         const int width[MLP_LAYERS + 1], int batch);
+cudrop_status_t mlp_free(mlp_t *mlp);
+const char *mlp_error(const mlp_t *mlp);
 
 /*
  * Begin a run: weights uniform with variance 2 / in, biases and Adam's averages 0, and
  * the dropout rates of the sites. Source of the variance: K. He et al., "Delving deep
  * into rectifiers", 2015. The weights depend on `seed` alone.
  */
-void mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]);
+cudrop_status_t mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]);
 
 /*
- * From n images in activation[0] to their logits in activation[MLP_LAYERS]: for training,
- * with the dropout of step `step`, which overwrites activation[0]; and for inference,
- * without any.
+ * From n images in `input` to their logits in activation[MLP_LAYERS]: for training, with
+ * the dropout of step `step`; and for inference, without any.
  */
 cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step);
-void mlp_infer(mlp_t *mlp, int n);
+cudrop_status_t mlp_infer(mlp_t *mlp, int n);
+
+/* Bring the logits of the n images of the last pass to the host. */
+cudrop_status_t mlp_fetch(mlp_t *mlp, int n);
 
 /* What the logits say of one image. */
 typedef struct {
@@ -90,12 +106,12 @@ typedef struct {
   bool is_correct;   /* that class is the label */
 } mlp_judgement_t;
 
-/* The judgement on image i of the last pass. */
+/* The judgement on image i of the last mlp_fetch(). */
 mlp_judgement_t mlp_judge(const mlp_t *mlp, int i, uint8_t label);
 
 /*
  * The gradient of the mean loss over the n images of the last mlp_forward(), which had
- * the same `step`.
+ * the same `step`. The labels lie in host memory.
  */
 cudrop_status_t mlp_backward(mlp_t *mlp, const uint8_t *label, int n, uint64_t step);
 
@@ -108,6 +124,6 @@ cudrop_status_t mlp_backward(mlp_t *mlp, const uint8_t *label, int n, uint64_t s
  * with m' = m / (1 - 0.9^(step+1)) and v' = v / (1 - 0.999^(step+1)). Source: D. Kingma,
  * J. Ba, "Adam: a method for stochastic optimization", 2015.
  */
-void mlp_update(mlp_t *mlp, uint64_t step);
+cudrop_status_t mlp_update(mlp_t *mlp, uint64_t step);
 
 #endif /* MLP_H */

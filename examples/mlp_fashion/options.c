@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "report.h"
 
@@ -18,6 +19,7 @@ static const options_t defaults = {
     .seed = 1,
     .rate_input = 0.2,
     .rate_hidden = 0.5,
+    .backend = CUDROP_AUTO,
     .data = "/usr/share/datasets/fashion-mnist",
     .out = "out",
 };
@@ -32,6 +34,7 @@ typedef enum {
   RATE_HIDDEN,
   SEED,
   SEEDS,
+  BACKEND,
   DATA,
   OUT,
   HELP
@@ -45,6 +48,7 @@ static const struct option names[] = {
     {"rate-hidden", required_argument, NULL, RATE_HIDDEN},
     {"seed", required_argument, NULL, SEED},
     {"seeds", required_argument, NULL, SEEDS},
+    {"backend", required_argument, NULL, BACKEND},
     {"data", required_argument, NULL, DATA},
     {"out", required_argument, NULL, OUT},
     {"help", no_argument, NULL, HELP},
@@ -66,6 +70,7 @@ void options_print_usage(void) {
       "  --rate-hidden P  drop a hidden unit with probability P, 0 to 1 (%g)\n"
       "  --seed S         any 64 bits; everything random follows from it (%llu)\n"
       "  --seeds N        runs of each of the two networks (%d)\n"
+      "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the four idx files are (%s)\n"
       "  --out DIR        where loss.csv goes, made if it is absent (%s)\n",
       defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
@@ -100,6 +105,18 @@ static int read_rate(option_id_t id, double *rate) {
   return EXIT_OK;
 }
 
+static int read_backend(cudrop_backend_t *backend) {
+  static const char *const backends[] = {
+      [CUDROP_AUTO] = "auto", [CUDROP_HOST] = "host", [CUDROP_CUDA] = "cuda"};
+  for (int k = CUDROP_AUTO; k <= CUDROP_CUDA; ++k) {
+    if (strcmp(optarg, backends[k]) != 0) continue;
+    *backend = (cudrop_backend_t)k;
+    return EXIT_OK;
+  }
+  return complain(EXIT_BAD_ARGUMENTS, "--backend = '%s' is none of auto, host and cuda",
+                  optarg);
+}
+
 static int read_option(options_t *options, option_id_t id) {
   switch (id) {
     case IMAGES:
@@ -118,6 +135,8 @@ static int read_option(options_t *options, option_id_t id) {
       if (read_digits(optarg, &options->seed)) return EXIT_OK;
       return complain(EXIT_BAD_ARGUMENTS,
                       "--seed = '%s' is not a decimal number of 64 bits", optarg);
+    case BACKEND:
+      return read_backend(&options->backend);
     case DATA:
       options->data = optarg;
       return EXIT_OK;

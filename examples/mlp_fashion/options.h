@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cudrop/cudrop.h"
+
 typedef struct {
   int images;         /* of the training set, the first ones */
   int epochs;         /* passes over them */
@@ -13,9 +15,10 @@ typedef struct {
   uint64_t seed;      /* the parent of the runs' seeds */
   double rate_input;  /* dropout of the input */
   double rate_hidden; /* dropout of both hidden layers */
-  const char *data;   /* the folder of the idx files */
-  const char *out;    /* the folder for the curves */
-  bool wants_help;    /* print the usage and do nothing */
+  cudrop_backend_t backend;
+  const char *data; /* the folder of the idx files */
+  const char *out;  /* the folder for the curves */
+  bool wants_help;  /* print the usage and do nothing */
 } options_t;
 
 /*

@@ -156,11 +156,12 @@ static void print_state(const options_t *options, const int width[MLP_LAYERS + 1
   print_row("dropout state, cudrop", "none", cell);
 }
 
-void table_print(const options_t *options, const int width[MLP_LAYERS + 1],
-                 const result_t *result, int test_images) {
+void table_print(const options_t *options, const char *backend,
+                 const int width[MLP_LAYERS + 1], const result_t *result,
+                 int test_images) {
   printf(
       "Fashion-MNIST, network %d-%d-%d-%d: %d training images, %d test images,\n"
-      "epochs: %d, images a step: %d, seeds: %d\n\n"
+      "epochs: %d, images a step: %d, seeds: %d, backend: %s\n\n"
       "  Losses, accuracy and calibration are computed without dropout, after the last\n"
       "  epoch where nothing else is said: mean over the seeds (least .. most).\n\n"
       "  train loss, test loss  mean negative log-likelihood of an image: \"test loss\"\n"
@@ -171,7 +172,7 @@ void table_print(const options_t *options, const int width[MLP_LAYERS + 1],
       "  calibration error      expected, on the test images, %d bins\n"
       "  dropout state          kept from the forward to the backward pass of a step\n\n",
       width[0], width[1], width[2], width[3], options->images, test_images,
-      options->epochs, options->batch, options->seeds, SCORE_BINS);
+      options->epochs, options->batch, options->seeds, backend, SCORE_BINS);
   char head[64];
   snprintf(head, sizeof head, "dropout, p = %g and %g", options->rate_input,
            options->rate_hidden);

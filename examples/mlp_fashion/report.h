@@ -59,9 +59,10 @@ int curves_close(FILE *curves, const char *folder);
 
 /*
  * Print the comparison to stdout: result[network * seeds + k] is how run k of a network
- * ended, and `width` the widths of its layers.
+ * ended, `width` the widths of its layers, and `backend` what they were trained on.
  */
-void table_print(const options_t *options, const int width[MLP_LAYERS + 1],
-                 const result_t *result, int test_images);
+void table_print(const options_t *options, const char *backend,
+                 const int width[MLP_LAYERS + 1], const result_t *result,
+                 int test_images);
 
 #endif /* REPORT_H */

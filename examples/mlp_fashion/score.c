@@ -23,7 +23,7 @@ static double sum_gaps(const bin_t *bins) {
   return sum;
 }
 
-score_t score(mlp_t *mlp, const fashion_t *data) {
+cudrop_status_t score(mlp_t *mlp, const fashion_t *data, score_t *result) {
   bin_t bins[SCORE_BINS] = {{.correct = 0}};
   double loss = 0.0;
   int correct = 0;
@@ -31,8 +31,9 @@ score_t score(mlp_t *mlp, const fashion_t *data) {
     const int left = data->count - first;
     const int n = left < mlp->batch ? left : mlp->batch;
     for (int i = 0; i < n; ++i)
-      fashion_copy(data, first + i, mlp->activation[0] + (size_t)i * FASHION_PIXELS);
-    mlp_infer(mlp, n);
+      fashion_copy(data, first + i, mlp->input + (size_t)i * FASHION_PIXELS);
+    TRY(mlp_infer(mlp, n));
+    TRY(mlp_fetch(mlp, n));
     for (int i = 0; i < n; ++i) {
       const mlp_judgement_t judgement = mlp_judge(mlp, i, data->label[first + i]);
       bin_t *bin = find_bin(bins, judgement.confidence);
@@ -42,9 +43,10 @@ score_t score(mlp_t *mlp, const fashion_t *data) {
       correct += judgement.is_correct;
     }
   }
-  return (score_t){
+  *result = (score_t){
       .loss = loss / data->count,
       .accuracy = (double)correct / data->count,
       .calibration = sum_gaps(bins) / data->count,
   };
+  return CUDROP_OK;
 }

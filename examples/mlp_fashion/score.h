@@ -14,7 +14,7 @@ typedef struct {
 } score_t;
 
 /*
- * Score the network on all images of `data`.
+ * Score the network on all images of `data`. After an error *result is as it was.
  *
  * The expected calibration error puts the images into bins of equal width by the
  * network's confidence, and is
@@ -23,6 +23,6 @@ typedef struct {
  *
  * Source: C. Guo et al., "On calibration of modern neural networks", 2017.
  */
-score_t score(mlp_t *mlp, const fashion_t *data);
+cudrop_status_t score(mlp_t *mlp, const fashion_t *data, score_t *result);
 
 #endif /* SCORE_H */
