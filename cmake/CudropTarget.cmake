@@ -59,3 +59,26 @@ function(cudrop_embed name file output)
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${output} CONTENT
        "extern const char @name@[];\nconst char @name@[] = {@bytes@0};\n" @ONLY)
 endfunction()
+
+# What git calls the commit that is built, with "-dirty" behind it if files differ from it. The
+# project is configured again after a commit.
+function(cudrop_describe_commit result)
+  set(commit "${CUDROP_COMMIT}")
+  find_package(Git QUIET)
+  if(NOT commit AND Git_FOUND)
+    execute_process(COMMAND ${GIT_EXECUTABLE} describe --always --dirty
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE commit ERROR_QUIET
+      OUTPUT_STRIP_TRAILING_WHITESPACE)
+    execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse --git-path logs/HEAD
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE log ERROR_QUIET
+      OUTPUT_STRIP_TRAILING_WHITESPACE)
+    get_filename_component(log "${log}" ABSOLUTE BASE_DIR ${PROJECT_SOURCE_DIR})
+    if(commit AND EXISTS "${log}")
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${log})
+    endif()
+  endif()
+  if(NOT commit)
+    set(commit unknown)
+  endif()
+  set(${result} "${commit}" PARENT_SCOPE)
+endfunction()

@@ -5,6 +5,7 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2 };
 
 /* A command gets its own name as argv[0], and returns the program's exit status. */
+int command_bench(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_mask(int argc, char **argv);
 int command_verify(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* main.c - cudrop: what this machine can do, masks on the command line, a self-test. */
+/* main.c - cudrop: what this machine can do, masks on the command line, a self-test, a clock. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *purpose;
 } commands[] = {
+    {"bench", command_bench, "measure this machine, after checking it"},
     {"info", command_info, "version, build, backends and devices"},
     {"mask", command_mask, "write the keep mask of (seed, offset, p)"},
     {"verify", command_verify, "check this machine against the known answers"},

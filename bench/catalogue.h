@@ -1,0 +1,102 @@
+/*
+ * catalogue.h - what can be measured: operators, element types and layouts, by name, and the
+ * bytes that each case is said to move.
+ */
+#ifndef BENCH_CATALOGUE_H
+#define BENCH_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cudrop/cudrop.h"
+
+typedef enum {
+  BENCH_FORWARD,
+  BENCH_FORWARD_PREPARED, /* the same with a mask that lies in memory */
+  BENCH_BACKWARD,
+  BENCH_ACCUMULATE,
+  BENCH_ALPHA_FORWARD,
+  BENCH_ALPHA_BACKWARD,
+  BENCH_EXPORT_BITS,
+  BENCH_EXPORT_BYTES,
+  BENCH_EXPORT_SCALE,
+  BENCH_COUNT_KEPT,
+  BENCH_APPLY_BYTES,
+  BENCH_APPLY_BITS,
+  BENCH_OPERATORS
+} bench_operator_id_t;
+
+typedef enum {
+  BENCH_DENSE,
+  BENCH_MISALIGNED,
+  BENCH_SHARD,
+  BENCH_TRANSPOSED,
+  BENCH_SECOND,
+  BENCH_CHANNELS,
+  BENCH_LAYOUTS
+} bench_layout_id_t;
+
+/* One past the last cudrop_dtype_t. */
+enum { BENCH_DTYPES = CUDROP_F8E5M2 + 1 };
+
+/* In which form an operand holds n elements; BENCH_ABSENT: the operator has none. */
+typedef enum {
+  BENCH_ABSENT,
+  BENCH_VALUES, /* elements of the case's type */
+  BENCH_BYTES,  /* a byte an element */
+  BENCH_BITS,   /* a bit an element */
+  BENCH_TOTAL,  /* one number of 8 bytes for all */
+  BENCH_FORMS
+} bench_form_t;
+
+typedef struct {
+  const char *name;
+  bench_form_t x, keep, y; /* keep: a mask that the caller brings */
+  bool draws;              /* it draws its mask */
+  bool reads_y;            /* it adds to what y holds */
+  bool takes_f8;
+} bench_operator_t;
+
+extern const bench_operator_t bench_operators[BENCH_OPERATORS];
+
+/* One thing to measure. Operators whose operands are masks alone have dtype 0. */
+typedef struct {
+  bench_operator_id_t op;
+  cudrop_dtype_t dtype;
+  bench_layout_id_t layout;
+  int64_t n;
+  double p;
+} bench_case_t;
+
+/* Whether the operator's operands have a type to choose, and whether there is such a case. */
+bool bench_has_dtype(bench_operator_id_t op);
+bool bench_fits(const bench_case_t *what);
+
+/* Bytes of `n` elements in a form; of a case, every operand counted once for each way. */
+size_t bench_form_bytes(bench_form_t form, cudrop_dtype_t dtype, int64_t n);
+size_t bench_bytes(const bench_case_t *what);
+
+enum { BENCH_TEXT = 64 };
+
+/* The formula of bench_bytes() in words, as in "2 * n * size + n"; returns `text`. */
+const char *bench_formula(bench_operator_id_t op, char text[BENCH_TEXT]);
+
+/* What lists of words select from. */
+typedef enum {
+  BENCH_OPERATOR_NAMES,
+  BENCH_DTYPE_NAMES,
+  BENCH_LAYOUT_NAMES
+} bench_names_t;
+
+/* The name of entry k, NULL where there is none to select; "-" for dtype 0. */
+const char *bench_name(bench_names_t names, int k);
+
+/*
+ * Read names with commas between them, or "all", into a set: bit k for entry k. False for a
+ * word that names nothing, which is copied to `word`.
+ */
+bool bench_select(bench_names_t names, const char *list, uint32_t *set,
+                  char word[BENCH_TEXT]);
+
+#endif /* BENCH_CATALOGUE_H */
