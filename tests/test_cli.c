@@ -141,6 +141,29 @@ static const char *const refusals[][2] = {
     {"mask --seed 1 --p 0.5 --count 0xffffffffffffffff",
      "cudrop: mask: --index + --count is above 2^59\n"},
     {"mask --seed 1 --p 0.5 --seed 2 --count 8", "cudrop: mask: --seed is given twice\n"},
+    {"bench now", "cudrop: bench: 'now' is one argument too many\n"},
+    {"bench --quick --quick", "cudrop: bench: --quick is given twice\n"},
+    {"bench --fast", "cudrop: bench: there is no option '--fast'\n"},
+    {"bench --backend gpu",
+     "cudrop: bench: --backend = 'gpu' is not host, cuda or auto\n"},
+    {"bench --device -1", "cudrop: bench: --device = '-1' is not a number in 0..1023\n"},
+    {"bench --operators forward,backwards",
+     "cudrop: bench: --operators has no 'backwards'; see cudrop bench --help\n"},
+    {"bench --dtypes F32,", "cudrop: bench: --dtypes has no ''; see cudrop bench"},
+    {"bench --dtypes U8", "cudrop: bench: --dtypes has no 'U8'; see cudrop bench"},
+    {"bench --layouts sparse", "cudrop: bench: --layouts has no 'sparse'"},
+    {"bench --n 0", "cudrop: bench: --n has '0', which is no number in 1..2^40\n"},
+    {"bench --n 2^41", "cudrop: bench: --n has '2^41', which is no number"},
+    {"bench --n 8,,9", "cudrop: bench: --n has '', which is no number"},
+    {"bench --n 2^", "cudrop: bench: --n has '2^', which is no number"},
+    {"bench --n 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+     "cudrop: bench: --n has more than 32 sizes\n"},
+    {"bench --p 1.5", "cudrop: bench: --p = '1.5' is not a number in [0, 1]\n"},
+    {"bench --p nan", "cudrop: bench: --p = 'nan' is not a number in [0, 1]\n"},
+    {"bench --repeats 2", "cudrop: bench: --repeats = '2' is not a number in 3..1000\n"},
+    {"bench --budget -1", "cudrop: bench: --budget = '-1' is not a number in [0, 86400]"},
+    {"bench --operators alpha_forward --dtypes F8E4M3",
+     "cudrop: bench: none of the operators takes these types in these layouts\n"},
     {"info now", "cudrop: info: 'now' is one argument too many\n"},
     {"verify now", "cudrop: verify: 'now' is one argument too many\n"},
 };
@@ -164,6 +187,24 @@ START_TEST(verify_passes_on_this_machine) {
 }
 END_TEST
 
+START_TEST(bench_measures_what_it_is_asked_to) {
+  ck_assert_int_eq(run("bench --backend host --operators forward,export_bits --dtypes "
+                       "f64 --layouts dense,channels --n 100,2^10 --repeats 3 --p 0.5"),
+                   0);
+  ck_assert_ptr_nonnull(
+      strstr(output, "\nforward          F64    dense           100 cold"));
+  ck_assert_ptr_nonnull(
+      strstr(output, "\nforward          F64    channels       2^10 warm"));
+  ck_assert_ptr_nonnull(
+      strstr(output, "\nexport_bits      -      channels        100 cold"));
+  ck_assert_ptr_nonnull(strstr(output, "\nempty kernel "));
+  ck_assert_ptr_nonnull(strstr(output, "\n8 cases measured, 0 wrong, 0 failed\n"));
+  ck_assert_int_eq(run("bench --backend host --device 1 2>&1"), 1);
+  ck_assert_str_eq(output,
+                   "cudrop: bench: cudrop_create: device = 1 is outside [0, 1)\n");
+}
+END_TEST
+
 START_TEST(info_names_version_and_backends) {
   char version[32];
   snprintf(version, sizeof version, "cudrop %d.%d.%d\n", CUDROP_VERSION_MAJOR,
@@ -180,7 +221,8 @@ END_TEST
 
 START_TEST(help_goes_to_the_standard_output) {
   static const char *const commands[] = {"--help",      "-h",          "help",
-                                         "info --help", "mask --help", "verify --help"};
+                                         "info --help", "mask --help", "verify --help",
+                                         "bench --help"};
   for (size_t k = 0; k < sizeof commands / sizeof commands[0]; ++k) {
     ck_assert_int_eq(run(commands[k]), 0);
     ck_assert(strncmp(output, "usage: cudrop", 13) == 0);
@@ -193,6 +235,9 @@ START_TEST(output_that_cannot_be_written_is_a_failure) {
   ck_assert_int_eq(run("--help >/dev/full 2>&1"), 1);
   ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /dev/full 2>&1"), 1);
   ck_assert_ptr_nonnull(strstr(output, "cudrop: mask: cannot write '/dev/full'"));
+  ck_assert_int_eq(run("bench --backend host --n 8 --repeats 3 --json /dev/full 2>&1"),
+                   1);
+  ck_assert_ptr_nonnull(strstr(output, "cudrop: bench: cannot write '/dev/full'"));
   ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 8 --output /no/such/folder 2>&1"),
                    1);
   ck_assert_str_eq(output,
@@ -209,6 +254,7 @@ static TCase *cli_case(void) {
   tcase_add_test(tests, a_picture_shows_the_mask);
   tcase_add_loop_test(tests, bad_arguments_are_refused_with_a_clear_line, 0, REFUSALS);
   tcase_add_test(tests, verify_passes_on_this_machine);
+  tcase_add_test(tests, bench_measures_what_it_is_asked_to);
   tcase_add_test(tests, info_names_version_and_backends);
   tcase_add_test(tests, help_goes_to_the_standard_output);
   tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);

@@ -180,6 +180,15 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   });
 }
 
+/* A driver as new as the headers. */
+cudaError_t cudaDriverGetVersion(int *version) {
+  return call("cudaDriverGetVersion", needs::NOTHING, [&] {
+    FAKE_REQUIRE(version != nullptr, cudaErrorInvalidValue);
+    *version = state().devices < 0 ? 0 : CUDART_VERSION;
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaDeviceSynchronize(void) {
   return call("cudaDeviceSynchronize", needs::DEVICE, break_captures_around);
 }

@@ -19,12 +19,16 @@ static cudaError_t add_to(unsigned *x, unsigned value, cudaStream_t stream) {
 /* ---- Devices ----------------------------------------------------------------------- */
 
 START_TEST(without_a_device_or_a_driver_nothing_is_written) {
-  int count = 77, device = 77;
+  int count = 77, device = 77, version = 77;
   void *memory = &count;
+  assert_cuda(cudaDriverGetVersion(&version), cudaSuccess);
+  ck_assert_int_eq(version, CUDART_VERSION);
   fake_cuda_set_devices(0);
   assert_cuda(cudaGetDeviceCount(&count), cudaErrorNoDevice);
   assert_cuda(cudaMalloc(&memory, 1), cudaErrorNoDevice);
   fake_cuda_set_devices(-1);
+  assert_cuda(cudaDriverGetVersion(&version), cudaSuccess);
+  ck_assert_int_eq(version, 0); /* as the real one says without a driver */
   assert_cuda(cudaGetDeviceCount(&count), cudaErrorInsufficientDriver);
   assert_cuda(cudaGetDevice(&device), cudaErrorInsufficientDriver);
   ck_assert_int_eq(count, 77);
