@@ -7,7 +7,7 @@ shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/README.md" >"$work/first.c"
+awk '/^```c$/ { on = 1; next } /^```$/ && on { exit } on' "$source/README.md" >"$work/first.c"
 diff "$work/first.c" "$source/examples/first/first.c"
 "$@" -std=c11 -Wall -Wextra -Werror -I"$source/include" "$work/first.c" -L"$library" -lcudrop \
   -Wl,-rpath,"$library" -o "$work/first"
