@@ -21,18 +21,25 @@ static cudrop_status_t device_count(const char *function, int *count) {
   return CUDROP_OK;
 }
 
+/* The path that the environment names, or the best. */
+static cudrop_status_t choose_path(const char *function, cudropi_path_t *path) {
+  const char *name = getenv("CUDROP_HOST_PATH");
+  REQUIRE(cudropi_choose_path(name, path), CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: CUDROP_HOST_PATH = %s is no path of this processor", function, name);
+  return CUDROP_OK;
+}
+
 static cudrop_status_t device_name(const char *function, int device, char *name,
                                    size_t size) {
-  (void)function;
+  cudropi_path_t path;
   (void)device;
-  snprintf(name, size, "host");
+  TRY(choose_path(function, &path));
+  snprintf(name, size, "host, %s", path.name);
   return CUDROP_OK;
 }
 
 static cudrop_status_t open_device(cudrop_context_t *context) {
-  const char *name = getenv("CUDROP_HOST_PATH");
-  REQUIRE(cudropi_choose_path(name, &context->host.path), CUDROP_ERROR_INVALID_ARGUMENT,
-          "cudrop_create: CUDROP_HOST_PATH = %s is no path of this processor", name);
+  TRY(choose_path("cudrop_create", &context->host.path));
   context->host.cache_bytes = cudropi_cache_bytes();
   context->host.threads = 1;
   return CUDROP_OK;

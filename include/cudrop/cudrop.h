@@ -175,8 +175,8 @@ typedef struct CUstream_st *cudrop_stream_t;
 CUDROP_CHECKED cudrop_status_t cudrop_device_count(cudrop_backend_t backend, int *count);
 
 /*
- * Write to name[0..size) what device `device` of a backend is called, as in "NVIDIA H200",
- * cut to size - 1 characters. Errors as cudrop_device_count(), and for a device number that
+ * Write to name[0..size) what device `device` of a backend is called, as in "NVIDIA H200" or,
+ * with the instructions that are used, "host, avx2"; cut to size - 1 characters. Errors as cudrop_device_count(), and for a device number that
  * does not exist; size 0 is ERROR_INVALID_ARGUMENT.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int device,
