@@ -225,7 +225,8 @@ static bool run_report(bench_machine_t *machine, FILE *table, bench_report_t *re
 bool bench_run(const bench_options_t *options, FILE *table, bench_outcome_t *outcome) {
   bench_machine_t machine;
   bench_report_t report = {.machine = &machine};
-  bool done = bench_machine_open(&machine, options->backend, options->device);
+  bool done =
+      bench_machine_open(&machine, options->backend, options->device, options->threads);
   if (done) {
     report.options = choose(options, machine.backend);
     done = run_report(&machine, table, &report);

@@ -17,6 +17,7 @@ enum { BENCH_SIZES = 32 };
 typedef struct {
   cudrop_backend_t backend;
   int device;
+  int threads;                         /* of the host */
   uint32_t operators, dtypes, layouts; /* sets of bench_select() */
   int64_t n[BENCH_SIZES];
   int sizes;

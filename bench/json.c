@@ -68,6 +68,7 @@ static void write_head(FILE *to, const bench_report_t *report) {
   write_member(to, "device", machine->device);
   write_text_member(to, "device_name", machine->name);
   write_text_member(to, "cpu", machine->cpu);
+  if (machine->threads > 0) write_member(to, "threads", machine->threads);
   for (int k = 0; k < machine->fact_count; ++k)
     write_member(to, machine->facts[k].name, machine->facts[k].value);
   write_member(to, "p", report->options.p);

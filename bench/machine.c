@@ -47,11 +47,20 @@ static bool open_context(bench_machine_t *machine, cudrop_backend_t backend) {
   return true;
 }
 
-bool bench_machine_open(bench_machine_t *machine, cudrop_backend_t backend, int device) {
+static bool set_threads(bench_machine_t *machine, int threads) {
+  if (threads > 0 && !bench_ok(cudrop_set_threads(machine->context, threads)))
+    return false;
+  machine->threads = machine->backend == CUDROP_CUDA ? 0 : threads > 0 ? threads : 1;
+  return true;
+}
+
+bool bench_machine_open(bench_machine_t *machine, cudrop_backend_t backend, int device,
+                        int threads) {
   *machine = (bench_machine_t){.device = device};
   find_cpu(machine->cpu);
   bench_machine_note(machine, "cpus", (double)sysconf(_SC_NPROCESSORS_ONLN));
-  return open_context(machine, backend) && machine->clock->open(machine) &&
+  return open_context(machine, backend) && set_threads(machine, threads) &&
+         machine->clock->open(machine) &&
          bench_ok(cudrop_alloc(machine->context, machine->flush_bytes, &machine->flush));
 }
 

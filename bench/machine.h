@@ -46,6 +46,7 @@ struct bench_machine {
   cudrop_context_t *context;
   cudrop_backend_t backend;
   int device;
+  int threads; /* of a host context; 0 on a GPU */
   char name[BENCH_NAME], cpu[BENCH_NAME];
   bench_fact_t facts[BENCH_MOST_FACTS];
   int fact_count;
@@ -56,8 +57,10 @@ struct bench_machine {
   void *own; /* the clock's */
 };
 
-/* Give it to bench_machine_close(), also after a failure. */
-bool bench_machine_open(bench_machine_t *machine, cudrop_backend_t backend, int device);
+/* With 0 threads as many as a new context has, which on a GPU is all there is. Give it to
+ * bench_machine_close(), also after a failure. */
+bool bench_machine_open(bench_machine_t *machine, cudrop_backend_t backend, int device,
+                        int threads);
 void bench_machine_close(bench_machine_t *machine);
 
 /* Have room for copies of `bytes`. */

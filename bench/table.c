@@ -37,9 +37,11 @@ void bench_print_head(FILE *to, const bench_report_t *report) {
   const int version = cudrop_version();
   fprintf(to, "cudrop %d.%d.%d (%s), %s\n", version / 10000, version / 100 % 100,
           version % 100, bench_commit, cudrop_build_info());
-  fprintf(to, "%s device %d: %s; processor: %s\n",
+  fprintf(to, "%s device %d: %s; processor: %s",
           machine->backend == CUDROP_CUDA ? "cuda" : "host", machine->device,
           machine->name, machine->cpu);
+  if (machine->threads > 0) fprintf(to, "; threads: %d", machine->threads);
+  fputc('\n', to);
   fprintf(to,
           "p = %g, %d repeats; %.0f MiB are written to flush the caches; every row was "
           "verified\n\n",

@@ -147,6 +147,7 @@ static const char *const refusals[][2] = {
     {"bench --backend gpu",
      "cudrop: bench: --backend = 'gpu' is not host, cuda or auto\n"},
     {"bench --device -1", "cudrop: bench: --device = '-1' is not a number in 0..1023\n"},
+    {"bench --threads 0", "cudrop: bench: --threads = '0' is not a number in 1..1024\n"},
     {"bench --operators forward,backwards",
      "cudrop: bench: --operators has no 'backwards'; see cudrop bench --help\n"},
     {"bench --dtypes F32,", "cudrop: bench: --dtypes has no ''; see cudrop bench"},
@@ -189,7 +190,8 @@ END_TEST
 
 START_TEST(bench_measures_what_it_is_asked_to) {
   ck_assert_int_eq(run("bench --backend host --operators forward,export_bits --dtypes "
-                       "f64 --layouts dense,channels --n 100,2^10 --repeats 3 --p 0.5"),
+                       "f64 --layouts dense,channels --n 100,2^10 --repeats 3 --p 0.5 "
+                       "--threads 2"),
                    0);
   ck_assert_ptr_nonnull(
       strstr(output, "\nforward          F64    dense           100 cold"));
@@ -197,6 +199,7 @@ START_TEST(bench_measures_what_it_is_asked_to) {
       strstr(output, "\nforward          F64    channels       2^10 warm"));
   ck_assert_ptr_nonnull(
       strstr(output, "\nexport_bits      -      channels        100 cold"));
+  ck_assert_ptr_nonnull(strstr(output, "; threads: 2\n"));
   ck_assert_ptr_nonnull(strstr(output, "\nempty kernel "));
   ck_assert_ptr_nonnull(strstr(output, "\n8 cases measured, 0 wrong, 0 failed\n"));
   ck_assert_int_eq(run("bench --backend host --device 1 2>&1"), 1);

@@ -17,6 +17,7 @@ static const char usage[] =
     "\n"
     "  --backend B       host, cuda, or auto: a GPU where there is one (auto)\n"
     "  --device K        the device, from 0 (0)\n"
+    "  --threads T       of the host backend, 1 to 1024 (1)\n"
     "  --operators LIST  the operators below (all)\n"
     "  --dtypes LIST     F32, F16, BF16, F64, F8E4M3, F8E5M2 (F32,BF16)\n"
     "  --layouts LIST    the layouts below (dense)\n"
@@ -34,6 +35,7 @@ static const char usage[] =
 typedef enum {
   BACKEND,
   DEVICE,
+  THREADS,
   OPERATORS,
   DTYPES,
   LAYOUTS,
@@ -49,6 +51,7 @@ typedef enum {
 static const struct option options[] = {
     {"backend", required_argument, NULL, BACKEND},
     {"device", required_argument, NULL, DEVICE},
+    {"threads", required_argument, NULL, THREADS},
     {"operators", required_argument, NULL, OPERATORS},
     {"dtypes", required_argument, NULL, DTYPES},
     {"layouts", required_argument, NULL, LAYOUTS},
@@ -153,6 +156,8 @@ static int read_option(option_id_t id, request_t *request) {
       return read_backend(&bench->backend);
     case DEVICE:
       return read_integer(id, 0, 1023, &bench->device);
+    case THREADS:
+      return read_integer(id, 1, 1024, &bench->threads);
     case OPERATORS:
       return read_names(id, BENCH_OPERATOR_NAMES, &bench->operators);
     case DTYPES:
