@@ -1,6 +1,7 @@
 #!/bin/sh
 # check_bench.sh PROGRAM BACKEND DEVICE - `cudrop bench` as a user runs it: the table names the
-# device, every operator is measured, nothing is wrong, and the document says the same.
+# device (a pattern), every operator is measured, nothing is wrong, and the document says the
+# same.
 set -eu
 program=$1 backend=$2 device=$3
 work=$(mktemp -d)
