@@ -1,103 +1,15 @@
-/* test_cli.c - the program `cudrop`, run as a user runs it. */
-#define _POSIX_C_SOURCE 200809L /* popen */
+/* test_cli.c - the program `cudrop`, run as a user runs it; test_cli_mask.c has its masks. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "oracle.h"
+#include "program.h"
 #include "suite.h"
 
 static char output[1 << 16];
 
-/* Run cudrop with these arguments; `output` gets what it prints. Returns its status. */
 static int run(const char *arguments) {
-  char command[1024];
-  snprintf(command, sizeof command, "%s %s", CUDROP_PROGRAM, arguments);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  const size_t length = fread(output, 1, sizeof output - 1, pipe);
-  output[length] = '\0';
-  const int status = pclose(pipe);
-  ck_assert(WIFEXITED(status));
-  return WEXITSTATUS(status);
+  return program_run(arguments, output, sizeof output);
 }
-
-/* Arguments of `mask` and the hexadecimal line that they give, from MASK's known drops. */
-static const char *const masks[][2] = {
-    {"--seed 42 --offset 0 --p 0.5 --index 0 --count 64 --format hex",
-     "4394c8b508c4bf58"},
-    {"--seed 42 --p 0.1 --count 64", "dffdfffdcefffffb"},
-    {"--seed 0x2a --p 0x1.999999999999ap-4 --count 0x40", "dffdfffdcefffffb"},
-    {"--seed=42 --p=1e-1 --count=64", "dffdfffdcefffffb"},
-    {"--seed 42 --p 0.1 --count 61", "dffdfffdceffff1b"},
-    {"--seed 42 --p 0.1 --count 1", "01"},
-    {"--seed 42 --p 0.1 --count 0", ""},
-    {"--seed 42 --p 0 --count 9", "ff01"},
-    {"--seed 42 --p 1 --count 9", "0000"},
-    {"--seed 42 --offset 1 --p 0.1 --count 64", "bffffefff6fffeff"},
-    {"--seed 0x123456789abcdef0 --offset 0xfedcba9876543210 --p 0.1 --count 64 "
-     "--index 1099511627784",
-     "ffbfe7ffedfffbf7"},
-    {"--seed 7 --offset 3 --index 0x7ffffffffffffc0 --count 64 --p 0.25",
-     "fb177fd7fbef6afd"},
-    {"--seed 42 --p 0.1 --index 2583 --count 1", "00"},
-    {"--seed 42 --p 0.1 --index 187372 --count 1", "01"},
-};
-enum { MASKS = sizeof masks / sizeof masks[0] };
-
-START_TEST(mask_prints_the_known_bits) {
-  char arguments[512], line[128];
-  snprintf(arguments, sizeof arguments, "mask %s", masks[_i][0]);
-  snprintf(line, sizeof line, "%s\n", masks[_i][1]);
-  ck_assert_int_eq(run(arguments), 0);
-  ck_assert_str_eq(output, line);
-}
-END_TEST
-
-START_TEST(mask_prints_the_oracles_bits_from_any_index) {
-  char arguments[128];
-  for (int index = 0; index < 17; ++index) {
-    snprintf(arguments, sizeof arguments,
-             "mask --seed 5 --offset 6 --p 0.37 --index %d --count 203", index);
-    ck_assert_int_eq(run(arguments), 0);
-    ck_assert_uint_eq(strlen(output), 2 * 26 + 1);
-    for (int e = 0; e < 208; ++e) {
-      unsigned byte = 0;
-      ck_assert_int_eq(sscanf(output + e / 8 * 2, "%2x", &byte), 1);
-      const bool want = e < 203 && oracle_keep(5, 6, (uint64_t)(index + e), 0.37);
-      ck_assert_int_eq(byte >> e % 8 & 1, want);
-    }
-  }
-}
-END_TEST
-
-START_TEST(a_long_mask_does_not_depend_on_its_chunks) {
-  char tail[sizeof "0123456789abcdef\n"];
-  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --index 2097152 --count 64"), 0);
-  memcpy(tail, output, sizeof tail);
-  ck_assert_int_eq(run("mask --seed 1 --p 0.5 --count 2097216 | tail -c 17"), 0);
-  ck_assert_str_eq(output, tail);
-}
-END_TEST
-
-START_TEST(a_picture_shows_the_mask) {
-  static const char head[] = "P5\n16 3\n255\n";
-  ck_assert_int_eq(run("mask --seed 5 --p 0.5 --count 40 --format picture --width 16 | "
-                       "od -An -v -tu1"),
-                   0);
-  unsigned pixels[sizeof head - 1 + 48 + 1];
-  size_t count = 0;
-  for (char *word = strtok(output, " \n"); word != NULL; word = strtok(NULL, " \n"))
-    ck_assert_int_eq(sscanf(word, "%u", &pixels[count++]), 1);
-  ck_assert_uint_eq(count, sizeof head - 1 + 48);
-  for (size_t k = 0; k < sizeof head - 1; ++k)
-    ck_assert_uint_eq(pixels[k], (unsigned char)head[k]);
-  for (uint64_t e = 0; e < 48; ++e)
-    ck_assert_uint_eq(pixels[sizeof head - 1 + e], e >= 40                     ? 128
-                                                   : oracle_keep(5, 0, e, 0.5) ? 255
-                                                                               : 0);
-}
-END_TEST
 
 /* Arguments that are refused with exit status 2, and the line that says why. */
 static const char *const refusals[][2] = {
@@ -127,7 +39,7 @@ static const char *const refusals[][2] = {
     {"mask --seed 1 --p half --count 8", "cudrop: mask: --p = 'half' is not a number"},
     {"mask --seed 1 --p '' --count 8", "cudrop: mask: --p = '' is not a number"},
     {"mask --seed 1 --p 0.5 --count 8 --format png",
-     "cudrop: mask: --format = 'png' is not hex or picture\n"},
+     "cudrop: mask: --format = 'png' is not hex, picture or raw\n"},
     {"mask --seed 1 --p 0.5 --count 8 --format picture",
      "cudrop: mask: --format picture and --width go together, one is missing\n"},
     {"mask --seed 1 --p 0.5 --count 8 --width 4",
@@ -140,6 +52,18 @@ static const char *const refusals[][2] = {
      "cudrop: mask: --index + --count is above 2^59\n"},
     {"mask --seed 1 --p 0.5 --count 0xffffffffffffffff",
      "cudrop: mask: --index + --count is above 2^59\n"},
+    {"mask --seed 1 --p 0.5 --count endless",
+     "cudrop: mask: --count endless needs --format raw\n"},
+    {"mask --seed 1 --p 0.5 --count endles --format raw",
+     "cudrop: mask: --count = 'endles' is not"},
+    {"mask --seed 1 --p 0.5 --count 8 --per-offset 0",
+     "cudrop: mask: --per-offset = 0 is not a multiple of 8 above 0\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --per-seed 12",
+     "cudrop: mask: --per-seed = 12 is not a multiple of 8 above 0\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --per-seed 8 --per-offset 8",
+     "cudrop: mask: --per-offset and --per-seed exclude each other\n"},
+    {"mask --seed 1 --p 0.5 --count 8 --index 8 --per-seed 0x800000000000000",
+     "cudrop: mask: --index + --per-seed is above 2^59\n"},
     {"mask --seed 1 --p 0.5 --seed 2 --count 8", "cudrop: mask: --seed is given twice\n"},
     {"bench now", "cudrop: bench: 'now' is one argument too many\n"},
     {"bench --quick --quick", "cudrop: bench: --quick is given twice\n"},
@@ -251,10 +175,6 @@ END_TEST
 
 static TCase *cli_case(void) {
   TCase *tests = suite_case("cli", 120);
-  tcase_add_loop_test(tests, mask_prints_the_known_bits, 0, MASKS);
-  tcase_add_test(tests, mask_prints_the_oracles_bits_from_any_index);
-  tcase_add_test(tests, a_long_mask_does_not_depend_on_its_chunks);
-  tcase_add_test(tests, a_picture_shows_the_mask);
   tcase_add_loop_test(tests, bad_arguments_are_refused_with_a_clear_line, 0, REFUSALS);
   tcase_add_test(tests, verify_passes_on_this_machine);
   tcase_add_test(tests, bench_measures_what_it_is_asked_to);

@@ -1,45 +1,58 @@
-/* mask.c - cudrop mask: the keep mask of (seed, offset, p), as hexadecimal or a picture. */
+/* mask.c - cudrop mask: the keep mask of (seed, offset, p), to look at or to test. */
 #define _GNU_SOURCE /* getopt_long */
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "command.h"
-#include "cudrop/cudrop.h"
 #include "number.h"
+#include "write_mask.h"
 
 static const char usage[] =
     "usage: cudrop mask --seed S --p P --count N [OPTIONS]\n"
     "\n"
-    "  --seed S      the seed, 64 bits\n"
-    "  --p P         the probability to drop, 0 to 1\n"
-    "  --count N     how many elements\n"
-    "  --offset O    the offset, 64 bits (0)\n"
-    "  --index I     the index of the first element; I + N is at most 2^59 (0)\n"
-    "  --format F    hex: the packed keep bits; element e is bit e & 7 of byte e >> 3,\n"
-    "                unused bits of the last byte are 0 (hex)\n"
-    "                picture: a grey map (PGM), kept is white, dropped black\n"
-    "  --width W     elements in a row of the picture\n"
-    "  --output FILE write there, not on the standard output\n"
+    "  --seed S        the seed, 64 bits\n"
+    "  --p P           the probability to drop, 0 to 1\n"
+    "  --count N       how many elements; with --format raw also 'endless': until the\n"
+    "                  reader closes the pipe, at most to index 2^59\n"
+    "  --offset O      the offset, 64 bits (0)\n"
+    "  --index I       the index of the first element; I + N is at most 2^59 (0)\n"
+    "  --per-offset M  M elements of offset O, M of O + 1, ..., from index I each\n"
+    "  --per-seed M    M elements of seed S, M of S + 1, ..., from index I each\n"
+    "  --format F      hex: the packed keep bits; element e is bit e & 7 of byte e >> "
+    "3,\n"
+    "                  unused bits of the last byte are 0 (hex)\n"
+    "                  picture: a grey map (PGM), kept is white, dropped black\n"
+    "                  raw: those bytes themselves, for programs that test generators\n"
+    "  --width W       elements in a row of the picture\n"
+    "  --output FILE   write there, not on the standard output\n"
     "\n"
-    "S, N, O, I and W are decimal, or hexadecimal behind 0x. N may be 0, but for a "
-    "picture.\n";
-
-enum { CHUNK = 1 << 20 }; /* elements drawn at a time: a multiple of 8 */
+    "S, N, O, I, M and W are decimal, or hexadecimal behind 0x. N may be 0, but for a\n"
+    "picture; M is a multiple of 8.\n"
+    "\n"
+    "Only with --p 0.5 is the raw stream one of uniform bits, as those programs expect:\n"
+    "\n"
+    "  cudrop mask --seed 42 --p 0.5 --count endless --format raw | dieharder -a -g 200\n"
+    "\n"
+    "A reader that closes the pipe of a raw stream ends it with exit status 0.\n";
 
 static const uint64_t index_end = (uint64_t)1 << 59;
 
-typedef struct {
-  cudrop_mask_t mask;
-  uint64_t count;
-  bool is_picture;
-  uint64_t width;
-  const char *output;
-} request_t;
-
-typedef enum { SEED, P, COUNT, OFFSET, INDEX, FORMAT, WIDTH, OUTPUT, HELP } option_id_t;
+typedef enum {
+  SEED,
+  P,
+  COUNT,
+  OFFSET,
+  INDEX,
+  PER_OFFSET,
+  PER_SEED,
+  FORMAT,
+  WIDTH,
+  OUTPUT,
+  HELP
+} option_id_t;
 
 static const struct option options[] = {
     {"seed", required_argument, NULL, SEED},
@@ -47,6 +60,8 @@ static const struct option options[] = {
     {"count", required_argument, NULL, COUNT},
     {"offset", required_argument, NULL, OFFSET},
     {"index", required_argument, NULL, INDEX},
+    {"per-offset", required_argument, NULL, PER_OFFSET},
+    {"per-seed", required_argument, NULL, PER_SEED},
     {"format", required_argument, NULL, FORMAT},
     {"width", required_argument, NULL, WIDTH},
     {"output", required_argument, NULL, OUTPUT},
@@ -62,16 +77,35 @@ static int read_number(option_id_t id, uint64_t *value) {
       options[id].name, optarg);
 }
 
-static int read_option(option_id_t id, request_t *request) {
+static int read_count(mask_request_t *request) {
+  request->is_endless = strcmp(optarg, "endless") == 0;
+  return request->is_endless ? EXIT_OK : read_number(COUNT, &request->count);
+}
+
+static int read_format(mask_format_t *format) {
+  static const char *const names[] = {"hex", "picture", "raw"};
+  for (int k = 0; k < 3; ++k) {
+    *format = (mask_format_t)k;
+    if (strcmp(optarg, names[k]) == 0) return EXIT_OK;
+  }
+  return complain(EXIT_BAD_ARGUMENTS, "mask: --format = '%s' is not hex, picture or raw",
+                  optarg);
+}
+
+static int read_option(option_id_t id, mask_request_t *request) {
   switch (id) {
     case SEED:
       return read_number(id, &request->mask.seed);
     case COUNT:
-      return read_number(id, &request->count);
+      return read_count(request);
     case OFFSET:
       return read_number(id, &request->mask.offset);
     case INDEX:
       return read_number(id, &request->mask.index_base);
+    case PER_OFFSET:
+      return read_number(id, &request->per_offset);
+    case PER_SEED:
+      return read_number(id, &request->per_seed);
     case WIDTH:
       return read_number(id, &request->width);
     case P:
@@ -81,99 +115,77 @@ static int read_option(option_id_t id, request_t *request) {
       return complain(EXIT_BAD_ARGUMENTS, "mask: --p = '%s' is not a number in [0, 1]",
                       optarg);
     case FORMAT:
-      request->is_picture = strcmp(optarg, "picture") == 0;
-      if (request->is_picture || strcmp(optarg, "hex") == 0) return EXIT_OK;
-      return complain(EXIT_BAD_ARGUMENTS, "mask: --format = '%s' is not hex or picture",
-                      optarg);
+      return read_format(&request->format);
     default:
       request->output = optarg;
       return EXIT_OK;
   }
 }
 
-static int check_request(const request_t *request, unsigned given) {
+/* The elements that one seed and offset give: index, their number and its unit. */
+static int check_turns(const mask_request_t *request, unsigned given) {
+  const unsigned turns = given >> PER_OFFSET & 3;
+  const uint64_t each = request->per_offset + request->per_seed;
+  if (turns == 3)
+    return complain(EXIT_BAD_ARGUMENTS,
+                    "mask: --per-offset and --per-seed exclude each other");
+  const char *name = options[turns == 2 ? PER_SEED : PER_OFFSET].name;
+  if (turns != 0 && (each == 0 || each % 8 != 0))
+    return complain(EXIT_BAD_ARGUMENTS,
+                    "mask: --%s = %llu is not a multiple of 8 above 0", name,
+                    (unsigned long long)each);
+  if (turns != 0 && each > index_end - request->mask.index_base)
+    return complain(EXIT_BAD_ARGUMENTS, "mask: --index + --%s is above 2^59", name);
+  return EXIT_OK;
+}
+
+static int check_request(const mask_request_t *request, unsigned given) {
+  const bool is_picture = request->format == FORMAT_PICTURE;
   for (option_id_t id = SEED; id <= COUNT; ++id) {
     if ((given >> id & 1) == 0)
       return complain(EXIT_BAD_ARGUMENTS, "mask: --%s is missing", options[id].name);
   }
+  if (request->is_endless && request->format != FORMAT_RAW)
+    return complain(EXIT_BAD_ARGUMENTS, "mask: --count endless needs --format raw");
   if (request->count > index_end || request->mask.index_base > index_end - request->count)
     return complain(EXIT_BAD_ARGUMENTS, "mask: --index + --count is above 2^59");
-  if (request->is_picture != ((given >> WIDTH & 1) != 0))
+  if (is_picture != ((given >> WIDTH & 1) != 0))
     return complain(EXIT_BAD_ARGUMENTS,
                     "mask: --format picture and --width go together, one is missing");
-  if (request->is_picture && (request->width == 0 || request->count == 0))
+  if (is_picture && (request->width == 0 || request->count == 0))
     return complain(EXIT_BAD_ARGUMENTS,
                     "mask: a picture needs --width and --count above 0");
-  return EXIT_OK;
+  return check_turns(request, given);
 }
 
-static void write_hex(FILE *to, const uint8_t *bits, int64_t n) {
-  for (int64_t byte = 0; byte < (n + 7) / 8; ++byte) fprintf(to, "%02x", bits[byte]);
-}
-
-/* One byte an element: kept is white. */
-static void write_pixels(FILE *to, uint8_t *keep, int64_t n) {
-  for (int64_t e = 0; e < n; ++e) keep[e] = keep[e] ? 255 : 0;
-  fwrite(keep, 1, (size_t)n, to);
-}
-
-static cudrop_status_t write_mask(const request_t *request, cudrop_context_t *context,
-                                  uint8_t *chunk, FILE *to) {
-  cudrop_mask_t mask = request->mask;
-  const uint64_t rows =
-      request->is_picture ? (request->count - 1) / request->width + 1 : 0;
-  if (request->is_picture)
-    fprintf(to, "P5\n%llu %llu\n255\n", (unsigned long long)request->width,
-            (unsigned long long)rows);
-  for (uint64_t done = 0; done < request->count && !ferror(to); done += CHUNK) {
-    const uint64_t left = request->count - done;
-    const int64_t n = left < CHUNK ? (int64_t)left : CHUNK;
-    mask.index_base = request->mask.index_base + done;
-    if (request->is_picture) {
-      const cudrop_tensor_t keep = cudrop_vector(chunk, CUDROP_U8, n);
-      const cudrop_status_t status = cudrop_export_bytes(context, &mask, &keep);
-      if (status != CUDROP_OK) return status;
-      write_pixels(to, chunk, n);
-    } else {
-      const cudrop_status_t status = cudrop_export_bits(context, &mask, 1, &n, chunk);
-      if (status != CUDROP_OK) return status;
-      write_hex(to, chunk, n);
-    }
+/*
+ * Errors of writing, by name where there is one; of the standard output main() speaks. Who
+ * reads a raw stream stops when he has enough, which is no error: without a buffer there is
+ * nothing left that main() could fail to write.
+ */
+static int run(const mask_request_t *request) {
+  const bool is_raw = request->format == FORMAT_RAW;
+  FILE *to = request->output == NULL ? stdout : fopen(request->output, "wb");
+  if (to == NULL)
+    return complain(EXIT_FAILED, "mask: cannot write '%s': %s", request->output,
+                    strerror(errno));
+  if (is_raw) {
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(to, NULL, _IONBF, 0);
   }
-  if (request->is_picture) { /* grey where the last row has no elements */
-    for (uint64_t e = request->count; e < rows * request->width; ++e) fputc(128, to);
-  } else {
-    fputc('\n', to);
-  }
-  return CUDROP_OK;
-}
-
-static int run(const request_t *request) {
-  cudrop_context_t *context = NULL;
-  uint8_t *chunk = calloc(CHUNK, 1);
-  FILE *to = stdout;
   int result = EXIT_OK;
-  if (chunk == NULL) return complain(EXIT_FAILED, "mask: no memory for a chunk");
-  if (request->output != NULL) to = fopen(request->output, "wb");
-  if (to == NULL) {
+  if (write_mask(request, to) != CUDROP_OK)
+    result = complain(EXIT_FAILED, "mask: %s", cudrop_last_error());
+  if (is_raw && ferror(to) && errno == EPIPE) clearerr(to);
+  const bool failed = ferror(to) != 0;
+  if (to != stdout && (fclose(to) != 0 || failed))
     result = complain(EXIT_FAILED, "mask: cannot write '%s': %s", request->output,
                       strerror(errno));
-  } else {
-    if (cudrop_create(&context, CUDROP_HOST, 0) != CUDROP_OK ||
-        write_mask(request, context, chunk, to) != CUDROP_OK ||
-        cudrop_destroy(&context) != CUDROP_OK)
-      result = complain(EXIT_FAILED, "mask: %s", cudrop_last_error());
-    const bool failed = ferror(to) != 0;
-    if (to != stdout && (fclose(to) != 0 || failed))
-      result = complain(EXIT_FAILED, "mask: cannot write '%s': %s", request->output,
-                        strerror(errno));
-  }
-  free(chunk);
   return result;
 }
 
 int command_mask(int argc, char **argv) {
-  request_t request = {.count = 0};
+  mask_request_t request = {.count = 0};
   unsigned given = 0;
   int id;
   opterr = 0;
