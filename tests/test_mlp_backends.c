@@ -164,13 +164,7 @@ START_TEST(a_second_run_repeats_the_first) {
 }
 END_TEST
 
-START_TEST(inference_on_both_judges_alike) {
-  start(&host, 10);
-  start(&other, 10);
-  run_passes(&host, 0);
-  memcpy(other.mlp.input, host.mlp.input, BATCH * IN * sizeof(float));
-  ck_assert_mlp(&host, mlp_infer(&host.mlp, BATCH));
-  ck_assert_mlp(&other, mlp_infer(&other.mlp, BATCH));
+static void expect_equal_judgements(void) {
   ck_assert_mlp(&host, mlp_fetch(&host.mlp, BATCH));
   ck_assert_mlp(&other, mlp_fetch(&other.mlp, BATCH));
   for (int i = 0; i < BATCH; ++i) {
@@ -179,6 +173,22 @@ START_TEST(inference_on_both_judges_alike) {
     ck_assert_double_eq_tol(got.loss, want.loss, 1e-5);
     ck_assert_double_eq_tol(got.confidence, want.confidence, 1e-5);
     ck_assert_int_eq(got.is_correct, want.is_correct);
+  }
+}
+
+/* Without dropout, and with that of a few samples, of images in the middle of a set. */
+START_TEST(inference_on_both_judges_alike) {
+  start(&host, 10);
+  start(&other, 10);
+  run_passes(&host, 0);
+  memcpy(other.mlp.input, host.mlp.input, BATCH * IN * sizeof(float));
+  ck_assert_mlp(&host, mlp_infer(&host.mlp, BATCH));
+  ck_assert_mlp(&other, mlp_infer(&other.mlp, BATCH));
+  expect_equal_judgements();
+  for (uint64_t sample = 0; sample < 3; ++sample) {
+    ck_assert_mlp(&host, mlp_sample(&host.mlp, 1001, BATCH, sample));
+    ck_assert_mlp(&other, mlp_sample(&other.mlp, 1001, BATCH, sample));
+    expect_equal_judgements();
   }
 }
 END_TEST

@@ -17,12 +17,24 @@
 typedef cudrop_status_t dropout_t(cudrop_context_t *context, const cudrop_tensor_t *x,
                                   const cudrop_mask_t *mask, const cudrop_tensor_t *y);
 
-/* Dropout of site l at a step, in place. Equal site and step drop equal elements. */
+/* What the masks of a pass follow from. */
+typedef struct {
+  uint64_t seed;
+  uint64_t step; /* or sample */
+  int first;     /* the first row's number in the set of rows that is masked in parts */
+} draw_t;
+
+static draw_t draw_step(const mlp_t *mlp, uint64_t step) {
+  return (draw_t){.seed = mlp->mask_seed, .step = step};
+}
+
+/* Dropout of site l, in place. Equal draws and sites drop equal elements. */
 static cudrop_status_t drop(const mlp_t *mlp, dropout_t *dropout, real_t *data, int n,
-                            uint64_t step, int l) {
+                            draw_t draw, int l) {
   uint64_t offset = 0;
-  TRY(cudrop_offset(step, 1, 0, MLP_LAYERS, (uint64_t)l, &offset));
-  const cudrop_mask_t mask = cudrop_mask(mlp->mask_seed, offset, mlp->p[l]);
+  TRY(cudrop_offset(draw.step, 1, 0, MLP_LAYERS, (uint64_t)l, &offset));
+  cudrop_mask_t mask = cudrop_mask(draw.seed, offset, mlp->p[l]);
+  mask.index_base = mlp_units(mlp, l, draw.first);
   const cudrop_tensor_t tensor = cudrop_matrix(data, MLP_DTYPE, n, mlp->width[l]);
   return dropout(mlp->context, &tensor, &mask, &tensor);
 }
@@ -54,14 +66,23 @@ static cudrop_status_t upload_input(mlp_t *mlp, int n) {
                        mlp_units(mlp, 0, n) * sizeof *mlp->input);
 }
 
-cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step) {
+static cudrop_status_t run_dropping(mlp_t *mlp, int n, draw_t draw) {
   TRY(upload_input(mlp, n));
   for (int l = 0; l < MLP_LAYERS; ++l) {
     if (l > 0) TRY(rectify(mlp, l, n));
-    TRY(drop(mlp, cudrop_forward, mlp->activation[l], n, step, l));
+    TRY(drop(mlp, cudrop_forward, mlp->activation[l], n, draw, l));
     TRY(apply_layer(mlp, l, n));
   }
   return CUDROP_OK;
+}
+
+cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step) {
+  return run_dropping(mlp, n, draw_step(mlp, step));
+}
+
+cudrop_status_t mlp_sample(mlp_t *mlp, int first, int n, uint64_t sample) {
+  const draw_t draw = {.seed = mlp->sample_seed, .step = sample, .first = first};
+  return run_dropping(mlp, n, draw);
 }
 
 cudrop_status_t mlp_infer(mlp_t *mlp, int n) {
@@ -80,9 +101,13 @@ cudrop_status_t mlp_fetch(mlp_t *mlp, int n) {
                          mlp_units(mlp, MLP_LAYERS, n) * sizeof *mlp->logits);
 }
 
+static const real_t *find_logits(const mlp_t *mlp, int i) {
+  return mlp->logits + mlp_units(mlp, MLP_LAYERS, i);
+}
+
 mlp_judgement_t mlp_judge(const mlp_t *mlp, int i, uint8_t label) {
   const int classes = mlp->width[MLP_LAYERS];
-  const real_t *logit = mlp->logits + (size_t)i * (size_t)classes;
+  const real_t *logit = find_logits(mlp, i);
   const int top = maths_find_top(logit, classes);
   const double sum = maths_sum_exponentials(logit, classes, top);
   return (mlp_judgement_t){
@@ -90,6 +115,15 @@ mlp_judgement_t mlp_judge(const mlp_t *mlp, int i, uint8_t label) {
       .confidence = 1.0 / sum,
       .is_correct = top == label,
   };
+}
+
+void mlp_add_softmax(const mlp_t *mlp, int i, double *sum) {
+  const int classes = mlp->width[MLP_LAYERS];
+  const real_t *logit = find_logits(mlp, i);
+  const int top = maths_find_top(logit, classes);
+  const double exponentials = maths_sum_exponentials(logit, classes, top);
+  for (int c = 0; c < classes; ++c)
+    sum[c] += exp((double)(logit[c] - logit[top])) / exponentials;
 }
 
 /* ---- Backward --------------------------------------------------------------------- */
@@ -145,7 +179,7 @@ cudrop_status_t mlp_backward(mlp_t *mlp, const uint8_t *label, int n, uint64_t s
   for (int l = MLP_LAYERS - 1; l > 0; --l) {
     TRY(differentiate_layer(mlp, l, n));
     TRY(differentiate_input(mlp, l, n));
-    TRY(drop(mlp, cudrop_backward, mlp->d_activation[l], n, step, l));
+    TRY(drop(mlp, cudrop_backward, mlp->d_activation[l], n, draw_step(mlp, step), l));
     TRY(differentiate_rectify(mlp, l, n));
   }
   return differentiate_layer(mlp, 0, n); /* nothing in front of it is trained */

@@ -5,7 +5,8 @@
  *
  * Dropout stands in front of every layer: site l is the input of layer l. Its mask is
  * the value (seed, cudrop_offset(step, 1, 0, 3, l), p[l]), made where it is used, in the
- * forward pass and in the backward pass.
+ * forward pass and in the backward pass. Sampling has another seed, and counts samples where
+ * training counts steps.
  *
  * The network lies in the memory of a cudrop context, on the host or on a GPU; what is
  * computed there apart from dropout is in maths.h.
@@ -29,7 +30,7 @@ enum { MLP_LAYERS = 3 }; /* and as many sites of dropout */
  * What draws random bits in a run. Each is a child of the run's seed, so that none of
  * them meets another's numbers.
  */
-enum { MLP_STREAM_MASKS, MLP_STREAM_WEIGHTS, MLP_STREAM_SHUFFLES };
+enum { MLP_STREAM_MASKS, MLP_STREAM_WEIGHTS, MLP_STREAM_SHUFFLES, MLP_STREAM_SAMPLES };
 
 /* The affine map of a layer: weight[in][out] and bias[out]; or the gradients of both. */
 typedef struct {
@@ -43,13 +44,14 @@ typedef struct {
   int width[MLP_LAYERS + 1]; /* the input, the hidden layers, the classes */
   int batch;                 /* the most images in one call */
 
-  uint64_t mask_seed;
+  uint64_t mask_seed;   /* of training */
+  uint64_t sample_seed; /* of mlp_sample() */
   double p[MLP_LAYERS]; /* the probability to drop at each site */
 
   /* In host memory, for the caller to write and to read. */
   real_t *input;  /* [batch][width[0]]; the start of the one allocation there */
   real_t *logits; /* [batch][classes], of the last mlp_fetch() */
-  real_t *drawn;  /* [parameters], what mlp_start() uploads */
+  real_t *staged; /* [parameters], what is uploaded or has been downloaded */
 
   /* In the context's memory, like all that follows. */
   size_t parameters; /* how many; each of the four arrays has so many elements */
@@ -96,6 +98,14 @@ cudrop_status_t mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS])
 cudrop_status_t mlp_forward(mlp_t *mlp, int n, uint64_t step);
 cudrop_status_t mlp_infer(mlp_t *mlp, int n);
 
+/*
+ * The same with the dropout of Monte-Carlo sample number `sample`, for the images first to
+ * first + n - 1 of a set. What is dropped of an image follows from its number in the set and
+ * from the sample, whatever the batch, and has nothing to do with what training drops.
+ * Source: Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation", 2016.
+ */
+cudrop_status_t mlp_sample(mlp_t *mlp, int first, int n, uint64_t sample);
+
 /* Bring the logits of the n images of the last pass to the host. */
 cudrop_status_t mlp_fetch(mlp_t *mlp, int n);
 
@@ -108,6 +118,9 @@ typedef struct {
 
 /* The judgement on image i of the last mlp_fetch(). */
 mlp_judgement_t mlp_judge(const mlp_t *mlp, int i, uint8_t label);
+
+/* Add the probabilities of image i of the last mlp_fetch() to sum[classes]. */
+void mlp_add_softmax(const mlp_t *mlp, int i, double *sum);
 
 /*
  * The gradient of the mean loss over the n images of the last mlp_forward(), which had

@@ -67,7 +67,7 @@ cudrop_status_t mlp_init(mlp_t *mlp, cudrop_context_t *context,
     return maths_fail(&mlp->maths, CUDROP_ERROR_OUT_OF_MEMORY,
                       "no memory for the network");
   mlp->logits = mlp->input + inputs;
-  mlp->drawn = mlp->logits + logits;
+  mlp->staged = mlp->logits + logits;
 
   void *memory = NULL;
   TRY(maths_open(&mlp->maths, context));
@@ -98,7 +98,7 @@ static void draw_weights(const mlp_t *mlp, cudrop_philox_key_t key) {
     /* Numbers uniform in [-1, 1) have the variance 1/3. */
     const double bound = sqrt(6.0 / mlp->width[l]);
     const size_t weights = count_weights(mlp, l);
-    real_t *weight = mlp->drawn + (mlp->layer[l].weight - mlp->parameter);
+    real_t *weight = mlp->staged + (mlp->layer[l].weight - mlp->parameter);
     for (size_t i = 0; i < weights; ++i) {
       const cudrop_philox_block_t counter = {{(uint32_t)i, (uint32_t)l, 0, 0}};
       const double uniform = cudrop_philox(counter, key).word[0] * 0x1p-31 - 1.0;
@@ -110,10 +110,11 @@ static void draw_weights(const mlp_t *mlp, cudrop_philox_key_t key) {
 cudrop_status_t mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]) {
   const size_t bytes = mlp->parameters * sizeof(real_t);
   mlp->mask_seed = cudrop_child_seed(seed, MLP_STREAM_MASKS);
+  mlp->sample_seed = cudrop_child_seed(seed, MLP_STREAM_SAMPLES);
   memcpy(mlp->p, p, sizeof mlp->p);
-  memset(mlp->drawn, 0, bytes);
-  TRY(cudrop_upload(mlp->context, mlp->mean, mlp->drawn, bytes));
-  TRY(cudrop_upload(mlp->context, mlp->square, mlp->drawn, bytes));
+  memset(mlp->staged, 0, bytes);
+  TRY(cudrop_upload(mlp->context, mlp->mean, mlp->staged, bytes));
+  TRY(cudrop_upload(mlp->context, mlp->square, mlp->staged, bytes));
   draw_weights(mlp, cudrop_philox_key(cudrop_child_seed(seed, MLP_STREAM_WEIGHTS)));
-  return cudrop_upload(mlp->context, mlp->parameter, mlp->drawn, bytes);
+  return cudrop_upload(mlp->context, mlp->parameter, mlp->staged, bytes);
 }

@@ -24,6 +24,7 @@ static cudrop_status_t train(mlp_t *mlp) {
   TRY(mlp_backward(mlp, labels, BATCH, 0));
   TRY(mlp_update(mlp, 0));
   TRY(mlp_infer(mlp, BATCH));
+  TRY(mlp_sample(mlp, 0, BATCH, 0));
   return mlp_fetch(mlp, BATCH);
 }
 
@@ -75,7 +76,7 @@ START_TEST(every_failure_of_cublas_is_told) {
     fake_cublas_fail(k, CUBLAS_STATUS_EXECUTION_FAILED);
     failed = run();
   }
-  ck_assert_int_eq(k, 15); /* create, mode, 3 + 5 + 3 products, destroy; and none */
+  ck_assert_int_eq(k, 18); /* create, mode, 3 + 5 + 3 + 3 products, destroy; and none */
   fake_cuda_reset();
 }
 END_TEST
