@@ -19,6 +19,7 @@ static const options_t defaults = {
     .seed = 1,
     .rate_input = 0.2,
     .rate_hidden = 0.5,
+    .samples = 50,
     .backend = CUDROP_AUTO,
     .data = "/usr/share/datasets/fashion-mnist",
     .out = "out",
@@ -32,6 +33,7 @@ typedef enum {
   BATCH,
   RATE_INPUT,
   RATE_HIDDEN,
+  SAMPLES,
   SEED,
   SEEDS,
   BACKEND,
@@ -46,6 +48,7 @@ static const struct option names[] = {
     {"batch", required_argument, NULL, BATCH},
     {"rate-input", required_argument, NULL, RATE_INPUT},
     {"rate-hidden", required_argument, NULL, RATE_HIDDEN},
+    {"samples", required_argument, NULL, SAMPLES},
     {"seed", required_argument, NULL, SEED},
     {"seeds", required_argument, NULL, SEEDS},
     {"backend", required_argument, NULL, BACKEND},
@@ -61,21 +64,22 @@ void options_print_usage(void) {
       "\n"
       "Trains a 784-512-512-10 network on Fashion-MNIST with and without dropout, "
       "prints\n"
-      "a table and writes the loss curves.\n"
+      "a table and writes the curves of loss and reliability.\n"
       "\n"
       "  --images N       train on the first N images (%d)\n"
       "  --epochs N       pass over them N times (%d)\n"
       "  --batch N        images in a step, at most --images (%d)\n"
       "  --rate-input P   drop a pixel with probability P, 0 to 1 (%g)\n"
       "  --rate-hidden P  drop a hidden unit with probability P, 0 to 1 (%g)\n"
+      "  --samples N      passes with dropout, of which inference takes the mean (%d)\n"
       "  --seed S         any 64 bits; everything random follows from it (%llu)\n"
       "  --seeds N        runs of each of the two networks (%d)\n"
       "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the four idx files are (%s)\n"
-      "  --out DIR        where loss.csv goes, made if it is absent (%s)\n",
+      "  --out DIR        where loss.csv and reliability.csv go, made if absent (%s)\n",
       defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
-      defaults.rate_hidden, (unsigned long long)defaults.seed, defaults.seeds,
-      defaults.data, defaults.out);
+      defaults.rate_hidden, defaults.samples, (unsigned long long)defaults.seed,
+      defaults.seeds, defaults.data, defaults.out);
 }
 
 /* A whole word of decimal digits: strtoull alone would take blanks and signs. */
@@ -127,6 +131,8 @@ static int read_option(options_t *options, option_id_t id) {
       return read_count(id, &options->batch);
     case SEEDS:
       return read_count(id, &options->seeds);
+    case SAMPLES:
+      return read_count(id, &options->samples);
     case RATE_INPUT:
       return read_rate(id, &options->rate_input);
     case RATE_HIDDEN:

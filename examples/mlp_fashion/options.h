@@ -15,6 +15,7 @@ typedef struct {
   uint64_t seed;      /* the parent of the runs' seeds */
   double rate_input;  /* dropout of the input */
   double rate_hidden; /* dropout of both hidden layers */
+  int samples;        /* passes with dropout at inference */
   cudrop_backend_t backend;
   const char *data; /* the folder of the idx files */
   const char *out;  /* the folder for the curves */

@@ -3,50 +3,88 @@
 
 #include <math.h>
 
-typedef struct {
-  int correct;
-  double confidence; /* the sum */
-} bin_t;
-
-/*
- * Bin b holds the confidences from b / SCORE_BINS up to the next; 1 is in the last, and
- * so is the NaN of a network that has diverged.
- */
-static bin_t *find_bin(bin_t *bins, double confidence) {
+/* 1 is in the last bin, and so is the NaN of a network that has diverged. */
+static score_bin_t *find_bin(score_t *score, double confidence) {
   const int b = confidence < 1.0 ? (int)(confidence * SCORE_BINS) : SCORE_BINS - 1;
-  return &bins[b];
+  return &score->bin[b];
 }
 
-static double sum_gaps(const bin_t *bins) {
-  double sum = 0.0;
-  for (int b = 0; b < SCORE_BINS; ++b) sum += fabs(bins[b].correct - bins[b].confidence);
-  return sum;
+/* While images are counted, the loss is the sum of theirs; finish() makes it the mean. */
+static void count(score_t *score, mlp_judgement_t judgement) {
+  score_bin_t *bin = find_bin(score, judgement.confidence);
+  ++bin->images;
+  bin->correct += judgement.is_correct;
+  bin->confidence += judgement.confidence;
+  score->loss += judgement.loss;
+}
+
+static void finish(score_t *score) {
+  int images = 0;
+  int correct = 0;
+  double gaps = 0.0;
+  for (int b = 0; b < SCORE_BINS; ++b) {
+    const score_bin_t *bin = &score->bin[b];
+    images += bin->images;
+    correct += bin->correct;
+    gaps += fabs(bin->correct - bin->confidence);
+  }
+  score->loss /= images;
+  score->accuracy = (double)correct / images;
+  score->calibration = gaps / images;
+}
+
+/* Show the network the images from `first` on, as many as it takes; *n is how many. */
+static void show_images(mlp_t *mlp, const fashion_t *data, int first, int *n) {
+  const int left = data->count - first;
+  *n = left < mlp->batch ? left : mlp->batch;
+  for (int i = 0; i < *n; ++i)
+    fashion_copy(data, first + i, mlp->input + (size_t)i * FASHION_PIXELS);
 }
 
 cudrop_status_t score(mlp_t *mlp, const fashion_t *data, score_t *result) {
-  bin_t bins[SCORE_BINS] = {{.correct = 0}};
-  double loss = 0.0;
-  int correct = 0;
-  for (int first = 0; first < data->count; first += mlp->batch) {
-    const int left = data->count - first;
-    const int n = left < mlp->batch ? left : mlp->batch;
-    for (int i = 0; i < n; ++i)
-      fashion_copy(data, first + i, mlp->input + (size_t)i * FASHION_PIXELS);
+  score_t counted = {.loss = 0.0};
+  for (int first = 0, n = 0; first < data->count; first += n) {
+    show_images(mlp, data, first, &n);
     TRY(mlp_infer(mlp, n));
     TRY(mlp_fetch(mlp, n));
-    for (int i = 0; i < n; ++i) {
-      const mlp_judgement_t judgement = mlp_judge(mlp, i, data->label[first + i]);
-      bin_t *bin = find_bin(bins, judgement.confidence);
-      bin->correct += judgement.is_correct;
-      bin->confidence += judgement.confidence;
-      loss += judgement.loss;
-      correct += judgement.is_correct;
-    }
+    for (int i = 0; i < n; ++i)
+      count(&counted, mlp_judge(mlp, i, data->label[first + i]));
   }
-  *result = (score_t){
-      .loss = loss / data->count,
-      .accuracy = (double)correct / data->count,
-      .calibration = sum_gaps(bins) / data->count,
-  };
+  finish(&counted);
+  *result = counted;
   return CUDROP_OK;
+}
+
+/* ---- Monte-Carlo dropout ---------------------------------------------------------- */
+
+cudrop_status_t score_add_sample(mlp_t *mlp, const fashion_t *data, uint64_t sample,
+                                 double *sum) {
+  for (int first = 0, n = 0; first < data->count; first += n) {
+    show_images(mlp, data, first, &n);
+    TRY(mlp_sample(mlp, first, n, sample));
+    TRY(mlp_fetch(mlp, n));
+    for (int i = 0; i < n; ++i)
+      mlp_add_softmax(mlp, i, sum + (size_t)(first + i) * FASHION_CLASSES);
+  }
+  return CUDROP_OK;
+}
+
+static mlp_judgement_t judge_mean(const double *sum, int samples, uint8_t label) {
+  int top = 0;
+  for (int c = 1; c < FASHION_CLASSES; ++c)
+    if (sum[c] > sum[top]) top = c;
+  return (mlp_judgement_t){
+      .loss = -log(sum[label] / samples),
+      .confidence = sum[top] / samples,
+      .is_correct = top == label,
+  };
+}
+
+score_t score_mean(const fashion_t *data, int samples, const double *sum) {
+  score_t counted = {.loss = 0.0};
+  for (int i = 0; i < data->count; ++i)
+    count(&counted,
+          judge_mean(sum + (size_t)i * FASHION_CLASSES, samples, data->label[i]));
+  finish(&counted);
+  return counted;
 }

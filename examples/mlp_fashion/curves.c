@@ -1,0 +1,104 @@
+/* curves.c - loss.csv as the runs go, reliability.csv at their end. */
+#define _GNU_SOURCE /* mkdir */
+#include "curves.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "report.h"
+
+enum { PATH_BYTES = 4096 };
+
+static FILE *open_file(const char *folder, const char *name) {
+  char path[PATH_BYTES];
+  const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+  if (length < 0 || (size_t)length >= sizeof path) {
+    complain(EXIT_BAD_ARGUMENTS, "--out: the name is too long");
+    return NULL;
+  }
+  FILE *file = NULL;
+  if (mkdir(folder, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
+  if (file == NULL) complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
+  return file;
+}
+
+static int close_file(FILE *file, const char *folder, const char *name) {
+  const bool failed = ferror(file) != 0;
+  if (fclose(file) == 0 && !failed) return EXIT_OK;
+  return complain(EXIT_FAILED, "cannot write '%s/%s': %s", folder, name, strerror(errno));
+}
+
+/* ---- Losses ----------------------------------------------------------------------- */
+
+static const char *const network_names[NETWORKS] = {"no dropout", "dropout"};
+
+FILE *curves_open(const char *folder) {
+  FILE *curves = open_file(folder, "loss.csv");
+  if (curves != NULL)
+    fputs("run,network,seed,p_input,p_hidden,epoch,train_loss,test_loss\n", curves);
+  return curves;
+}
+
+void curves_add(FILE *curves, int run, int network, uint64_t seed, const double *p,
+                const point_t *point) {
+  fprintf(curves, "%d,%s,%llu,%g,%g,%d,%.6f,%.6f\n", run, network_names[network],
+          (unsigned long long)seed, p[0], p[1], point->epoch, point->train_loss,
+          point->test_loss);
+}
+
+int curves_close(FILE *curves, const char *folder) {
+  return close_file(curves, folder, "loss.csv");
+}
+
+/* ---- Reliability ------------------------------------------------------------------ */
+
+static const score_t *get_test(const result_t *result) {
+  return &result->test;
+}
+static const score_t *get_sampled(const result_t *result) {
+  return &result->sampled;
+}
+
+static const struct {
+  const char *name;
+  int network;
+  const score_t *(*get)(const result_t *result);
+} predictors[] = {
+    {"no dropout", WITHOUT_DROPOUT, get_test},
+    {"dropout", WITH_DROPOUT, get_test},
+    {"dropout with samples", WITH_DROPOUT, get_sampled},
+};
+enum { PREDICTORS = sizeof predictors / sizeof predictors[0] };
+
+/* A bin that has no images has no means; their fields are empty. */
+static void write_bin(FILE *file, const char *name, int b, const score_bin_t *bin) {
+  fprintf(file, "%s,%.4f,%.4f,%d,", name, (double)b / SCORE_BINS,
+          (double)(b + 1) / SCORE_BINS, bin->images);
+  if (bin->images == 0) {
+    fputs(",\n", file);
+  } else {
+    fprintf(file, "%.6f,%.6f\n", bin->confidence / bin->images,
+            (double)bin->correct / bin->images);
+  }
+}
+
+int curves_write_reliability(const options_t *options, const result_t *result) {
+  FILE *file = open_file(options->out, "reliability.csv");
+  if (file == NULL) return EXIT_FAILED;
+  fputs("network,bin_begin,bin_end,images,confidence,accuracy\n", file);
+  for (int k = 0; k < PREDICTORS; ++k) {
+    const result_t *of_network = result + predictors[k].network * options->seeds;
+    for (int b = 0; b < SCORE_BINS; ++b) {
+      score_bin_t all = {.images = 0};
+      for (int run = 0; run < options->seeds; ++run) {
+        const score_bin_t *bin = &predictors[k].get(&of_network[run])->bin[b];
+        all.images += bin->images;
+        all.correct += bin->correct;
+        all.confidence += bin->confidence;
+      }
+      write_bin(file, predictors[k].name, b, &all);
+    }
+  }
+  return close_file(file, options->out, "reliability.csv");
+}
