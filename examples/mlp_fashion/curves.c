@@ -8,33 +8,28 @@
 
 #include "report.h"
 
-enum { PATH_BYTES = 4096 };
-
-static FILE *open_file(const char *folder, const char *name) {
-  char path[PATH_BYTES];
-  const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-  if (length < 0 || (size_t)length >= sizeof path) {
-    complain(EXIT_BAD_ARGUMENTS, "--out: the name is too long");
-    return NULL;
-  }
+static FILE *open_file(const options_t *options, const char *name) {
+  char path[OPTIONS_PATH_BYTES];
+  options_name_file(options, name, path);
   FILE *file = NULL;
-  if (mkdir(folder, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
+  if (mkdir(options->out, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
   if (file == NULL) complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
   return file;
 }
 
-static int close_file(FILE *file, const char *folder, const char *name) {
+static int close_file(FILE *file, const options_t *options, const char *name) {
   const bool failed = ferror(file) != 0;
   if (fclose(file) == 0 && !failed) return EXIT_OK;
-  return complain(EXIT_FAILED, "cannot write '%s/%s': %s", folder, name, strerror(errno));
+  return complain(EXIT_FAILED, "cannot write '%s/%s': %s", options->out, name,
+                  strerror(errno));
 }
 
 /* ---- Losses ----------------------------------------------------------------------- */
 
 static const char *const network_names[NETWORKS] = {"no dropout", "dropout"};
 
-FILE *curves_open(const char *folder) {
-  FILE *curves = open_file(folder, "loss.csv");
+FILE *curves_open(const options_t *options) {
+  FILE *curves = open_file(options, "loss.csv");
   if (curves != NULL)
     fputs("run,network,seed,p_input,p_hidden,epoch,train_loss,test_loss\n", curves);
   return curves;
@@ -43,12 +38,12 @@ FILE *curves_open(const char *folder) {
 void curves_add(FILE *curves, int run, int network, uint64_t seed, const double *p,
                 const point_t *point) {
   fprintf(curves, "%d,%s,%llu,%g,%g,%d,%.6f,%.6f\n", run, network_names[network],
-          (unsigned long long)seed, p[0], p[1], point->epoch, point->train_loss,
+          (unsigned long long)seed, p[0], p[1], (int)point->epoch, point->train_loss,
           point->test_loss);
 }
 
-int curves_close(FILE *curves, const char *folder) {
-  return close_file(curves, folder, "loss.csv");
+int curves_close(FILE *curves, const options_t *options) {
+  return close_file(curves, options, "loss.csv");
 }
 
 /* ---- Reliability ------------------------------------------------------------------ */
@@ -84,7 +79,7 @@ static void write_bin(FILE *file, const char *name, int b, const score_bin_t *bi
 }
 
 int curves_write_reliability(const options_t *options, const result_t *result) {
-  FILE *file = open_file(options->out, "reliability.csv");
+  FILE *file = open_file(options, "reliability.csv");
   if (file == NULL) return EXIT_FAILED;
   fputs("network,bin_begin,bin_end,images,confidence,accuracy\n", file);
   for (int k = 0; k < PREDICTORS; ++k) {
@@ -100,5 +95,5 @@ int curves_write_reliability(const options_t *options, const result_t *result) {
       write_bin(file, predictors[k].name, b, &all);
     }
   }
-  return close_file(file, options->out, "reliability.csv");
+  return close_file(file, options, "reliability.csv");
 }

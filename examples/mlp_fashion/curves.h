@@ -8,15 +8,15 @@
 #include "options.h"
 #include "result.h"
 
-/* Open loss.csv in a folder, which is made if it is absent; NULL after a complaint. */
-FILE *curves_open(const char *folder);
+/* Open loss.csv in --out, which is made if it is absent; NULL after a complaint. */
+FILE *curves_open(const options_t *options);
 
 /* Add a point of a run's curve: the run counts from 1, p holds the rates of the sites. */
 void curves_add(FILE *curves, int run, int network, uint64_t seed, const double *p,
                 const point_t *point);
 
 /* Close the file; returns an exit status. */
-int curves_close(FILE *curves, const char *folder);
+int curves_close(FILE *curves, const options_t *options);
 
 /*
  * Write reliability.csv: for the network without dropout, the one with it, and the latter with

@@ -2,7 +2,8 @@
  * experiment.h - the runs of both networks: those without dropout, then those with it.
  *
  * A run trains its network, scores it now and then on the way, and in the end, where it has
- * dropout, once more with samples.
+ * dropout, once more with samples. It is made of passes: an epoch is one, and so is a sample.
+ * Between two of them it may end and, from a checkpoint, go on.
  */
 #ifndef EXPERIMENT_H
 #define EXPERIMENT_H
@@ -14,9 +15,17 @@
 #include "options.h"
 #include "result.h"
 
+/* Where the runs are: what lies before is done. */
+typedef struct {
+  int run;    /* from 0; the number of runs when all are done */
+  int epoch;  /* how many of this run are done */
+  int sample; /* likewise */
+} position_t;
+
 /* All that the runs need; the caller allocates and opens it before the first. */
 typedef struct {
   options_t options;
+  cudrop_backend_t backend; /* of the network */
   fashion_t train;
   fashion_t test;
   mlp_t mlp;
@@ -25,9 +34,14 @@ typedef struct {
   double *sum;      /* [test images][FASHION_CLASSES], of the samples' probabilities */
   result_t *result; /* [NETWORKS][seeds] */
   FILE *curves;     /* loss.csv */
+  position_t at;
 } experiment_t;
 
-/* Do all runs and write down their results. Returns an exit status. */
+/*
+ * Do the runs from the position on and write down their results. Returns an exit status:
+ * EXIT_OK when all are done, EXIT_STOPPED or that of a signal when they have been stopped on
+ * the way and go on from the checkpoint.
+ */
 int experiment_run(experiment_t *experiment);
 
 #endif /* EXPERIMENT_H */

@@ -118,6 +118,8 @@ int fashion_load(fashion_t *data, const char *folder, const char *part, int coun
       return complain(EXIT_FAILED, "'%s': image %d of %s has the label %d", folder, i,
                       part, data->label[i]);
   }
+  const uLong of_pixels = crc32_z(0, data->pixel, (size_t)data->count * FASHION_PIXELS);
+  data->checksum = (uint32_t)crc32_z(of_pixels, data->label, (size_t)data->count);
   return EXIT_OK;
 }
 

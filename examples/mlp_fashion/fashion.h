@@ -13,8 +13,9 @@ enum { FASHION_PIXELS = 28 * 28, FASHION_CLASSES = 10 };
 
 typedef struct {
   int count;
-  uint8_t *pixel; /* [count][FASHION_PIXELS], 0 to 255 */
-  uint8_t *label; /* [count], below FASHION_CLASSES */
+  uint8_t *pixel;    /* [count][FASHION_PIXELS], 0 to 255 */
+  uint8_t *label;    /* [count], below FASHION_CLASSES */
+  uint32_t checksum; /* CRC-32 of all pixels, then all labels */
 } fashion_t;
 
 /*

@@ -5,14 +5,17 @@
  * losses and the calibration on the test images, on the host or on a GPU; with dropout also
  * those of the mean of many passes with dropout, Monte-Carlo samples. No mask is stored: see
  * mlp.h. Equal options give equal results on one GPU, and on one host whose BLAS uses the
- * same number of threads. The masks are equal everywhere.
+ * same number of threads, whether or not the program is stopped on the way and goes on from
+ * its checkpoint. The masks are equal everywhere.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "curves.h"
 #include "experiment.h"
+#include "interrupt.h"
 #include "report.h"
 #include "table.h"
 
@@ -26,14 +29,13 @@ static const int width[MLP_LAYERS + 1] = {FASHION_PIXELS, HIDDEN, HIDDEN,
                                           FASHION_CLASSES};
 
 /* Make a context for the backend that is wanted, and write down what it is called. */
-static cudrop_status_t open_backend(cudrop_backend_t wanted, cudrop_context_t **context,
+static cudrop_status_t open_backend(experiment_t *experiment, cudrop_context_t **context,
                                     char *text, size_t size) {
   char name[256];
-  cudrop_backend_t backend = CUDROP_HOST;
-  TRY(cudrop_create(context, maths_backend(wanted), 0));
-  TRY(cudrop_get_backend(*context, &backend));
-  TRY(cudrop_device_name(backend, 0, name, sizeof name));
-  snprintf(text, size, backend == CUDROP_HOST ? "%s" : "cuda (%s)", name);
+  TRY(cudrop_create(context, maths_backend(experiment->options.backend), 0));
+  TRY(cudrop_get_backend(*context, &experiment->backend));
+  TRY(cudrop_device_name(experiment->backend, 0, name, sizeof name));
+  snprintf(text, size, experiment->backend == CUDROP_HOST ? "%s" : "cuda (%s)", name);
   return CUDROP_OK;
 }
 
@@ -65,7 +67,7 @@ static int allocate(experiment_t *experiment, cudrop_context_t *context) {
 /* Close and free what there is; `status` as it is, or else a failure here. */
 static int clean_up(experiment_t *experiment, int status) {
   if (experiment->curves != NULL) {
-    const int closed = curves_close(experiment->curves, experiment->options.out);
+    const int closed = curves_close(experiment->curves, &experiment->options);
     if (status == EXIT_OK) status = closed;
   }
   free(experiment->result);
@@ -86,19 +88,24 @@ static int print_table(const experiment_t *experiment, const char *backend) {
   return complain(EXIT_FAILED, "cannot write the table: %s", strerror(errno));
 }
 
+static int run_all(experiment_t *experiment) {
+  experiment->curves = curves_open(&experiment->options);
+  if (experiment->curves == NULL) return EXIT_FAILED;
+  interrupt_catch();
+  return experiment_run(experiment);
+}
+
 static int compare(const options_t *options) {
   experiment_t experiment = {.options = *options};
   cudrop_context_t *context = NULL;
   char backend[300];
   int status = EXIT_OK;
-  if (open_backend(options->backend, &context, backend, sizeof backend) != CUDROP_OK)
+  if (open_backend(&experiment, &context, backend, sizeof backend) != CUDROP_OK)
     status = complain(EXIT_FAILED, "%s", cudrop_last_error());
   if (status == EXIT_OK) status = load_data(&experiment);
   if (status == EXIT_OK) status = allocate(&experiment, context);
-  if (status == EXIT_OK) {
-    experiment.curves = curves_open(options->out);
-    status = experiment.curves != NULL ? experiment_run(&experiment) : EXIT_FAILED;
-  }
+  if (status == EXIT_OK && options->resumes) status = checkpoint_read(&experiment);
+  if (status == EXIT_OK) status = run_all(&experiment);
   if (status == EXIT_OK) status = print_table(&experiment, backend);
   status = clean_up(&experiment, status);
   cudrop_destroy(&context);

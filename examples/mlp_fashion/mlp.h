@@ -25,6 +25,7 @@
 #include "maths.h"
 
 enum { MLP_LAYERS = 3 }; /* and as many sites of dropout */
+enum { MLP_STATES = 3 }; /* the arrays that training changes */
 
 /*
  * What draws random bits in a run. Each is a child of the run's seed, so that none of
@@ -90,6 +91,16 @@ const char *mlp_error(const mlp_t *mlp);
  * into rectifiers", 2015. The weights depend on `seed` alone.
  */
 cudrop_status_t mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]);
+
+/* Go on with a run that mlp_start() has begun, with the parameters that there are. */
+void mlp_continue(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]);
+
+/*
+ * What a run has come to, beside its step: parameter, mean and square are number k of
+ * MLP_STATES. Bring one of them to `staged`, and from there back.
+ */
+cudrop_status_t mlp_stage(mlp_t *mlp, int k);
+cudrop_status_t mlp_unstage(mlp_t *mlp, int k);
 
 /*
  * From n images in `input` to their logits in activation[MLP_LAYERS]: for training, with

@@ -91,7 +91,31 @@ const char *mlp_error(const mlp_t *mlp) {
   return maths_error(&mlp->maths);
 }
 
-/* ---- Parameters ------------------------------------------------------------------- */
+/* ---- States ----------------------------------------------------------------------- */
+
+enum { PARAMETER, MEAN, SQUARE };
+
+static real_t *get_state(const mlp_t *mlp, int k) {
+  real_t *const state[MLP_STATES] = {
+      [PARAMETER] = mlp->parameter, [MEAN] = mlp->mean, [SQUARE] = mlp->square};
+  return state[k];
+}
+
+static size_t count_state_bytes(const mlp_t *mlp) {
+  return mlp->parameters * sizeof(real_t);
+}
+
+cudrop_status_t mlp_stage(mlp_t *mlp, int k) {
+  return cudrop_download(mlp->context, mlp->staged, get_state(mlp, k),
+                         count_state_bytes(mlp));
+}
+
+cudrop_status_t mlp_unstage(mlp_t *mlp, int k) {
+  return cudrop_upload(mlp->context, get_state(mlp, k), mlp->staged,
+                       count_state_bytes(mlp));
+}
+
+/* ---- The beginning of a run ------------------------------------------------------- */
 
 static void draw_weights(const mlp_t *mlp, cudrop_philox_key_t key) {
   for (int l = 0; l < MLP_LAYERS; ++l) {
@@ -108,13 +132,16 @@ static void draw_weights(const mlp_t *mlp, cudrop_philox_key_t key) {
 }
 
 cudrop_status_t mlp_start(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]) {
-  const size_t bytes = mlp->parameters * sizeof(real_t);
+  mlp_continue(mlp, seed, p);
+  memset(mlp->staged, 0, count_state_bytes(mlp));
+  TRY(mlp_unstage(mlp, MEAN));
+  TRY(mlp_unstage(mlp, SQUARE));
+  draw_weights(mlp, cudrop_philox_key(cudrop_child_seed(seed, MLP_STREAM_WEIGHTS)));
+  return mlp_unstage(mlp, PARAMETER);
+}
+
+void mlp_continue(mlp_t *mlp, uint64_t seed, const double p[MLP_LAYERS]) {
   mlp->mask_seed = cudrop_child_seed(seed, MLP_STREAM_MASKS);
   mlp->sample_seed = cudrop_child_seed(seed, MLP_STREAM_SAMPLES);
   memcpy(mlp->p, p, sizeof mlp->p);
-  memset(mlp->staged, 0, bytes);
-  TRY(cudrop_upload(mlp->context, mlp->mean, mlp->staged, bytes));
-  TRY(cudrop_upload(mlp->context, mlp->square, mlp->staged, bytes));
-  draw_weights(mlp, cudrop_philox_key(cudrop_child_seed(seed, MLP_STREAM_WEIGHTS)));
-  return cudrop_upload(mlp->context, mlp->parameter, mlp->staged, bytes);
 }

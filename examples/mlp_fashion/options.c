@@ -23,6 +23,7 @@ static const options_t defaults = {
     .backend = CUDROP_AUTO,
     .data = "/usr/share/datasets/fashion-mnist",
     .out = "out",
+    .save_every = 2,
 };
 
 enum { MOST = 1000000 }; /* of everything that is counted */
@@ -39,6 +40,9 @@ typedef enum {
   BACKEND,
   DATA,
   OUT,
+  RESUME,
+  SAVE_EVERY,
+  STOP_AFTER,
   HELP
 } option_id_t;
 
@@ -54,6 +58,9 @@ static const struct option names[] = {
     {"backend", required_argument, NULL, BACKEND},
     {"data", required_argument, NULL, DATA},
     {"out", required_argument, NULL, OUT},
+    {"resume", no_argument, NULL, RESUME},
+    {"save-every", required_argument, NULL, SAVE_EVERY},
+    {"stop-after", required_argument, NULL, STOP_AFTER},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -76,10 +83,23 @@ void options_print_usage(void) {
       "  --seeds N        runs of each of the two networks (%d)\n"
       "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the four idx files are (%s)\n"
-      "  --out DIR        where loss.csv and reliability.csv go, made if absent (%s)\n",
+      "  --out DIR        where loss.csv, reliability.csv and the checkpoint go, made if "
+      "absent (%s)\n"
+      "\n"
+      "The checkpoint holds the state of the runs. SIGINT and SIGTERM write it and "
+      "stop.\n"
+      "\n"
+      "  --resume         go on from the checkpoint, to the bits of runs without a "
+      "stop;\n"
+      "                   every option above but --out has to be what it was\n"
+      "  --save-every S   seconds between two checkpoints; 0: after every pass (%d)\n"
+      "  --stop-after N   write a checkpoint and stop after N passes, with the status "
+      "%d\n"
+      "\n"
+      "A pass is an epoch or a sample.\n",
       defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
       defaults.rate_hidden, defaults.samples, (unsigned long long)defaults.seed,
-      defaults.seeds, defaults.data, defaults.out);
+      defaults.seeds, defaults.data, defaults.out, defaults.save_every, EXIT_STOPPED);
 }
 
 /* A whole word of decimal digits: strtoull alone would take blanks and signs. */
@@ -91,13 +111,17 @@ static bool read_digits(const char *word, uint64_t *value) {
   return errno == 0 && *end == '\0';
 }
 
-static int read_count(option_id_t id, int *count) {
+static int read_number(option_id_t id, int least, int *count) {
   uint64_t value = 0;
-  if (!read_digits(optarg, &value) || value < 1 || value > MOST)
-    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a whole number from 1 to %d",
-                    names[id].name, optarg, MOST);
+  if (!read_digits(optarg, &value) || value < (uint64_t)least || value > MOST)
+    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a whole number from %d to %d",
+                    names[id].name, optarg, least, MOST);
   *count = (int)value;
   return EXIT_OK;
+}
+
+static int read_count(option_id_t id, int *count) {
+  return read_number(id, 1, count);
 }
 
 static int read_rate(option_id_t id, double *rate) {
@@ -148,7 +172,15 @@ static int read_option(options_t *options, option_id_t id) {
       return EXIT_OK;
     case OUT:
       options->out = optarg;
+      if (strlen(optarg) < OPTIONS_PATH_BYTES - OPTIONS_NAME_BYTES) return EXIT_OK;
+      return complain(EXIT_BAD_ARGUMENTS, "--out: the name is too long");
+    case RESUME:
+      options->resumes = true;
       return EXIT_OK;
+    case SAVE_EVERY:
+      return read_number(id, 0, &options->save_every);
+    case STOP_AFTER:
+      return read_count(id, &options->stop_after);
     default:
       options->wants_help = true;
       return EXIT_OK;
@@ -177,4 +209,9 @@ int options_read(options_t *options, int argc, char **argv) {
     return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
                     options->batch, options->images);
   return EXIT_OK;
+}
+
+void options_name_file(const options_t *options, const char *name,
+                       char path[OPTIONS_PATH_BYTES]) {
+  snprintf(path, OPTIONS_PATH_BYTES, "%s/%s", options->out, name);
 }

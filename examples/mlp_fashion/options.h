@@ -18,7 +18,10 @@ typedef struct {
   int samples;        /* passes with dropout at inference */
   cudrop_backend_t backend;
   const char *data; /* the folder of the idx files */
-  const char *out;  /* the folder for the curves */
+  const char *out;  /* the folder for the curves and the checkpoint */
+  bool resumes;     /* go on from the checkpoint */
+  int save_every;   /* seconds */
+  int stop_after;   /* passes of this start; 0: when all are done */
   bool wants_help;  /* print the usage and do nothing */
 } options_t;
 
@@ -27,6 +30,11 @@ typedef struct {
  * a line on stderr. The strings are those of argv.
  */
 int options_read(options_t *options, int argc, char **argv);
+
+/* Write the path of a file in --out, whose name has at most OPTIONS_NAME_BYTES. */
+enum { OPTIONS_PATH_BYTES = 4096, OPTIONS_NAME_BYTES = 32 };
+void options_name_file(const options_t *options, const char *name,
+                       char path[OPTIONS_PATH_BYTES]);
 
 /* Print the usage, with the defaults, to stdout. */
 void options_print_usage(void);

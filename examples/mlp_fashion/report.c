@@ -7,8 +7,15 @@
 #include <time.h>
 #include <unistd.h>
 
+/* ---- Errors ----------------------------------------------------------------------- */
+
+enum { LINE = 72 }; /* characters of the progress line: it covers the one before it */
+
+static bool has_line; /* a terminal shows the progress line */
+
 int complain(int status, const char *format, ...) {
   va_list arguments;
+  progress_end();
   fputs("mlp_fashion: ", stderr);
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
@@ -17,15 +24,15 @@ int complain(int status, const char *format, ...) {
   return status;
 }
 
-enum { LINE = 72 }; /* characters of the progress line: it covers the one before it */
+/* ---- Progress --------------------------------------------------------------------- */
 
-static double read_clock(void) {
+double read_clock(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-progress_t progress_begin(int passes, int done) {
+progress_t progress_begin(long long passes, long long done) {
   const double now = read_clock();
   return (progress_t){.is_terminal = isatty(STDERR_FILENO) == 1,
                       .begin = now,
@@ -45,17 +52,20 @@ void progress_tell(progress_t *progress, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
-  const double left = (now - progress->begin) / (progress->done - progress->first) *
-                      (progress->passes - progress->done);
+  const double left = (now - progress->begin) /
+                      (double)(progress->done - progress->first) *
+                      (double)(progress->passes - progress->done);
   char text[160];
   snprintf(text, sizeof text, "%s, %.0f s left", line, left);
   if (progress->is_terminal) {
     fprintf(stderr, "\r%-*s", LINE, text);
+    has_line = true;
   } else {
     fprintf(stderr, "%s\n", text);
   }
 }
 
-void progress_end(const progress_t *progress) {
-  if (progress->is_terminal) fprintf(stderr, "\r%*s\r", LINE, "");
+void progress_end(void) {
+  if (has_line) fprintf(stderr, "\r%*s\r", LINE, "");
+  has_line = false;
 }

@@ -4,23 +4,27 @@
 
 #include <stdbool.h>
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2 };
+/* A signal that stops the program gives 128 + its number, as a shell says it. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2, EXIT_STOPPED = 3 };
 
-/* Print "mlp_fashion: " and the formatted line on stderr; returns `status`. */
+/*
+ * Print "mlp_fashion: " and the formatted line on stderr, where a terminal's line of progress
+ * makes way; returns `status`.
+ */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Work is counted in passes: an epoch is one, and so is a sample. */
 typedef struct {
   bool is_terminal;
-  double begin; /* seconds, of a clock that only goes forward */
-  double last;  /* when the line was printed last */
-  int first;    /* passes that were done before */
-  int done;
-  int passes; /* in all */
+  double begin;    /* by read_clock() */
+  double last;     /* when the line was printed last */
+  long long first; /* passes that were done before */
+  long long done;
+  long long passes; /* in all */
 } progress_t;
 
 /* Start the clock, with `done` of the passes behind. */
-progress_t progress_begin(int passes, int done);
+progress_t progress_begin(long long passes, long long done);
 
 /*
  * After a pass, tell stderr the formatted line and how long the rest will take, unless it has
@@ -30,6 +34,9 @@ void progress_tell(progress_t *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Take the line away from a terminal. */
-void progress_end(const progress_t *progress);
+void progress_end(void);
+
+/* Seconds, of a clock that only goes forward. */
+double read_clock(void);
 
 #endif /* REPORT_H */

@@ -2,6 +2,9 @@
 #ifndef RESULT_H
 #define RESULT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "score.h"
 
 /* The two networks that are compared. */
@@ -15,17 +18,17 @@ enum { WITHOUT_DROPOUT, WITH_DROPOUT, NETWORKS };
 enum { RESULT_STRIDES = 20, RESULT_MOST_POINTS = 2 * RESULT_STRIDES };
 
 typedef struct {
-  int epoch; /* from 1 */
+  int64_t epoch; /* from 1 */
   double train_loss;
   double test_loss;
 } point_t;
 
-/* Plain data without pointers: a checkpoint holds it as it lies in memory. */
+/* Plain data without pointers or padding: a checkpoint holds it as it lies in memory. */
 typedef struct {
   score_t train;   /* on the training images, without dropout, after the last point */
   score_t test;    /* on the test images */
   score_t sampled; /* on the test images, the mean of the samples */
-  int points;
+  int64_t points;
   point_t curve[RESULT_MOST_POINTS];
 } result_t;
 

@@ -1,0 +1,24 @@
+/*
+ * checkpoint.h - the state of the runs in a file, "checkpoint" in the folder of the curves.
+ *
+ * What is still to come follows from the options, the position and what is in the file: the
+ * bits are those of runs that were never interrupted, on the same machine. A file on disk is
+ * complete: another one is written beside it and then takes its place.
+ */
+#ifndef CHECKPOINT_H
+#define CHECKPOINT_H
+
+#include "experiment.h"
+
+/* Write the state of the runs. Returns an exit status. */
+int checkpoint_write(experiment_t *experiment);
+
+/*
+ * Continue from the file: read position, results, network and sums of samples, all of which
+ * the caller has allocated. Returns an exit status, EXIT_FAILED after a line on stderr for a
+ * file that is absent, cut short, damaged, of another version, or of runs with other options
+ * that matter or other data; the state is then unspecified, the file as it was.
+ */
+int checkpoint_read(experiment_t *experiment);
+
+#endif /* CHECKPOINT_H */

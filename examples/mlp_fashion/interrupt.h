@@ -1,0 +1,14 @@
+/* interrupt.h - SIGINT and SIGTERM as a wish, which the program asks for when it suits. */
+#ifndef INTERRUPT_H
+#define INTERRUPT_H
+
+/*
+ * From now on the first of each signal is kept for interrupt_signal(); a second one ends the
+ * program. A signal that is ignored, as in a shell's background, stays ignored.
+ */
+void interrupt_catch(void);
+
+/* The signal that has come last, or 0. */
+int interrupt_signal(void);
+
+#endif /* INTERRUPT_H */
