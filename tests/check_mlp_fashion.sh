@@ -82,6 +82,9 @@ expect 2 --rate-input 1.5
 expect 2 --rate-hidden nan
 expect 2 --batch 2000
 expect 2 --samples 0
+expect 2 --stop-after 0
+expect 2 --save-every -1
+expect 2 --out "$(printf '%4096s' '')"
 expect 2 --seed -1
 expect 2 --backend gpu
 expect 2 --nonsense

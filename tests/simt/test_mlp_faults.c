@@ -23,6 +23,10 @@ static cudrop_status_t train(mlp_t *mlp) {
   TRY(mlp_forward(mlp, BATCH, 0));
   TRY(mlp_backward(mlp, labels, BATCH, 0));
   TRY(mlp_update(mlp, 0));
+  for (int k = 0; k < MLP_STATES; ++k) {
+    TRY(mlp_stage(mlp, k));
+    TRY(mlp_unstage(mlp, k));
+  }
   TRY(mlp_infer(mlp, BATCH));
   TRY(mlp_sample(mlp, 0, BATCH, 0));
   return mlp_fetch(mlp, BATCH);
