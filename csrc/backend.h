@@ -3,7 +3,7 @@
 #define CUDROP_BACKEND_H
 
 #include "cudrop/cudrop.h"
-#include "plan.h"
+#include "rows.h"
 
 /*
  * Arguments arrive validated; what only a backend can know of them it checks itself.
@@ -34,6 +34,8 @@ typedef struct {
                                   const char *name, const void *data);
   cudrop_status_t (*run)(cudrop_context_t *context, const char *function,
                          const cudropi_plan_t *plan);
+  cudrop_status_t (*run_rows)(cudrop_context_t *context, const char *function,
+                              const cudropi_rows_t *rows);
   cudrop_status_t (*prepare)(cudrop_context_t *context, const cudrop_prepared_t *value,
                              cudrop_prepared_t *prepared);
   cudrop_status_t (*advance)(cudrop_context_t *context, cudrop_prepared_t *prepared,

@@ -16,10 +16,11 @@ typedef enum {
 } cudropi_operator_t;
 
 typedef enum {
-  CUDROPI_FLOATS,  /* F32, F16, BF16 or F64: what is computed with */
-  CUDROPI_NUMBERS, /* those and the F8 types: what is moved */
-  CUDROPI_BYTES,   /* U8 */
-  CUDROPI_INTERNAL /* made by the library, of a type of tensor.h */
+  CUDROPI_FLOATS,     /* F32, F16, BF16 or F64: what is computed with */
+  CUDROPI_NUMBERS,    /* those and the F8 types: what is moved */
+  CUDROPI_ROW_FLOATS, /* F32, F16 or BF16: what networks are trained in */
+  CUDROPI_BYTES,      /* U8 */
+  CUDROPI_INTERNAL    /* made by the library, of a type of tensor.h */
 } cudropi_kind_t;
 
 /* A tensor and the name that the public function has for it; no name: no such argument. */

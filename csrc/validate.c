@@ -9,7 +9,8 @@
 /* Mask indices end here: the bits above hold the domain of a Philox counter. */
 static const uint64_t index_end = (uint64_t)1 << 59;
 
-static cudrop_status_t check_shape(const char *function, const cudropi_argument_t *arg) {
+cudrop_status_t cudropi_validate_shape(const char *function,
+                                       const cudropi_argument_t *arg) {
   const cudrop_tensor_t *tensor = arg->tensor;
   int64_t n = 0;
   REQUIRE(tensor->rank >= 0 && tensor->rank <= CUDROP_MAX_RANK,
@@ -33,10 +34,12 @@ static cudrop_status_t check_dtype(const char *function, const cudropi_argument_
   const struct {
     bool fits;
     const char *types;
-  } kinds[] = {[CUDROPI_FLOATS] = {is_float, "F32, F16, BF16 or F64"},
-               [CUDROPI_NUMBERS] = {is_float || is_f8, "F32, F16, BF16, F64 or F8"},
-               [CUDROPI_BYTES] = {dtype == CUDROP_U8, "U8"},
-               [CUDROPI_INTERNAL] = {true, ""}};
+  } kinds[] = {
+      [CUDROPI_FLOATS] = {is_float, "F32, F16, BF16 or F64"},
+      [CUDROPI_NUMBERS] = {is_float || is_f8, "F32, F16, BF16, F64 or F8"},
+      [CUDROPI_ROW_FLOATS] = {is_float && dtype != CUDROP_F64, "F32, F16 or BF16"},
+      [CUDROPI_BYTES] = {dtype == CUDROP_U8, "U8"},
+      [CUDROPI_INTERNAL] = {true, ""}};
   REQUIRE(kinds[arg->kind].fits, CUDROP_ERROR_DTYPE,
           "%s: %s has dtype = %d (%s), which is not %s", function, arg->name, (int)dtype,
           cudropi_dtype_name(dtype), kinds[arg->kind].types);
@@ -72,21 +75,22 @@ static cudrop_status_t check_memory(const char *function, const cudropi_argument
   return CUDROP_OK;
 }
 
-static cudrop_status_t check_argument(const char *function,
-                                      const cudropi_argument_t *arg) {
+cudrop_status_t cudropi_validate_argument(const char *function,
+                                          const cudropi_argument_t *arg) {
   int64_t n = 0;
   if (arg->name == NULL) return CUDROP_OK;
   REQUIRE(arg->tensor != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", function,
           arg->name);
-  TRY(check_shape(function, arg));
+  TRY(cudropi_validate_shape(function, arg));
   TRY(check_dtype(function, arg));
   if (cudropi_count(arg->tensor->rank, arg->tensor->shape, &n) && n == 0)
     return CUDROP_OK;
   return check_memory(function, arg);
 }
 
-static cudrop_status_t check_same_shape(const char *function, const cudropi_argument_t *a,
-                                        const cudropi_argument_t *b) {
+cudrop_status_t cudropi_validate_same_shape(const char *function,
+                                            const cudropi_argument_t *a,
+                                            const cudropi_argument_t *b) {
   if (a->name == NULL) return CUDROP_OK;
   REQUIRE(a->tensor->rank == b->tensor->rank, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d and %s has rank = %d", function, a->name, a->tensor->rank,
@@ -141,8 +145,8 @@ cudrop_status_t cudropi_validate_rate(const char *function, double p) {
   return CUDROP_OK;
 }
 
-static cudrop_status_t check_mask(const char *function, const cudrop_mask_t *mask,
-                                  const cudropi_argument_t *y) {
+cudrop_status_t cudropi_validate_mask(const char *function, const cudrop_mask_t *mask,
+                                      const cudropi_argument_t *y) {
   REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", function);
   TRY(check_prepared(function, mask));
   TRY(cudropi_validate_rate(function, mask->p));
@@ -190,29 +194,63 @@ static bool is_same_view(const cudrop_tensor_t *a, const cudrop_tensor_t *b) {
   return same;
 }
 
-static cudrop_status_t check_overlap(const cudropi_call_t *call) {
-  const cudropi_argument_t *inputs[] = {&call->x, &call->keep};
-  const cudropi_argument_t *y = &call->y;
+cudrop_status_t cudropi_validate_output(const char *function,
+                                        const cudropi_argument_t *output) {
   int64_t n = 0;
-  if (cudropi_count(y->tensor->rank, y->tensor->shape, &n) && n == 0) return CUDROP_OK;
-  const cudropi_footprint_t output = find_footprint(y->tensor, n);
-  REQUIRE(!cudropi_may_repeat(&output), CUDROP_ERROR_OVERLAP,
-          "%s: %s has strides that put two elements in one place", call->function,
-          y->name);
-  for (size_t k = 0; k < sizeof inputs / sizeof inputs[0]; ++k) {
-    if (inputs[k]->name == NULL || is_same_view(inputs[k]->tensor, y->tensor)) continue;
-    const cudropi_footprint_t input = find_footprint(inputs[k]->tensor, n);
-    const bool may_be_same = inputs[k]->tensor->dtype == y->tensor->dtype;
-    REQUIRE(!cudropi_may_meet(&input, &output), CUDROP_ERROR_OVERLAP,
-            "%s: %s overlaps %s%s", call->function, y->name, inputs[k]->name,
-            may_be_same ? " without being the same tensor" : "");
-  }
-  if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
-  const cudropi_footprint_t block = {.address = (uintptr_t)call->mask->prepared,
-                                     .width = CUDROP_PREPARED_BYTES};
-  REQUIRE(!cudropi_may_meet(&block, &output), CUDROP_ERROR_OVERLAP,
-          "%s: %s overlaps the block of the prepared mask", call->function, y->name);
+  if (cudropi_count(output->tensor->rank, output->tensor->shape, &n) && n == 0)
+    return CUDROP_OK;
+  const cudropi_footprint_t footprint = find_footprint(output->tensor, n);
+  REQUIRE(!cudropi_may_repeat(&footprint), CUDROP_ERROR_OVERLAP,
+          "%s: %s has strides that put two elements in one place", function,
+          output->name);
   return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_validate_pair(const char *function,
+                                      const cudropi_argument_t *input,
+                                      const cudropi_argument_t *output,
+                                      bool may_be_same) {
+  int64_t n_input = 0, n_output = 0;
+  if (input->name == NULL || (may_be_same && is_same_view(input->tensor, output->tensor)))
+    return CUDROP_OK;
+  if (cudropi_count(input->tensor->rank, input->tensor->shape, &n_input) && n_input == 0)
+    return CUDROP_OK;
+  if (cudropi_count(output->tensor->rank, output->tensor->shape, &n_output) &&
+      n_output == 0)
+    return CUDROP_OK;
+  const cudropi_footprint_t from = find_footprint(input->tensor, n_input);
+  const cudropi_footprint_t to = find_footprint(output->tensor, n_output);
+  const bool is_hint = may_be_same && input->tensor->dtype == output->tensor->dtype;
+  REQUIRE(!cudropi_may_meet(&from, &to), CUDROP_ERROR_OVERLAP, "%s: %s overlaps %s%s",
+          function, output->name, input->name,
+          is_hint ? " without being the same tensor" : "");
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_validate_apart(const char *function, const char *name,
+                                       const void *memory, size_t bytes,
+                                       const cudropi_argument_t *argument) {
+  int64_t n = 0;
+  if (memory == NULL || bytes == 0 ||
+      (cudropi_count(argument->tensor->rank, argument->tensor->shape, &n) && n == 0))
+    return CUDROP_OK;
+  const cudropi_footprint_t block = {.address = (uintptr_t)memory,
+                                     .width = (int64_t)bytes};
+  const cudropi_footprint_t tensor = find_footprint(argument->tensor, n);
+  REQUIRE(!cudropi_may_meet(&block, &tensor), CUDROP_ERROR_OVERLAP, "%s: %s overlaps %s",
+          function, argument->name, name);
+  return CUDROP_OK;
+}
+
+const char cudropi_block_name[] = "the block of the prepared mask";
+
+static cudrop_status_t check_overlap(const cudropi_call_t *call) {
+  TRY(cudropi_validate_output(call->function, &call->y));
+  TRY(cudropi_validate_pair(call->function, &call->x, &call->y, true));
+  TRY(cudropi_validate_pair(call->function, &call->keep, &call->y, true));
+  if (call->mask == NULL) return CUDROP_OK;
+  return cudropi_validate_apart(call->function, cudropi_block_name, call->mask->prepared,
+                                CUDROP_PREPARED_BYTES, &call->y);
 }
 
 /* The rule that only the backend can check: it reaches the memory of every tensor. */
@@ -237,17 +275,17 @@ cudrop_status_t cudropi_validate(const cudrop_context_t *context,
                                  const cudropi_call_t *call) {
   const char *function = call->function;
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", function);
-  TRY(check_argument(function, &call->x));
-  TRY(check_argument(function, &call->keep));
-  TRY(check_argument(function, &call->y));
-  TRY(check_same_shape(function, &call->x, &call->y));
-  TRY(check_same_shape(function, &call->keep, &call->y));
+  TRY(cudropi_validate_argument(function, &call->x));
+  TRY(cudropi_validate_argument(function, &call->keep));
+  TRY(cudropi_validate_argument(function, &call->y));
+  TRY(cudropi_validate_same_shape(function, &call->x, &call->y));
+  TRY(cudropi_validate_same_shape(function, &call->keep, &call->y));
   REQUIRE(call->x.name == NULL || call->x.tensor->dtype == call->y.tensor->dtype,
           CUDROP_ERROR_DTYPE, "%s: %s is %s and %s is %s", function, call->x.name,
           cudropi_dtype_name(call->x.tensor->dtype), call->y.name,
           cudropi_dtype_name(call->y.tensor->dtype));
   TRY(call->keep.name != NULL ? cudropi_validate_rate(function, call->p)
-                              : check_mask(function, call->mask, &call->y));
+                              : cudropi_validate_mask(function, call->mask, &call->y));
   TRY(check_overlap(call));
   return check_residence(context, call);
 }

@@ -2,6 +2,8 @@
 #ifndef CUDROP_KERNEL_DRAW_CUH
 #define CUDROP_KERNEL_DRAW_CUH
 
+#include "port.h" /* first: what device.cuh offers depends on it */
+
 #include "cudrop/device.cuh"
 #include "prepared.h"
 #include "storage.cuh"

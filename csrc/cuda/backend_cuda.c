@@ -12,6 +12,7 @@
 
 #include "context.h"
 #include "launch.h"
+#include "launch_rows.h"
 #include "status.h"
 
 /* Tuning: so many blocks a multiprocessor are launched, of which 8 run at a time. */
@@ -271,6 +272,44 @@ static cudrop_status_t run(cudrop_context_t *context, const char *function,
   return leave(function, context, caller, walk(context, function, &ordered));
 }
 
+static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
+    const cudropi_rows_work_t *work) = {
+    [CUDROPI_ROWS_FUSED] = cudropi_launch_fused,
+    [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_launch_fused_gradient,
+};
+
+/* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */
+static cudrop_status_t finish_sums(const cudropi_rows_work_t *work, const char *function,
+                                   const float *partial, cudropi_rows_operand_t operand) {
+  const cudropi_rows_t *rows = work->rows;
+  const cudropi_operand_t *sums = &rows->operand[operand];
+  if (sums->dtype == 0) return CUDROP_OK;
+  if (rows->rows > 0)
+    return translate(function, "cudaLaunchKernelExC",
+                     cudropi_launch_column_sums(work, partial, operand));
+  if (rows->adds_to_parameters) return CUDROP_OK;
+  TRY_CUDA(function, cudaMemsetAsync, sums->data, 0,
+           (size_t)rows->cols * cudrop_dtype_bytes(sums->dtype), work->stream);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t walk_rows(const char *function, const cudropi_rows_work_t *work) {
+  const cudropi_rows_t *rows = work->rows;
+  if (rows->cols == 0) return CUDROP_OK;
+  if (rows->rows > 0)
+    TRY(translate(function, "cudaLaunchKernelExC", rows_launches[rows->op](work)));
+  return finish_sums(work, function, rows->partial, CUDROPI_ROWS_DBIAS);
+}
+
+static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
+                                const cudropi_rows_t *rows) {
+  const cudropi_rows_work_t work = {
+      .rows = rows, .walk = cudropi_rows_choose_walk(rows), .stream = context->stream};
+  int caller = 0;
+  TRY(enter(function, context, &caller));
+  return leave(function, context, caller, walk_rows(function, &work));
+}
+
 static cudrop_status_t prepare(cudrop_context_t *context, const cudrop_prepared_t *value,
                                cudrop_prepared_t *prepared) {
   static const char function[] = "cudrop_prepare";
@@ -306,6 +345,7 @@ const cudropi_backend_t cudropi_backend_cuda = {
     .download = download,
     .check_memory = check_memory,
     .run = run,
+    .run_rows = run_rows,
     .prepare = prepare,
     .advance = advance,
 };

@@ -6,6 +6,7 @@
 
 #include "context.h"
 #include "prepared.h"
+#include "rows_host.h"
 #include "run.h"
 #include "status.h"
 
@@ -117,6 +118,11 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
   return CUDROP_OK;
 }
 
+static uint64_t read_seed(const cudrop_prepared_t *prepared) {
+  const cudrop_philox_key_t key = prepared->schedule.key[0];
+  return (uint64_t)key.word[1] << 32 | key.word[0];
+}
+
 static cudrop_status_t run(cudrop_context_t *context, const char *function,
                            const cudropi_plan_t *plan) {
   (void)function;
@@ -124,11 +130,21 @@ static cudrop_status_t run(cudrop_context_t *context, const char *function,
     cudropi_host_run(context, plan);
   } else {
     cudropi_plan_t drawn = *plan;
-    const cudrop_philox_key_t key = plan->prepared->schedule.key[0];
-    cudropi_plan_draw(&drawn, (uint64_t)key.word[1] << 32 | key.word[0],
+    cudropi_plan_draw(&drawn, read_seed(plan->prepared),
                       plan->prepared->schedule.offset + plan->offset, plan->prepared->p);
     cudropi_host_run(context, &drawn);
   }
+  return CUDROP_OK;
+}
+
+static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
+                                const cudropi_rows_t *rows) {
+  (void)function;
+  cudropi_rows_t drawn = *rows;
+  if (rows->source == CUDROPI_FROM_PREPARED)
+    cudropi_rows_draw(&drawn, read_seed(rows->prepared),
+                      rows->prepared->schedule.offset + rows->offset, rows->prepared->p);
+  cudropi_host_run_rows(context, &drawn);
   return CUDROP_OK;
 }
 
@@ -161,6 +177,7 @@ const cudropi_backend_t cudropi_backend_host = {
     .download = host_copy,
     .check_memory = check_memory,
     .run = run,
+    .run_rows = run_rows,
     .prepare = prepare,
     .advance = advance,
 };

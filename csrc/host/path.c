@@ -15,10 +15,12 @@ static bool has_f16c(void) {
 }
 static bool has_avx512(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("fma");
 }
 static bool has_avx2(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && has_f16c();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("popcnt") && has_f16c();
 }
 static bool has_sse2(void) {
   return __builtin_cpu_supports("sse2");
@@ -34,11 +36,11 @@ static const struct {
   bool (*is_supported)(void);
 } paths[] = {
 #if defined(CUDROP_WITH_VECTORS)
-    {{"avx512", cudropi_vector_avx512}, has_avx512},
-    {{"avx2", cudropi_vector_avx2}, has_avx2},
-    {{"sse2", cudropi_vector_sse2}, has_sse2},
+    {{"avx512", cudropi_vector_avx512, &cudropi_activations_avx512}, has_avx512},
+    {{"avx2", cudropi_vector_avx2, &cudropi_activations_avx2}, has_avx2},
+    {{"sse2", cudropi_vector_sse2, &cudropi_activations_scalar}, has_sse2},
 #endif
-    {{"scalar", NULL}, is_here},
+    {{"scalar", NULL, &cudropi_activations_scalar}, is_here},
 };
 
 bool cudropi_choose_path(const char *name, cudropi_path_t *path) {

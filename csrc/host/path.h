@@ -4,11 +4,13 @@
 
 #include <stddef.h>
 
+#include "activate.h"
 #include "span.h"
 
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
   cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
+  const cudropi_activations_t *activations;
 } cudropi_path_t;
 
 /*

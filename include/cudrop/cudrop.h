@@ -39,8 +39,9 @@
  *   1 versions   2 statuses   3 contexts   4 buffers   5 tensors   6 masks
  *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
  *   11 prepared masks, for CUDA graphs
+ *   12 operators on rows    13 bias, activation, dropout and residual in one
  *
- * Rules that hold for every operator (sections 7 to 11)
+ * Rules that hold for every operator (sections 7 to 13)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
@@ -128,7 +129,8 @@ CUDROP_API const char *cudrop_build_info(void);
   X(ERROR_NOT_BUILT, 8, "this library was built without that backend")             \
   X(ERROR_NO_DEVICE, 9, "there is no such device on this machine")                 \
   X(ERROR_WRONG_MEMORY, 10, "memory that the context's backend cannot reach")      \
-  X(ERROR_CUDA, 11, "the CUDA runtime reported an error")
+  X(ERROR_CUDA, 11, "the CUDA runtime reported an error")                          \
+  X(ERROR_WORKSPACE, 12, "a workspace that is smaller than the call needs")
 
 typedef enum {
 #define CUDROP_STATUS_ENUM(name, value, text) CUDROP_##name = value,
@@ -176,8 +178,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_count(cudrop_backend_t backend, int
 
 /*
  * Write to name[0..size) what device `device` of a backend is called, as in "NVIDIA H200" or,
- * with the instructions that are used, "host, avx2"; cut to size - 1 characters. Errors as cudrop_device_count(), and for a device number that
- * does not exist; size 0 is ERROR_INVALID_ARGUMENT.
+ * with the instructions that are used, "host, avx2"; cut to size - 1 characters. Errors as
+ * cudrop_device_count(), and for a device number that does not exist; size 0 is
+ * ERROR_INVALID_ARGUMENT.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int device,
                                                   char *name, size_t size);
@@ -590,6 +593,115 @@ CUDROP_CHECKED cudrop_status_t cudrop_advance(cudrop_context_t *context,
  */
 CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
                                               uint64_t offset);
+
+/* ---- 12. Operators on rows -------------------------------------------------------- */
+
+/*
+ * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
+ * pass over the data, forward and backward. Each takes a struct, to be filled in with
+ * designated initialisers; a member that is left out, and so is NULL or 0, is off.
+ *
+ *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
+ *                before it count the rows and may have any strides; an input may repeat rows.
+ *                Full tensors have the shape of the first; vectors have the shape [cols].
+ *   Types        F32, F16 or BF16, equal for all full tensors; vectors (biases and their
+ *                gradients) have that type or F32. Everything is computed in float, and
+ *                rounded once where it is stored.
+ *   Mask         NULL keeps every element: inference, with the rest of the formula. The mask
+ *                index is that of the element in the full tensor; every index map will do.
+ *   Bits         Equal on the host and on every GPU: activations are made of operations that
+ *                round correctly, and sums have an order that follows from the shape alone.
+ *   Gradients    Gradients of data replace what their tensors hold, and so do those of
+ *                parameters, unless `accumulate` says that they are added to it.
+ *   Workspace    Sums over rows need memory that the caller lends, as large as a query says,
+ *                of the context's backend and aligned to 16 bytes. Its contents mean nothing
+ *                before and after the call.
+ *
+ * Statuses are those of section 7, and
+ *   ERROR_WORKSPACE         workspace_bytes below what the query says
+ *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1, an activation or a bit of
+ *                           `accumulate` that does not exist
+ */
+
+/* Bits of `accumulate`. */
+typedef enum {
+  CUDROP_ACCUMULATE_DATA = 1,      /* dx and the like: fl32(old + gradient), rounded */
+  CUDROP_ACCUMULATE_PARAMETERS = 2 /* dbias and the like, over micro-batches */
+} cudrop_accumulate_t;
+
+/* act(z); name and value. */
+#define CUDROP_ACTIVATION_LIST(X)                                         \
+  X(IDENTITY, 0)  /* z */                                                 \
+  X(RELU, 1)      /* max(z, 0) */                                         \
+  X(GELU, 2)      /* z Phi(z), Phi the normal distribution */             \
+  X(GELU_TANH, 3) /* z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 */ \
+  X(SILU, 4)      /* z / (1 + exp(-z)) */
+
+typedef enum {
+#define CUDROP_ACTIVATION_ENUM(name, value) CUDROP_##name = value,
+  CUDROP_ACTIVATION_LIST(CUDROP_ACTIVATION_ENUM)
+#undef CUDROP_ACTIVATION_ENUM
+} cudrop_activation_t;
+
+/* ---- 13. Bias, activation, dropout and residual ----------------------------------- */
+
+/*
+ * y = residual + drop(act(x + bias))
+ *
+ *   status = cudrop_fused_forward(ctx, &(cudrop_fused_forward_t){.x = &x,
+ *                                                                .bias = &bias,
+ *                                                                .activation = CUDROP_GELU,
+ *                                                                .mask = &mask,
+ *                                                                .residual = &residual,
+ *                                                                .y = &y});
+ *
+ * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
+ * each rounded, and the last rounded to y's type. y may be x or residual itself. The value of
+ * GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not subnormal.
+ */
+typedef struct {
+  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  cudrop_activation_t activation;
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *residual; /* or NULL */
+  const cudrop_tensor_t *y;
+} cudrop_fused_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
+                                                    const cudrop_fused_forward_t *args);
+
+/*
+ * dx = act'(x + bias) * drop(dy)        dbias = the sum of dx over all rows
+ *
+ * with the x, bias, activation and mask of the forward call; the residual's gradient is dy
+ * itself, and dx may be dy where nothing else needs it. dx is summed before it is rounded.
+ * x and bias are needed for an activation alone. dx or dbias may be NULL, not both; in one
+ * pass dbias costs nearly nothing. ReLU has slope 0 at 0.
+ */
+typedef struct {
+  const cudrop_tensor_t *dy;
+  const cudrop_tensor_t *x;    /* NULL for CUDROP_IDENTITY */
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  cudrop_activation_t activation;
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *dx;
+  const cudrop_tensor_t *dbias; /* vector */
+  uint32_t accumulate;          /* bits of cudrop_accumulate_t */
+  void *workspace;              /* for dbias */
+  size_t workspace_bytes;
+} cudrop_fused_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
+                                                     const cudrop_fused_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_fused_backward() needs; it follows from the shape
+ * of dy and from whether there is a dbias, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t
+cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args, size_t *bytes);
 
 #ifdef __cplusplus
 }

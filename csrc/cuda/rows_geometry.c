@@ -1,0 +1,28 @@
+/* rows_geometry.c - choosing the walk of operators on rows. */
+#include "rows_geometry.h"
+
+#include "geometry.h"
+
+/* Does every row of the operand begin with a chunk? */
+static bool is_in_chunks(const cudropi_operand_t *operand) {
+  return operand->dtype == 0 ||
+         ((uintptr_t)operand->data % cudropi_chunk_alignment(operand->dtype) == 0 &&
+          operand->stride[0] % CUDROPI_CHUNK == 0);
+}
+
+/* Does every row begin with a group of the mask, whose elements follow each other? */
+static bool is_in_groups(const cudropi_rows_t *rows) {
+  if (rows->source == CUDROPI_ALL_KEPT || rows->source == CUDROPI_ALL_DROPPED)
+    return true;
+  return rows->index_step == 1 && rows->index_base % CUDROP_MASK_LANES == 0 &&
+         rows->index_stride[0] % CUDROP_MASK_LANES == 0;
+}
+
+cudropi_rows_walk_t cudropi_rows_choose_walk(const cudropi_rows_t *rows) {
+  bool dense = rows->rank == 1 && rows->cols % CUDROPI_CHUNK == 0 && is_in_groups(rows);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
+    dense = dense && is_in_chunks(&rows->operand[k]);
+  return !dense                                  ? CUDROPI_ROWS_GENERAL
+         : rows->source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
+                                                 : CUDROPI_ROWS_DRAWN;
+}

@@ -1,0 +1,21 @@
+/* activate.h - activations of many values at once, by the instructions of a path. */
+#ifndef CUDROP_ACTIVATE_H
+#define CUDROP_ACTIVATE_H
+
+#include "cudrop/cudrop.h"
+
+/* results[j] = f(values[j]) for n values; both may be the same memory. */
+typedef void cudropi_map_t(int n, const float *values, float *results);
+
+enum { CUDROPI_ACTIVATIONS = 5 };
+
+/* For every cudrop_activation_t but the identity, which has NULL. */
+typedef struct {
+  cudropi_map_t *value[CUDROPI_ACTIVATIONS], *slope[CUDROPI_ACTIVATIONS];
+} cudropi_activations_t;
+
+/* All have the same bits. */
+extern const cudropi_activations_t cudropi_activations_scalar, cudropi_activations_avx2,
+    cudropi_activations_avx512;
+
+#endif /* CUDROP_ACTIVATE_H */

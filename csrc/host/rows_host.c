@@ -1,0 +1,108 @@
+/* rows_host.c - slabs of rows, and the threads that take them. */
+#include "rows_host.h"
+
+#include <string.h>
+
+#include "draw.h"
+#include "storage.h"
+
+/* Below so many elements a thread, waking it takes longer than its work. */
+enum { ELEMENTS_A_THREAD = 1 << 12 };
+
+/* ---- Strips ----------------------------------------------------------------------- */
+
+static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t operand) {
+  const cudropi_rows_t *rows = strip->rows;
+  const cudropi_operand_t *from = &rows->operand[operand];
+  const int64_t row =
+      cudropi_row_place(rows->rank, rows->shape, from->stride, strip->row);
+  return (char *)from->data +
+         (row + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
+}
+
+void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
+                        float absent, float *values) {
+  if (cudropi_rows_has(strip->rows, operand)) {
+    cudropi_host_storage(strip->rows->operand[operand].dtype)
+        ->load(locate(strip, operand), 1, strip->n, values);
+  } else {
+    for (int j = 0; j < strip->n; ++j) values[j] = absent;
+  }
+}
+
+void cudropi_strip_store(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
+                         const float *values) {
+  cudropi_host_storage(strip->rows->operand[operand].dtype)
+      ->store(locate(strip, operand), 1, strip->n, values);
+}
+
+void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
+  const cudropi_rows_t *rows = strip->rows;
+  if (rows->source != CUDROPI_FROM_PHILOX) {
+    memset(kept, rows->source == CUDROPI_ALL_KEPT, (size_t)strip->n);
+    return;
+  }
+  const cudropi_draw_t draw = {rows->seed, rows->offset, rows->threshold};
+  const int64_t row =
+      cudropi_row_place(rows->rank, rows->shape, rows->index_stride, strip->row);
+  cudropi_host_draw_indices(
+      &draw, rows->index_base + (uint64_t)(row + strip->first * rows->index_step),
+      (uint64_t)rows->index_step, strip->n, kept);
+}
+
+/* ---- Sums over slabs -------------------------------------------------------------- */
+
+/* The sum of a vector's partial sums, in the order of tiling.h, to its gradient. */
+static void finish_sum(const cudropi_rows_t *rows, const float *partial,
+                       cudropi_rows_operand_t operand) {
+  for (int64_t first = 0; first < rows->cols; first += CUDROPI_STRIP) {
+    const int64_t left = rows->cols - first;
+    const cudropi_strip_t strip = {.rows = rows,
+                                   .first = first,
+                                   .n = left < CUDROPI_STRIP ? (int)left : CUDROPI_STRIP};
+    float strand[CUDROPI_STRANDS][CUDROPI_STRIP] = {{0.0f}};
+    float total[CUDROPI_STRIP] = {0.0f}, old[CUDROPI_STRIP];
+    for (int64_t slab = 0; slab < rows->tiling.slabs; ++slab) {
+      for (int j = 0; j < strip.n; ++j)
+        strand[slab % CUDROPI_STRANDS][j] += partial[slab * rows->cols + first + j];
+    }
+    for (int s = 0; s < CUDROPI_STRANDS; ++s)
+      for (int j = 0; j < strip.n; ++j) total[j] += strand[s][j];
+    if (rows->adds_to_parameters) {
+      cudropi_strip_load(&strip, operand, 0.0f, old);
+      for (int j = 0; j < strip.n; ++j) total[j] = old[j] + total[j];
+    }
+    cudropi_strip_store(&strip, operand, total);
+  }
+}
+
+/* ---- All slabs -------------------------------------------------------------------- */
+
+static cudropi_slab_function_t *const slab_functions[CUDROPI_ROWS_OPERATORS] = {
+    [CUDROPI_ROWS_FUSED] = cudropi_host_fused,
+    [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_host_fused_gradient,
+};
+
+static void do_part(const void *work, int part, int parts) {
+  const cudropi_rows_job_t *job = work;
+  const cudropi_rows_t *rows = job->rows;
+  const int64_t each = rows->tiling.slabs / parts, more = rows->tiling.slabs % parts;
+  const int64_t first = each * part + (part < more ? part : more);
+  const int64_t end = first + each + (part < more);
+  for (int64_t slab = first; slab < end; ++slab) slab_functions[rows->op](job, slab);
+}
+
+static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *rows) {
+  int64_t most = rows->rows * rows->cols / ELEMENTS_A_THREAD;
+  if (most > rows->tiling.slabs) most = rows->tiling.slabs;
+  return most < 1 ? 1 : most < context->host.threads ? (int)most : context->host.threads;
+}
+
+void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows) {
+  const cudropi_rows_job_t job = {rows, context->host.path.activations};
+  if (rows->cols == 0) return;
+  if (rows->rows > 0)
+    cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, rows));
+  if (cudropi_rows_has(rows, CUDROPI_ROWS_DBIAS))
+    finish_sum(rows, rows->partial, CUDROPI_ROWS_DBIAS);
+}

@@ -1,0 +1,39 @@
+/* rows_host.h - operators on rows, on the host. */
+#ifndef CUDROP_ROWS_HOST_H
+#define CUDROP_ROWS_HOST_H
+
+#include "context.h"
+
+/* Do a plan whose draw is known, with the context's threads. */
+void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows);
+
+/* ---- What the operators are made of ----------------------------------------------- */
+
+enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
+
+/* Some neighbours of a row: columns first to first + n, n <= CUDROPI_STRIP. */
+typedef struct {
+  const cudropi_rows_t *rows;
+  int64_t row, first;
+  int n;
+} cudropi_strip_t;
+
+/* values[0..n) of an operand; of one that is absent, `absent`. */
+void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
+                        float absent, float *values);
+void cudropi_strip_store(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
+                         const float *values);
+
+/* 1 for every column that is kept, 0 for the others. */
+void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept);
+
+/* The operators: a slab of their rows. */
+typedef struct {
+  const cudropi_rows_t *rows;
+  const cudropi_activations_t *activations;
+} cudropi_rows_job_t;
+
+typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
+cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient;
+
+#endif /* CUDROP_ROWS_HOST_H */

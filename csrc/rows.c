@@ -1,0 +1,123 @@
+/* rows.c - from a validated call on rows to numbers, and to the backend. */
+#include "rows.h"
+
+#include <string.h>
+
+#include "context.h"
+#include "status.h"
+
+/* ---- Sizes ------------------------------------------------------------------------ */
+
+static void count_rows(const cudrop_tensor_t *first, int64_t *rows, int64_t *cols) {
+  cudropi_count(first->rank - 1, first->shape, rows);
+  *cols = first->shape[first->rank - 1];
+}
+
+/* How many vectors an operator sums over rows. */
+static int count_sums(const cudropi_rows_call_t *call) {
+  return call->argument[CUDROPI_ROWS_DBIAS].tensor != NULL ? 1 : 0;
+}
+
+size_t cudropi_rows_workspace(const cudropi_rows_call_t *call) {
+  const int sums = count_sums(call);
+  int64_t rows = 0, cols = 0;
+  count_rows(call->argument[call->first].tensor, &rows, &cols);
+  if (sums == 0 || rows == 0 || cols == 0) return 0;
+  return (size_t)(sums * cudropi_tile(rows, cols).slabs * cols) * sizeof(float);
+}
+
+/* ---- The plan --------------------------------------------------------------------- */
+
+void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, double p) {
+  rows->source = p >= 1.0  ? CUDROPI_ALL_DROPPED
+                 : p > 0.0 ? CUDROPI_FROM_PHILOX
+                           : CUDROPI_ALL_KEPT;
+  rows->seed = seed;
+  rows->offset = offset;
+  rows->p = p;
+  rows->threshold = cudrop_mask_threshold(p);
+  rows->scale = cudrop_mask_scale(p);
+}
+
+static void plan_mask(cudropi_rows_t *rows, const cudrop_mask_t *mask,
+                      const cudrop_tensor_t *first) {
+  const int outer = first->rank - 1;
+  int64_t stride[CUDROP_MAX_RANK] = {0};
+  if (mask == NULL) {
+    cudropi_rows_draw(rows, 0, 0, 0.0);
+    return;
+  }
+  if (mask->prepared != NULL) {
+    rows->source = CUDROPI_FROM_PREPARED;
+    rows->prepared = mask->prepared;
+    rows->offset = mask->offset;
+  } else {
+    cudropi_rows_draw(rows, mask->seed, mask->offset, mask->p);
+  }
+  cudropi_row_major(first->rank, first->shape, stride);
+  if (mask->index_rank > 0) memcpy(stride, mask->index_stride, sizeof stride);
+  rows->index_base = mask->index_base;
+  rows->index_step = stride[outer];
+  memcpy(rows->index_stride, stride, (size_t)outer * sizeof *stride);
+}
+
+static void plan_operand(cudropi_rows_t *rows, int k,
+                         const cudropi_rows_argument_t *argument) {
+  cudropi_operand_t *operand = &rows->operand[k];
+  if (argument->tensor == NULL) return;
+  operand->data = argument->tensor->data;
+  operand->dtype = argument->tensor->dtype;
+  if (argument->extent == CUDROPI_EXTENT_ROW) return;
+  memcpy(operand->stride, argument->tensor->stride,
+         (size_t)rows->rank * sizeof *operand->stride);
+}
+
+/* The strides of the rows' dimensions, of operand k or, beyond them, of the mask. */
+static int64_t *get_strides(cudropi_rows_t *rows, int k) {
+  return k < CUDROPI_ROWS_OPERANDS ? rows->operand[k].stride : rows->index_stride;
+}
+
+/* Drop dimensions of one row and merge neighbours whose rows are evenly apart everywhere. */
+static void merge_dimensions(cudropi_rows_t *rows) {
+  int last = -1;
+  for (int d = 0; d < rows->rank; ++d) {
+    bool is_even = last >= 0;
+    if (rows->shape[d] == 1) continue;
+    for (int k = 0; k <= CUDROPI_ROWS_OPERANDS && is_even; ++k) {
+      const int64_t *stride = get_strides(rows, k);
+      is_even = stride[last] == stride[d] * rows->shape[d];
+    }
+    const int64_t merged = is_even ? rows->shape[last] * rows->shape[d] : rows->shape[d];
+    if (!is_even) ++last;
+    for (int k = 0; k <= CUDROPI_ROWS_OPERANDS; ++k)
+      get_strides(rows, k)[last] = get_strides(rows, k)[d];
+    rows->shape[last] = merged;
+  }
+  if (last < 0) rows->shape[++last] = 1;
+  rows->rank = last + 1;
+}
+
+cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
+  const cudrop_tensor_t *first = call->argument[call->first].tensor;
+  cudropi_rows_t rows = {.op = call->op, .rank = first->rank - 1};
+  count_rows(first, &rows.rows, &rows.cols);
+  memcpy(rows.shape, first->shape, (size_t)rows.rank * sizeof *rows.shape);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
+    plan_operand(&rows, k, &call->argument[k]);
+  plan_mask(&rows, call->mask, first);
+  rows.activation = call->activation;
+  rows.adds_to_data = (call->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
+  rows.adds_to_parameters = (call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
+  if (rows.rows == 0 || rows.cols == 0) return rows;
+  merge_dimensions(&rows);
+  rows.tiling = cudropi_tile(rows.rows, rows.cols);
+  if (count_sums(call) > 0) rows.partial = call->workspace.memory;
+  return rows;
+}
+
+cudrop_status_t cudropi_rows_run(cudrop_context_t *context,
+                                 const cudropi_rows_call_t *call) {
+  TRY(cudropi_rows_validate(context, call));
+  const cudropi_rows_t rows = cudropi_rows_plan(call);
+  return context->backend->run_rows(context, call->function, &rows);
+}

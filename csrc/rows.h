@@ -1,0 +1,143 @@
+/*
+ * rows.h - one call of an operator on rows: what it was asked, and its plan.
+ *
+ * Such an operator sees its tensors as rows of `cols` neighbours: the last dimension is a row,
+ * those before it count the rows. Beside full tensors there are vectors along a row (a bias)
+ * and tensors of one element a row (a mean).
+ */
+#ifndef CUDROP_ROWS_H
+#define CUDROP_ROWS_H
+
+#include "plan.h"
+#include "tiling.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+  CUDROPI_ROWS_FUSED,          /* y = residual + drop(act(x + bias)) */
+  CUDROPI_ROWS_FUSED_GRADIENT, /* dx = act'(x + bias) * drop(dy), dbias = column sums */
+  CUDROPI_ROWS_OPERATORS
+} cudropi_rows_operator_t;
+
+/* Every tensor that an operator on rows may have. */
+typedef enum {
+  CUDROPI_ROWS_X,
+  CUDROPI_ROWS_BIAS,
+  CUDROPI_ROWS_RESIDUAL,
+  CUDROPI_ROWS_Y,
+  CUDROPI_ROWS_DY,
+  CUDROPI_ROWS_DX,
+  CUDROPI_ROWS_DBIAS,
+  CUDROPI_ROWS_OPERANDS
+} cudropi_rows_operand_t;
+
+typedef enum {
+  CUDROPI_EXTENT_FULL, /* [..., cols] */
+  CUDROPI_EXTENT_ROW,  /* [cols] */
+  CUDROPI_EXTENT_EACH  /* [...]: one element a row */
+} cudropi_extent_t;
+
+typedef enum {
+  CUDROPI_TYPE_SAME,        /* that of the first full tensor: F32, F16 or BF16 */
+  CUDROPI_TYPE_SAME_OR_F32, /* parameters and their gradients */
+  CUDROPI_TYPE_F32
+} cudropi_type_rule_t;
+
+/* A tensor of a call and what it must be; no name: this operator has none such. */
+typedef struct {
+  const char *name;
+  const cudrop_tensor_t *tensor; /* NULL where it may be absent and is */
+  cudropi_extent_t extent;
+  cudropi_type_rule_t type;
+  bool is_needed, is_output;
+} cudropi_rows_argument_t;
+
+/* Memory that the caller lends for sums over rows. */
+typedef struct {
+  void *memory;
+  size_t bytes;
+} cudropi_workspace_t;
+
+typedef struct {
+  const char *function; /* the public function, for texts */
+  cudropi_rows_operator_t op;
+  cudropi_rows_operand_t
+      first; /* the full tensor whose shape and type the others follow */
+  cudropi_rows_argument_t argument[CUDROPI_ROWS_OPERANDS];
+  const cudrop_mask_t *mask; /* NULL: everything is kept */
+  cudrop_activation_t activation;
+  uint32_t accumulate; /* of cudrop_accumulate_t */
+  cudropi_workspace_t workspace;
+} cudropi_rows_call_t;
+
+typedef struct {
+  cudropi_rows_operator_t op;
+
+  int64_t rows, cols;
+  int rank; /* of what counts the rows, from 1; merged as a plan's dimensions are */
+  int64_t shape[CUDROP_MAX_RANK];
+  cudropi_operand_t
+      operand[CUDROPI_ROWS_OPERANDS]; /* strides from row to row, along shape;
+                                                       no type: absent */
+
+  cudropi_source_t source;
+  uint64_t seed, offset; /* the draw, as in a plan */
+  double p;
+  const cudrop_prepared_t *prepared;
+  cudrop_mask_threshold_t threshold;
+  float scale;
+  uint64_t index_base;
+  int64_t index_stride[CUDROP_MAX_RANK]; /* from row to row, along shape */
+  int64_t index_step;                    /* along a row */
+
+  cudrop_activation_t activation;
+  bool adds_to_data, adds_to_parameters;
+  cudropi_tiling_t tiling;
+  float
+      *partial; /* column sums of each slab, in the workspace; NULL if none are wanted */
+} cudropi_rows_t;
+
+/* Check a call before any memory is touched. */
+cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
+                                      const cudropi_rows_call_t *call);
+
+/* The plan of a validated call: a pure function of it. */
+cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call);
+
+/* Give a plan its draw, as cudropi_plan_draw() does. */
+void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, double p);
+
+/* The bytes of workspace that a call needs, whose first tensor is valid. */
+size_t cudropi_rows_workspace(const cudropi_rows_call_t *call);
+
+/* Answer a public query for it: only the first tensor of the call needs to be there. */
+cudrop_status_t cudropi_rows_query(const cudropi_rows_call_t *call, size_t *bytes);
+
+/* Validate, plan and run. */
+cudrop_status_t cudropi_rows_run(cudrop_context_t *context,
+                                 const cudropi_rows_call_t *call);
+
+/* How many elements from the first row row `row` lies, by its strides along shape[0..rank). */
+CUDROP_INLINE int64_t cudropi_row_place(int rank, const int64_t *shape,
+                                        const int64_t *stride, int64_t row) {
+  int64_t place = 0;
+  for (int d = rank - 1; d > 0; --d) {
+    const int64_t outer = row / shape[d];
+    place += (row - outer * shape[d]) * stride[d];
+    row = outer;
+  }
+  return place + row * stride[0];
+}
+
+static inline bool cudropi_rows_has(const cudropi_rows_t *rows,
+                                    cudropi_rows_operand_t operand) {
+  return rows->operand[operand].dtype != 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CUDROP_ROWS_H */

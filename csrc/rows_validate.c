@@ -1,0 +1,192 @@
+/* rows_validate.c - the rules of operators on rows. */
+#include "context.h"
+#include "rows.h"
+#include "status.h"
+#include "validate.h"
+
+enum { WORKSPACE_ALIGNMENT = 16 };
+
+/* The argument as the rules take it; without a name if it is absent. */
+static cudropi_argument_t get_argument(const cudropi_rows_call_t *call, int k) {
+  const cudropi_rows_argument_t *argument = &call->argument[k];
+  return (cudropi_argument_t){
+      .kind = CUDROPI_ROW_FLOATS,
+      .name = argument->tensor != NULL ? argument->name : NULL,
+      .tensor = argument->tensor,
+  };
+}
+
+static bool is_empty(const cudrop_tensor_t *tensor) {
+  int64_t n = 0;
+  return cudropi_count(tensor->rank, tensor->shape, &n) && n == 0;
+}
+
+/* The dimensions of `argument` are those of `first` from `from` on, `rank` of them. */
+static cudrop_status_t check_dimensions(const char *function,
+                                        const cudropi_argument_t *argument,
+                                        const cudropi_argument_t *first, int from,
+                                        int rank) {
+  REQUIRE(argument->tensor->rank == rank, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d, and with %s of rank = %d it must be %d", function,
+          argument->name, argument->tensor->rank, first->name, first->tensor->rank, rank);
+  for (int d = 0; d < rank; ++d) {
+    REQUIRE(argument->tensor->shape[d] == first->tensor->shape[from + d],
+            CUDROP_ERROR_SHAPE, "%s: %s has shape[%d] = %lld and %s has shape[%d] = %lld",
+            function, argument->name, d, (long long)argument->tensor->shape[d],
+            first->name, from + d, (long long)first->tensor->shape[from + d]);
+  }
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_extent(const char *function, cudropi_extent_t extent,
+                                    const cudropi_argument_t *argument,
+                                    const cudropi_argument_t *first) {
+  const cudrop_tensor_t *tensor = argument->tensor;
+  const int outer = first->tensor->rank - 1;
+  switch (extent) {
+    case CUDROPI_EXTENT_EACH:
+      return check_dimensions(function, argument, first, 0, outer);
+    case CUDROPI_EXTENT_ROW:
+      TRY(check_dimensions(function, argument, first, outer, 1));
+      break;
+    default:
+      TRY(cudropi_validate_same_shape(function, argument, first));
+  }
+  REQUIRE(tensor->stride[tensor->rank - 1] == 1 || tensor->shape[tensor->rank - 1] <= 1,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has stride[%d] = %lld, and rows have 1",
+          function, argument->name, tensor->rank - 1,
+          (long long)tensor->stride[tensor->rank - 1]);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_type(const char *function, cudropi_type_rule_t rule,
+                                  const cudropi_argument_t *argument,
+                                  const cudropi_argument_t *first) {
+  const cudrop_dtype_t dtype = argument->tensor->dtype, wanted = first->tensor->dtype;
+  const bool may_follow = rule != CUDROPI_TYPE_F32;
+  const bool may_be_f32 = rule != CUDROPI_TYPE_SAME;
+  REQUIRE((may_follow && dtype == wanted) || (may_be_f32 && dtype == CUDROP_F32),
+          CUDROP_ERROR_DTYPE, "%s: %s is %s and %s is %s", function, argument->name,
+          cudropi_dtype_name(dtype), first->name, cudropi_dtype_name(wanted));
+  return CUDROP_OK;
+}
+
+/* Each argument by itself, and beside the first. */
+static cudrop_status_t check_arguments(const cudropi_rows_call_t *call) {
+  const char *function = call->function;
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    const cudropi_rows_argument_t *argument = &call->argument[k];
+    const cudropi_argument_t checked = get_argument(call, k);
+    REQUIRE(argument->tensor != NULL || !argument->is_needed, CUDROP_ERROR_NULL_POINTER,
+            "%s: %s is NULL", function, argument->name);
+    TRY(cudropi_validate_argument(function, &checked));
+  }
+  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  REQUIRE(first.tensor->rank >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 0, and rows need a dimension", function, first.name);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    const cudropi_rows_argument_t *argument = &call->argument[k];
+    const cudropi_argument_t checked = get_argument(call, k);
+    if (checked.name == NULL) continue;
+    TRY(check_extent(function, argument->extent, &checked, &first));
+    TRY(check_type(function, argument->type, &checked, &first));
+  }
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_options(const cudropi_rows_call_t *call) {
+  static const int is_activation[] = {
+#define IS_ACTIVATION(name, value) [value] = 1,
+      CUDROP_ACTIVATION_LIST(IS_ACTIVATION)
+#undef IS_ACTIVATION
+  };
+  const uint32_t bits = CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS;
+  REQUIRE((size_t)call->activation < sizeof is_activation / sizeof is_activation[0],
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: activation = %d does not exist",
+          call->function, (int)call->activation);
+  REQUIRE((call->accumulate & ~bits) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: accumulate = %#x has bits beside those of cudrop_accumulate_t",
+          call->function, (unsigned)call->accumulate);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t needed) {
+  const cudropi_workspace_t *workspace = &call->workspace;
+  if (needed == 0) return CUDROP_OK;
+  REQUIRE(workspace->bytes >= needed, CUDROP_ERROR_WORKSPACE,
+          "%s: workspace_bytes = %zu, and %zu are needed", call->function,
+          workspace->bytes, needed);
+  REQUIRE(workspace->memory != NULL, CUDROP_ERROR_NULL_POINTER, "%s: workspace is NULL",
+          call->function);
+  REQUIRE((uintptr_t)workspace->memory % WORKSPACE_ALIGNMENT == 0,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: workspace = %p is not aligned to %d bytes",
+          call->function, workspace->memory, WORKSPACE_ALIGNMENT);
+  return CUDROP_OK;
+}
+
+/* Outputs against everything else, and the workspace against everything. */
+static cudrop_status_t check_overlaps(const cudropi_rows_call_t *call, size_t needed) {
+  const char *function = call->function;
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    const cudropi_argument_t argument = get_argument(call, k);
+    if (argument.name == NULL) continue;
+    TRY(cudropi_validate_apart(function, "workspace", call->workspace.memory, needed,
+                               &argument));
+    if (!call->argument[k].is_output) continue;
+    TRY(cudropi_validate_output(function, &argument));
+    if (call->mask != NULL)
+      TRY(cudropi_validate_apart(function, cudropi_block_name, call->mask->prepared,
+                                 CUDROP_PREPARED_BYTES, &argument));
+    for (int other = 0; other < CUDROPI_ROWS_OPERANDS; ++other) {
+      const cudropi_argument_t input = get_argument(call, other);
+      if (other == k || input.name == NULL) continue;
+      const bool may_be_same = call->argument[k].extent == CUDROPI_EXTENT_FULL &&
+                               call->argument[other].extent == CUDROPI_EXTENT_FULL &&
+                               !call->argument[other].is_output;
+      TRY(cudropi_validate_pair(function, &input, &argument, may_be_same));
+    }
+  }
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_residence(const cudrop_context_t *context,
+                                       const cudropi_rows_call_t *call, size_t needed) {
+  const cudropi_backend_t *backend = context->backend;
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    const cudropi_argument_t argument = get_argument(call, k);
+    if (argument.name == NULL || is_empty(argument.tensor)) continue;
+    TRY(backend->check_memory(context, call->function, argument.name,
+                              argument.tensor->data));
+  }
+  if (needed > 0)
+    TRY(backend->check_memory(context, call->function, "workspace",
+                              call->workspace.memory));
+  if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
+  return backend->check_memory(context, call->function, "prepared", call->mask->prepared);
+}
+
+cudrop_status_t cudropi_rows_query(const cudropi_rows_call_t *call, size_t *bytes) {
+  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  REQUIRE(bytes != NULL, CUDROP_ERROR_NULL_POINTER, "%s: bytes is NULL", call->function);
+  REQUIRE(first.name != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", call->function,
+          call->argument[call->first].name);
+  TRY(cudropi_validate_shape(call->function, &first));
+  REQUIRE(first.tensor->rank >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 0, and rows need a dimension", call->function, first.name);
+  *bytes = cudropi_rows_workspace(call);
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
+                                      const cudropi_rows_call_t *call) {
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL",
+          call->function);
+  TRY(check_arguments(call));
+  TRY(check_options(call));
+  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  if (call->mask != NULL) TRY(cudropi_validate_mask(call->function, call->mask, &first));
+  const size_t needed = cudropi_rows_workspace(call);
+  TRY(check_workspace(call, needed));
+  TRY(check_overlaps(call, needed));
+  return check_residence(context, call, needed);
+}

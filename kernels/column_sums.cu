@@ -1,0 +1,23 @@
+/* column_sums.cu - the types of column_sums.cuh. */
+#include "column_sums.cuh"
+
+static const struct {
+  cudrop_dtype_t dtype;
+  void (*kernel)(cudropi_column_sums_t);
+} instances[] = {{CUDROP_F32, cudropi_column_sums<cudropi_f32>},
+                 {CUDROP_F16, cudropi_column_sums<cudropi_f16>},
+                 {CUDROP_BF16, cudropi_column_sums<cudropi_bf16>}};
+
+cudaError_t cudropi_launch_column_sums(const cudropi_rows_work_t *work,
+                                       const float *partial,
+                                       cudropi_rows_operand_t operand) {
+  const cudropi_rows_t *rows = work->rows;
+  const cudropi_column_sums_t args = {partial, rows->operand[operand].data,
+                                      rows->tiling.slabs, rows->cols,
+                                      rows->adds_to_parameters};
+  const dim3 grid((unsigned)rows->tiling.chunks);
+  for (const auto &instance : instances)
+    if (instance.dtype == rows->operand[operand].dtype)
+      return LAUNCH(instance.kernel, grid, CUDROPI_SUMS_THREADS, 0, work->stream, args);
+  return cudaErrorInvalidDeviceFunction;
+}

@@ -1,0 +1,256 @@
+/*
+ * rows.cuh - the walk of operators on rows: a block does a slab of a tile (tiling.h), a thread
+ * one chunk of 8 columns in every row of its way.
+ *
+ * A kernel is compiled for three walks. DRAWN and PREPARED move whole chunks, which are groups
+ * of the mask; the mask comes by value or from a prepared block. GENERAL takes any alignment,
+ * number of columns, strides of rows and index map, and a mask of both kinds.
+ */
+#ifndef CUDROP_KERNEL_ROWS_CUH
+#define CUDROP_KERNEL_ROWS_CUH
+
+#include "general.cuh"
+#include "launch_rows.h"
+
+/* An operand on the device; no data: there is none. */
+struct cudropi_rows_side_t {
+  void *data;
+  bool is_f32; /* whatever the kernel's type */
+  int64_t stride[CUDROP_MAX_RANK];
+};
+
+struct cudropi_rows_args_t {
+  cudropi_rows_side_t side[CUDROPI_ROWS_OPERANDS];
+  int64_t rows, cols;
+  int rank;
+  int64_t shape[CUDROP_MAX_RANK];
+  cudropi_tiling_t tiling;
+  int lanes_log2;
+  cudrop_mask_schedule_t mask; /* by value, or ... */
+  const cudrop_prepared_t *prepared;
+  uint64_t offset; /* ... to be added to the offset there */
+  uint64_t index_base;
+  int64_t index_stride[CUDROP_MAX_RANK], index_step;
+  cudrop_activation_t activation;
+  bool adds_to_data, adds_to_parameters;
+  float *partial;
+};
+
+static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) {
+  cudropi_rows_args_t args = {};
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    args.side[k].data = rows->operand[k].data;
+    args.side[k].is_f32 = rows->operand[k].dtype == CUDROP_F32;
+    memcpy(args.side[k].stride, rows->operand[k].stride, sizeof args.side[k].stride);
+  }
+  args.rows = rows->rows;
+  args.cols = rows->cols;
+  args.rank = rows->rank;
+  memcpy(args.shape, rows->shape, sizeof args.shape);
+  args.tiling = rows->tiling;
+  while (1 << args.lanes_log2 < rows->tiling.lanes) ++args.lanes_log2;
+  args.mask = cudrop_mask_schedule(rows->seed, rows->offset, rows->p);
+  args.prepared = rows->prepared;
+  args.offset = rows->offset;
+  args.index_base = rows->index_base;
+  memcpy(args.index_stride, rows->index_stride, sizeof args.index_stride);
+  args.index_step = rows->index_step;
+  args.activation = rows->activation;
+  args.adds_to_data = rows->adds_to_data;
+  args.adds_to_parameters = rows->adds_to_parameters;
+  args.partial = rows->partial;
+  return args;
+}
+
+/* Give the block a copy of its mask in shared memory, where the walk needs one. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_rows_read_mask(const cudropi_rows_args_t &args,
+                                           cudrop_mask_schedule_t *mask) {
+  if (walk == CUDROPI_ROWS_DRAWN) return;
+  if (args.prepared != nullptr) {
+    cudrop_device_read(args.prepared, args.offset, mask);
+  } else {
+    cudropi_copy_to_block(mask, &args.mask, sizeof *mask);
+  }
+}
+
+/* ---- Elements ------------------------------------------------------------------------ */
+
+/* What is moved at a time: some columns of a row; column j is there if bit j is 1. */
+struct cudropi_rows_place_t {
+  int64_t row, col;
+  uint32_t valid;
+};
+
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE int64_t cudropi_rows_position(const cudropi_rows_args_t &args,
+                                             const int64_t *stride,
+                                             const cudropi_rows_place_t &place) {
+  if (walk != CUDROPI_ROWS_GENERAL) return place.row * stride[0] + place.col;
+  return cudropi_row_place(args.rank, args.shape, stride, place.row) + place.col;
+}
+
+/* The chunk of an operand of the kernel's type. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
+    const cudropi_rows_args_t &args, cudropi_rows_operand_t operand,
+    const cudropi_rows_place_t &place) {
+  using chunk = cudropi_chunk_t<Type::bytes>;
+  const cudropi_rows_side_t &side = args.side[operand];
+  const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
+  if (walk == CUDROPI_ROWS_GENERAL)
+    return cudropi_load<Type::bytes>(side.data, at, 1, place.valid);
+  return static_cast<const chunk *>(side.data)[at / CUDROPI_CHUNK];
+}
+
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args,
+                                       cudropi_rows_operand_t operand,
+                                       const cudropi_rows_place_t &place,
+                                       const float (&values)[CUDROPI_CHUNK]) {
+  using chunk = cudropi_chunk_t<Type::bytes>;
+  const cudropi_rows_side_t &side = args.side[operand];
+  const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
+  chunk stored = {};
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; j += 2)
+    Type::set(stored, j, values[j], values[j + 1]);
+  if (walk == CUDROPI_ROWS_GENERAL) {
+    cudropi_store<Type::bytes>(side.data, at, 1, place.valid, stored);
+  } else {
+    static_cast<chunk *>(side.data)[at / CUDROPI_CHUNK] = stored;
+  }
+}
+
+/* values = or += the elements of a chunk. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_get(const cudropi_chunk_t<Type::bytes> &chunk,
+                                     float (&values)[CUDROPI_CHUNK]) {
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(chunk, j);
+}
+
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_add(const cudropi_chunk_t<Type::bytes> &chunk,
+                                     float (&values)[CUDROPI_CHUNK]) {
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(chunk, j) + values[j];
+}
+
+/*
+ * values += the columns of a vector along the row, of the kernel's type or F32, if there is
+ * one. Rows read it again, from the nearest cache: in registers it would be in the way.
+ */
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args,
+                                            cudropi_rows_operand_t operand,
+                                            const cudropi_rows_place_t &place,
+                                            float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.data == nullptr) return;
+  if (side.is_f32) {
+    cudropi_rows_add<cudropi_f32>(cudropi_load<4>(side.data, place.col, 1, place.valid),
+                                  values);
+  } else {
+    cudropi_rows_add<Type>(
+        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
+  }
+}
+
+/* Which of the chunk's columns are kept. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
+                                      const cudrop_mask_schedule_t &mask,
+                                      const cudropi_rows_place_t &place,
+                                      bool (&keep)[CUDROPI_CHUNK]) {
+  uint32_t bits = 0xff;
+  if (walk != CUDROPI_ROWS_GENERAL && mask.fate == CUDROP_MASK_DRAWN) {
+    const uint64_t index =
+        args.index_base + (uint64_t)(place.row * args.index_stride[0] + place.col);
+    const cudropi_from_schedule source = {mask};
+    source.keep8(index / CUDROPI_CHUNK, keep);
+    return;
+  }
+  if (mask.fate == CUDROP_MASK_DROPPED) {
+    bits = 0;
+  } else if (mask.fate == CUDROP_MASK_DRAWN) {
+    const int64_t row =
+        cudropi_row_place(args.rank, args.shape, args.index_stride, place.row);
+    bits = cudropi_keep_strided(
+        mask, args.index_base + (uint64_t)(row + place.col * args.index_step),
+        (uint64_t)args.index_step, place.valid);
+  }
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) keep[j] = bits >> j & 1;
+}
+
+/* ---- The walk ------------------------------------------------------------------------ */
+
+/* The thread's place: its column, and its first row of its block's slab. */
+CUDROPI_DEVICE cudropi_rows_place_t cudropi_rows_begin(const cudropi_rows_args_t &args) {
+  const uint32_t tiles = (uint32_t)args.tiling.tiles;
+  const uint32_t slab = blockIdx.x / tiles, tile = blockIdx.x - slab * tiles;
+  const uint32_t way = threadIdx.x >> args.lanes_log2;
+  const int64_t lane = threadIdx.x & ((1u << args.lanes_log2) - 1);
+  cudropi_rows_place_t place;
+  place.row = (int64_t)slab * args.tiling.slab_rows + way;
+  place.col = (((int64_t)tile << args.lanes_log2) + lane) * CUDROPI_CHUNK;
+  const int64_t left = args.cols - place.col;
+  place.valid = left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
+  return place;
+}
+
+/* The row behind the block's slab; the first one for a thread that has no columns. */
+CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
+                                        const cudropi_rows_place_t &place) {
+  const int64_t slab = blockIdx.x / (uint32_t)args.tiling.tiles;
+  const int64_t end = (slab + 1) * args.tiling.slab_rows;
+  if (place.valid == 0) return 0;
+  return end < args.rows ? end : args.rows;
+}
+
+/*
+ * Write the block's sums of columns: each thread brings those of its way and chunk. All threads
+ * come here; `shared` has room for CUDROPI_CHUNK floats a thread.
+ */
+CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, float *partial,
+                                     const float (&sums)[CUDROPI_CHUNK], float *shared) {
+  const uint32_t tiles = (uint32_t)args.tiling.tiles;
+  const uint32_t slab = blockIdx.x / tiles, tile = blockIdx.x - slab * tiles;
+  const uint32_t width = CUDROPI_CHUNK << args.lanes_log2;
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j)
+    shared[threadIdx.x * CUDROPI_CHUNK + j] = sums[j];
+  __syncthreads();
+  for (uint32_t c = threadIdx.x; c < width; c += CUDROPI_TILE_THREADS) {
+    const int64_t col = (int64_t)tile * width + c;
+    float total = 0.0f;
+    for (int way = 0; way < args.tiling.ways; ++way)
+      total = total + shared[(uint32_t)way * width + c];
+    if (col < args.cols) partial[(int64_t)slab * args.cols + col] = total;
+  }
+}
+
+/* ---- Launch -------------------------------------------------------------------------- */
+
+/* The kernels of an operator in one type, by walk. */
+struct cudropi_rows_instance_t {
+  cudrop_dtype_t dtype;
+  void (*kernel[CUDROPI_ROWS_WALKS])(cudropi_rows_args_t);
+};
+
+template <int count>
+static cudaError_t cudropi_rows_launch(const cudropi_rows_instance_t (&instances)[count],
+                                       cudropi_rows_operand_t first,
+                                       const cudropi_rows_work_t *work) {
+  const cudropi_rows_t *rows = work->rows;
+  const dim3 grid((unsigned)(rows->tiling.slabs * rows->tiling.tiles));
+  const cudropi_rows_args_t args = cudropi_rows_args(rows);
+  for (const cudropi_rows_instance_t &instance : instances)
+    if (instance.dtype == rows->operand[first].dtype)
+      return LAUNCH(instance.kernel[work->walk], grid, CUDROPI_TILE_THREADS, 0,
+                    work->stream, args);
+  return cudaErrorInvalidDeviceFunction;
+}
+
+#endif /* CUDROP_KERNEL_ROWS_CUH */

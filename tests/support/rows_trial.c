@@ -1,0 +1,422 @@
+/* rows_trial.c - operators on rows beside their formulas. */
+#include "rows_trial.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oracle.h"
+#include "trial.h"
+
+static char text[400];
+
+static const char *complain(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  return text;
+}
+
+/* ---- Formulas --------------------------------------------------------------------- */
+
+static const double pi = 3.14159265358979323846;
+
+/* Half of the argument of GELU_TANH's tanh, doubled: 2 sqrt(2 / pi) (z + 0.044715 z^3). */
+static double tanh_argument(double z) {
+  return sqrt(8.0 / pi) * (z + 0.044715 * z * z * z);
+}
+
+static double sigmoid(double u) {
+  return 1.0 / (1.0 + exp(-u));
+}
+
+double rows_trial_activation(cudrop_activation_t activation, double z) {
+  const bool is_below =
+      z == -INFINITY; /* where every activation but one has the limit 0 */
+  switch (activation) {
+    case CUDROP_RELU:
+      return z < 0.0 ? 0.0 : z;
+    case CUDROP_GELU:
+      return is_below ? 0.0 : z * 0.5 * erfc(-z / sqrt(2.0));
+    case CUDROP_GELU_TANH:
+      return is_below ? 0.0 : z * sigmoid(tanh_argument(z));
+    case CUDROP_SILU:
+      return is_below ? 0.0 : z * sigmoid(z);
+    default:
+      return z;
+  }
+}
+
+double rows_trial_slope(cudrop_activation_t activation, double z) {
+  const double at = fmax(fmin(z, 1e3), -1e3); /* beyond it is 0 or 1 */
+  const double u = tanh_argument(at);
+  if (isnan(z) && activation != CUDROP_IDENTITY && activation != CUDROP_RELU) return z;
+  switch (activation) {
+    case CUDROP_RELU:
+      return z <= 0.0 ? 0.0 : 1.0;
+    case CUDROP_GELU:
+      return 0.5 * erfc(-at / sqrt(2.0)) + at * exp(-at * at / 2.0) / sqrt(2.0 * pi);
+    case CUDROP_GELU_TANH:
+      return sigmoid(u) + at * sigmoid(u) * sigmoid(-u) * sqrt(8.0 / pi) *
+                              (1.0 + 3.0 * 0.044715 * at * at);
+    case CUDROP_SILU:
+      return sigmoid(at) * (1.0 + at * sigmoid(-at));
+    default:
+      return 1.0;
+  }
+}
+
+static bool is_exact(cudrop_activation_t activation) {
+  return activation == CUDROP_IDENTITY || activation == CUDROP_RELU;
+}
+
+/* ---- Tensors ---------------------------------------------------------------------- */
+
+typedef struct {
+  view_t x, bias, residual,
+      y; /* y is dx, residual is dy in backward; bias is also dbias' old */
+  view_t dbias;
+  view_t y_before, dbias_before;
+} tensors_t;
+
+/* Values that sums and differences of formulas are at home with. */
+static void fill_tamely(view_t *view, uint64_t seed) {
+  uint64_t state = seed * 2 + 1;
+  const size_t size = cudrop_dtype_bytes(view->tensor.dtype);
+  for (size_t at = 0; at + size <= view->bytes; at += size) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    oracle_write(view->tensor.dtype, (double)(int64_t)state * 0x1p-61, view->block + at);
+  }
+}
+
+static void fill(const rows_trial_t *trial, view_t *view, uint64_t seed) {
+  if (trial->is_wild) {
+    view_randomise(view, seed);
+  } else {
+    fill_tamely(view, seed);
+  }
+}
+
+static view_t make_vector(const rows_trial_t *trial, int shift) {
+  const rows_layout_t *layout = trial->layout;
+  const cudrop_dtype_t dtype =
+      trial->vector_dtype != 0 ? trial->vector_dtype : CUDROP_F32;
+  return view_make(dtype, 1, &layout->shape[layout->rank - 1], NULL, shift);
+}
+
+static tensors_t make_tensors(const rows_trial_t *trial) {
+  const rows_layout_t *layout = trial->layout;
+  const int shift = layout->shift;
+  int64_t repeated[CUDROP_MAX_RANK] = {0};
+  repeated[layout->rank - 1] = 1;
+  tensors_t t;
+  t.x = view_make(trial->dtype, layout->rank, layout->shape, layout->stride,
+                  shift > 0 ? shift + 1 : 0);
+  t.residual = view_make(trial->dtype, layout->rank, layout->shape,
+                         layout->repeats_residual ? repeated : NULL, shift);
+  t.y = view_make(trial->dtype, layout->rank, layout->shape, NULL, shift);
+  t.bias = make_vector(trial, shift);
+  t.dbias = make_vector(trial, 0);
+  fill(trial, &t.x, 1);
+  fill(trial, &t.residual, 2);
+  fill(trial, &t.bias, 3);
+  if (trial->accumulate & CUDROP_ACCUMULATE_DATA) fill(trial, &t.y, 4);
+  if (trial->accumulate & CUDROP_ACCUMULATE_PARAMETERS) fill(trial, &t.dbias, 5);
+  if (trial->in_place) {
+    view_free(&t.y);
+    t.y = view_copy(&t.x);
+  }
+  t.y_before = view_copy(&t.y);
+  t.dbias_before = view_copy(&t.dbias);
+  return t;
+}
+
+static void free_tensors(tensors_t *t) {
+  view_t *views[] = {&t->x,     &t->bias,     &t->residual,    &t->y,
+                     &t->dbias, &t->y_before, &t->dbias_before};
+  for (size_t k = 0; k < sizeof views / sizeof views[0]; ++k) view_free(views[k]);
+}
+
+/* ---- Calls ------------------------------------------------------------------------ */
+
+/* The tensors in a context's memory, and the block of a prepared mask. */
+typedef struct {
+  placed_t x, bias, residual, y, dbias;
+  cudrop_mask_t mask;
+  void *block, *workspace;
+} places_t;
+
+static void insist(cudrop_status_t status) {
+  if (status == CUDROP_OK) return;
+  fprintf(stderr, "%s\n", cudrop_last_error());
+  abort();
+}
+
+static places_t place(cudrop_context_t *context, const rows_trial_t *trial,
+                      const tensors_t *t) {
+  places_t p = {.mask = trial->mask};
+  p.x = view_place(context, &t->x, false);
+  p.bias = view_place(context, &t->bias, false);
+  p.residual = view_place(context, &t->residual, false);
+  p.y = view_place(context, &t->y, true);
+  p.dbias = view_place(context, &t->dbias, true);
+  if (trial->in_place) p.x.tensor = p.y.tensor;
+  if (!trial->prepared) return p;
+  cudrop_mask_t value = trial->mask;
+  value.offset -= 3;
+  insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p.block));
+  insist(cudrop_prepare(context, &value, p.block));
+  p.mask.seed = 0;
+  p.mask.p = 0.0;
+  p.mask.offset = 3;
+  p.mask.prepared = p.block;
+  return p;
+}
+
+static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
+  placed_t *inputs[] = {&p->x, &p->bias, &p->residual};
+  view_fetch(context, &p->y, &t->y);
+  view_fetch(context, &p->dbias, &t->dbias);
+  for (size_t k = 0; k < sizeof inputs / sizeof inputs[0]; ++k)
+    view_displace(context, inputs[k]);
+  view_displace(context, &p->y);
+  view_displace(context, &p->dbias);
+  insist(cudrop_free(context, &p->block));
+  insist(cudrop_free(context, &p->workspace));
+}
+
+static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t *trial,
+                                   tensors_t *t) {
+  places_t p = place(context, trial, t);
+  const cudrop_status_t status = cudrop_fused_forward(
+      context, &(cudrop_fused_forward_t){
+                   .x = &p.x.tensor,
+                   .bias = trial->vector_dtype != 0 ? &p.bias.tensor : NULL,
+                   .activation = trial->activation,
+                   .mask = trial->no_mask ? NULL : &p.mask,
+                   .residual = trial->has_residual ? &p.residual.tensor : NULL,
+                   .y = &p.y.tensor});
+  fetch(context, &p, t);
+  return status;
+}
+
+/* dy is the residual's tensor, dx is y's; in place dx is dy, and not x. */
+static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_t *trial,
+                                    tensors_t *t) {
+  places_t p = place(context, trial, t);
+  const bool has_bias = trial->vector_dtype != 0;
+  cudrop_fused_backward_t args = {
+      .dy = trial->in_place ? &p.x.tensor : &p.residual.tensor,
+      .x = trial->in_place ? &p.residual.tensor : &p.x.tensor,
+      .bias = has_bias ? &p.bias.tensor : NULL,
+      .activation = trial->activation,
+      .mask = trial->no_mask ? NULL : &p.mask,
+      .dx = &p.y.tensor,
+      .dbias = has_bias ? &p.dbias.tensor : NULL,
+      .accumulate = trial->accumulate};
+  cudrop_status_t status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);
+  if (status == CUDROP_OK)
+    insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
+  args.workspace = p.workspace;
+  if (status == CUDROP_OK) status = cudrop_fused_backward(context, &args);
+  fetch(context, &p, t);
+  return status;
+}
+
+/* ---- Expectations ----------------------------------------------------------------- */
+
+static double get(const view_t *view, int64_t e) {
+  return oracle_read(view->tensor.dtype, view_element(view, e));
+}
+
+static bool is_kept(const rows_trial_t *trial, const view_t *view, int64_t e) {
+  if (trial->no_mask) return true;
+  return oracle_keep(trial->mask.seed, trial->mask.offset,
+                     trial_index(&trial->mask, view, e), trial->mask.p);
+}
+
+static float get_scale(const rows_trial_t *trial) {
+  const double p = trial->no_mask ? 0.0 : trial->mask.p;
+  return p < 1.0 ? (float)(1.0 / (1.0 - p)) : 0.0f;
+}
+
+/* x + bias, which is rounded to float. */
+static float get_biased(const rows_trial_t *trial, const view_t *x, const view_t *bias,
+                        int64_t e) {
+  const float value = (float)get(x, e);
+  if (trial->vector_dtype == 0) return value;
+  return value + (float)get(bias, view_coordinate(x, e, x->tensor.rank - 1));
+}
+
+/* Is what lies in memory the rounding of something within `bound` of `value`? */
+static bool is_near(const view_t *view, int64_t e, double value, double bound) {
+  uint8_t low[8], high[8];
+  const cudrop_dtype_t dtype = view->tensor.dtype;
+  const double found = get(view, e);
+  if (isnan(value)) return isnan(found);
+  if (isinf(value)) return found == value;
+  oracle_write(dtype, value - bound, low);
+  oracle_write(dtype, value + bound, high);
+  return oracle_read(dtype, low) <= found && found <= oracle_read(dtype, high);
+}
+
+/* A value as a float holds it: past the largest it is infinite. */
+static double as_float(double value) {
+  return fabs(value) > FLT_MAX * (1.0 + 0x1p-26) ? copysign(INFINITY, value) : value;
+}
+
+static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) {
+  const float scale = get_scale(trial);
+  for (int64_t e = 0; e < view_count(&t->x); ++e) {
+    const float z = get_biased(trial, &t->x, &t->bias, e);
+    const bool kept = is_kept(trial, &t->x, e);
+    const float residual = trial->has_residual ? (float)get(&t->residual, e) : 0.0f;
+    const double a = rows_trial_activation(trial->activation, z);
+    double value, bound = 0.0;
+    if (is_exact(trial->activation)) {
+      const float dropped = kept ? (float)a * scale : 0.0f;
+      value = trial->has_residual ? residual + dropped : dropped;
+    } else {
+      const double dropped = kept ? as_float(a * scale) : 0.0;
+      value = as_float(residual + dropped);
+      bound =
+          fabs(dropped) * (trial->activation == CUDROP_GELU_TANH ? 0x1p-16 : 0x1p-20) +
+          fabs(value) * 0x1p-23 + 0x1p-140;
+    }
+    if (!is_near(&t->y, e, value, bound))
+      return complain(
+          "element %lld: y = %.9g, not %.9g; z = %.9g, kept %d, residual %.9g",
+          (long long)e, get(&t->y, e), value, z, kept, residual);
+  }
+  return "";
+}
+
+static const char *check_sums(const rows_trial_t *trial, const tensors_t *t,
+                              const double *sums, const double *sizes) {
+  const int64_t cols = t->dbias.tensor.shape[0];
+  const int64_t rows = cols > 0 ? view_count(&t->x) / cols : 0;
+  for (int64_t c = 0; c < cols; ++c) {
+    const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
+    const double value = sums[c] + (adds ? get(&t->dbias_before, c) : 0.0);
+    const double bound =
+        sizes[c] * ((double)rows * 0x1p-24 + 0x1p-18) + fabs(value) * 0x1p-22;
+    if (!is_near(&t->dbias, c, value, bound))
+      return complain("dbias[%lld] = %.9g, not %.9g within %g", (long long)c,
+                      get(&t->dbias, c), value, bound);
+  }
+  return "";
+}
+
+static const char *check_backward(const rows_trial_t *trial, const tensors_t *t) {
+  const view_t *dy = trial->in_place ? &t->x : &t->residual;
+  const view_t *x = trial->in_place ? &t->residual : &t->x;
+  const int last = x->tensor.rank - 1;
+  const int64_t cols = x->tensor.shape[last];
+  double *sums = calloc((size_t)cols + 1, sizeof *sums);
+  double *sizes = calloc((size_t)cols + 1, sizeof *sizes);
+  const char *wrong = "";
+  for (int64_t e = 0; e < view_count(x) && wrong[0] == '\0'; ++e) {
+    const float z = get_biased(trial, x, &t->bias, e);
+    const bool kept = is_kept(trial, x, e);
+    const float scaled = (float)get(dy, e) * get_scale(trial);
+    const double slope = rows_trial_slope(trial->activation, z);
+    const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
+    const double gradient = kept ? as_float(scaled * slope) : 0.0;
+    const double value = as_float(gradient + (adds ? get(&t->y_before, e) : 0.0));
+    /* A slope is right within 2^-20 of 1, even where it is small. */
+    const double bound = is_exact(trial->activation)
+                             ? (adds ? fabs(value) * 0x1p-24 : 0.0)
+                             : (kept ? fabs((double)scaled) * 0x1p-20 : 0.0) +
+                                   fabs(value) * 0x1p-23 + 0x1p-140;
+    sums[view_coordinate(x, e, last)] += gradient;
+    sizes[view_coordinate(x, e, last)] += fabs(gradient);
+    if (!is_near(&t->y, e, value, bound))
+      wrong = complain("element %lld: dx = %.9g, not %.9g; z = %.9g, dy = %.9g, kept %d",
+                       (long long)e, get(&t->y, e), value, z, get(dy, e), kept);
+  }
+  if (wrong[0] == '\0' && trial->vector_dtype != 0 && !trial->is_wild)
+    wrong = check_sums(trial, t, sums, sizes);
+  free(sums);
+  free(sizes);
+  return wrong;
+}
+
+/* Everything but the elements of the outputs is as it was. */
+static const char *check_fences(const view_t *view, const view_t *before,
+                                bool is_written) {
+  view_t even = view_copy(before);
+  const size_t size = cudrop_dtype_bytes(view->tensor.dtype);
+  for (int64_t e = 0; is_written && e < view_count(view); ++e)
+    memcpy(view_element(&even, e), view_element(view, e), size);
+  const bool same = memcmp(even.block, view->block, view->bytes) == 0;
+  view_free(&even);
+  return same ? "" : complain("memory beside an output was written");
+}
+
+typedef cudrop_status_t run_t(cudrop_context_t *, const rows_trial_t *, tensors_t *);
+typedef const char *check_t(const rows_trial_t *, const tensors_t *);
+
+static const char *explain(const rows_trial_t *trial, const char *wrong) {
+  static char whole[600];
+  if (wrong[0] == '\0') return wrong;
+  snprintf(whole, sizeof whole,
+           "%s, dtype %d, vector %d, activation %d, p = %g, residual %d, in place %d, "
+           "prepared %d: %s",
+           trial->layout->name, (int)trial->dtype, (int)trial->vector_dtype,
+           (int)trial->activation, trial->no_mask ? -1.0 : trial->mask.p,
+           trial->has_residual, trial->in_place, trial->prepared, wrong);
+  return whole;
+}
+
+static const char *run_and_check(cudrop_context_t *context, const rows_trial_t *trial,
+                                 run_t *run, check_t *check) {
+  tensors_t t = make_tensors(trial);
+  const bool sums = run == run_backward && trial->vector_dtype != 0;
+  const char *wrong = "";
+  if (run(context, trial, &t) != CUDROP_OK) wrong = cudrop_last_error();
+  if (wrong[0] == '\0') wrong = check(trial, &t);
+  if (wrong[0] == '\0') wrong = check_fences(&t.y, &t.y_before, true);
+  if (wrong[0] == '\0') wrong = check_fences(&t.dbias, &t.dbias_before, sums);
+  free_tensors(&t);
+  return explain(trial, wrong);
+}
+
+const char *rows_trial_forward(cudrop_context_t *context, const rows_trial_t *trial) {
+  return run_and_check(context, trial, run_forward, check_forward);
+}
+
+const char *rows_trial_backward(cudrop_context_t *context, const rows_trial_t *trial) {
+  return run_and_check(context, trial, run_backward, check_backward);
+}
+
+static const char *run_and_compare(cudrop_context_t *reference, cudrop_context_t *context,
+                                   const rows_trial_t *trial, run_t *run) {
+  tensors_t a = make_tensors(trial), b = make_tensors(trial);
+  const char *wrong = "";
+  if (run(reference, trial, &a) != CUDROP_OK || run(context, trial, &b) != CUDROP_OK) {
+    wrong = cudrop_last_error();
+  } else if (view_difference(&a.y, &b.y) >= 0) {
+    wrong = "the full output has other bytes";
+  } else if (view_difference(&a.dbias, &b.dbias) >= 0) {
+    wrong = "dbias has other bytes";
+  }
+  free_tensors(&a);
+  free_tensors(&b);
+  return explain(trial, wrong);
+}
+
+const char *rows_trial_compare_forward(cudrop_context_t *reference,
+                                       cudrop_context_t *context,
+                                       const rows_trial_t *trial) {
+  return run_and_compare(reference, context, trial, run_forward);
+}
+
+const char *rows_trial_compare_backward(cudrop_context_t *reference,
+                                        cudrop_context_t *context,
+                                        const rows_trial_t *trial) {
+  return run_and_compare(reference, context, trial, run_backward);
+}

@@ -1,0 +1,48 @@
+/*
+ * rows_trial.h - one call of an operator on rows beside what its formula says.
+ *
+ * Full tensors have the trial's shape, are poisoned and fenced, and are compared to the byte
+ * where the arithmetic is exact, else within bounds of a computation in double.
+ */
+#ifndef CUDROP_ROWS_TRIAL_H
+#define CUDROP_ROWS_TRIAL_H
+
+#include "view.h"
+
+typedef struct {
+  const char *name;
+  int rank;
+  int64_t shape[CUDROP_MAX_RANK];
+  const int64_t *stride; /* of x and dy; NULL is row-major */
+  int shift; /* elements behind an aligned address, of y and dx; x has one more */
+  bool repeats_residual; /* one row of it for all */
+} rows_layout_t;
+
+typedef struct {
+  const rows_layout_t *layout;
+  cudrop_dtype_t dtype, vector_dtype; /* of full tensors; of bias and dbias, 0 for none */
+  cudrop_activation_t activation;
+  cudrop_mask_t mask;
+  bool no_mask, prepared;
+  bool has_residual, in_place, is_wild; /* wild: any bits at all, NaN among them */
+  uint32_t accumulate;
+} rows_trial_t;
+
+/* An empty text if the call succeeded and everything is right, else what is wrong. The text
+ * lives until the next call. */
+const char *rows_trial_forward(cudrop_context_t *context, const rows_trial_t *trial);
+const char *rows_trial_backward(cudrop_context_t *context, const rows_trial_t *trial);
+
+/* The same with a host context in the formula's place: every byte must be equal. */
+const char *rows_trial_compare_forward(cudrop_context_t *reference,
+                                       cudrop_context_t *context,
+                                       const rows_trial_t *trial);
+const char *rows_trial_compare_backward(cudrop_context_t *reference,
+                                        cudrop_context_t *context,
+                                        const rows_trial_t *trial);
+
+/* act(z) and act'(z) by their formulas. */
+double rows_trial_activation(cudrop_activation_t activation, double z);
+double rows_trial_slope(cudrop_activation_t activation, double z);
+
+#endif /* CUDROP_ROWS_TRIAL_H */
