@@ -1,0 +1,37 @@
+/*
+ * row_sum.h - how the elements of a row are summed, the same on every device.
+ *
+ * A row is cut into chunks of 8 columns, which threads take in turn: thread t takes the chunks
+ * t, t + threads, ... and adds their elements one by one, from +0. The threads of a warp add
+ * theirs as a tree, thread i with thread i + 16, then with i + 8, down to 1; the warps are then
+ * added in order, from +0. So a sum has the same bits on the host and on every GPU.
+ */
+#ifndef CUDROP_ROW_SUM_H
+#define CUDROP_ROW_SUM_H
+
+#include <stdint.h>
+
+#include "cudrop/philox.h"
+
+enum { CUDROPI_ROW_MOST_THREADS = 256, CUDROPI_WARP = 32 };
+
+/* The threads of a row of `cols` elements: a power of 2, whole warps. */
+CUDROP_INLINE int32_t cudropi_row_threads(int64_t cols) {
+  int32_t threads = CUDROPI_WARP;
+  while (threads < CUDROPI_ROW_MOST_THREADS && (int64_t)threads * 8 < cols) threads *= 2;
+  return threads;
+}
+
+/* The sum of what each thread has, on the host; partial[0..threads) is used up. */
+static inline float cudropi_row_fold(int32_t threads, float *partial) {
+  float total = 0.0f;
+  for (int32_t warp = 0; warp < threads; warp += CUDROPI_WARP) {
+    for (int32_t distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
+      for (int32_t i = warp; i < warp + distance; ++i)
+        partial[i] = partial[i] + partial[i + distance];
+    total = total + partial[warp];
+  }
+  return total;
+}
+
+#endif /* CUDROP_ROW_SUM_H */

@@ -1,0 +1,46 @@
+/* row_sum.cuh - sums and maxima over the threads of a row; a block has one row or more. */
+#ifndef CUDROP_KERNEL_ROW_SUM_CUH
+#define CUDROP_KERNEL_ROW_SUM_CUH
+
+#include "row_sum.h"
+#include "storage.cuh"
+
+/* Floats of shared memory that the functions below need. */
+enum { CUDROPI_ROW_SHARED = CUDROPI_ROW_MOST_THREADS / CUDROPI_WARP };
+
+/* Give every thread of a row what its warps have, taken together in order, from `begin`. */
+template <class Combine>
+CUDROPI_DEVICE float cudropi_row_warps(int32_t threads, float value, float begin,
+                                       float *shared, Combine combine) {
+  const uint32_t warp = threadIdx.x / CUDROPI_WARP;
+  const uint32_t warps = (uint32_t)threads / CUDROPI_WARP, first = warp / warps * warps;
+  if (threads == CUDROPI_WARP) return combine(begin, value);
+  __syncthreads(); /* what was there before has been read */
+  if (threadIdx.x % CUDROPI_WARP == 0) shared[warp] = value;
+  __syncthreads();
+  for (uint32_t w = 0; w < warps; ++w) begin = combine(begin, shared[first + w]);
+  return begin;
+}
+
+/*
+ * The sum of what the `threads` threads of the caller's row have, in the order of row_sum.h, for
+ * each of them. All threads of the block come here; `shared` is CUDROPI_ROW_SHARED floats.
+ */
+CUDROPI_DEVICE float cudropi_row_sum(int32_t threads, float value, float *shared) {
+#pragma unroll
+  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
+    value = value + __shfl_xor_sync(0xffffffffu, value, distance);
+  return cudropi_row_warps(threads, value, 0.0f, shared,
+                           [](float a, float b) { return a + b; });
+}
+
+/* The maximum likewise; NaN is ignored beside numbers, and there is none below -infinity. */
+CUDROPI_DEVICE float cudropi_row_max(int32_t threads, float value, float *shared) {
+#pragma unroll
+  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
+    value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
+  return cudropi_row_warps(threads, value, -INFINITY, shared,
+                           [](float a, float b) { return fmaxf(a, b); });
+}
+
+#endif /* CUDROP_KERNEL_ROW_SUM_CUH */
