@@ -76,7 +76,7 @@ for cubin in "$work"/*.cubin; do
   if [ -n "$disassembler" ]; then loops "$cubin"; else awk '{ print $1, "-" }' "$base.sizes"; fi |
     sort >"$base.loops"
   join "$base.registers" "$base.sizes" | join - "$base.loops"
-done | c++filt | sed 's/void //; s/cudropi_//g; s/([^()]*)//; s/ >/>/g' |
+done | c++filt | sed 's/void //; s/cudropi_//g; s/([^()]*)//g; s/ >/>/g; s/, /,/g' |
   awk '{ print $1, $2, $3, $4, $1 ~ /^dense/ ? $5 : "-" }' | sort >"$work/now"
 [ "$(wc -l <"$work/now")" -ge 60 ] || { echo "found too few kernels"; exit 1; }
 
