@@ -6,7 +6,7 @@
 #include "rows.cuh"
 
 template <class Type, cudropi_rows_walk_t walk>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused(const __grid_constant__ cudropi_rows_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   cudropi_rows_read_mask<walk>(args, shared_mask);
@@ -16,13 +16,15 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
+    bool keep[CUDROPI_CHUNK];
+    if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
+      cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> residual = {};
     const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
     if (has_residual)
       residual = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_RESIDUAL, place);
-    bool keep[CUDROPI_CHUNK];
     float values[CUDROPI_CHUNK];
-    cudropi_rows_keep<walk>(args, mask, place, keep);
+    if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(x, values);
     cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, values);
     cudropi_activate(args.activation, values);

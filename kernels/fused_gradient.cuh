@@ -6,7 +6,7 @@
 #include "rows.cuh"
 
 template <class Type, cudropi_rows_walk_t walk>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused_gradient(const __grid_constant__ cudropi_rows_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
@@ -19,12 +19,14 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
   const int64_t end = cudropi_rows_end(args, place);
   float sums[CUDROPI_CHUNK] = {};
   for (; place.row < end; place.row += args.tiling.ways) {
+    bool keep[CUDROPI_CHUNK];
+    if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
+      cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> x = {};
     const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, place);
     if (has_slope) x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
-    bool keep[CUDROPI_CHUNK];
     float slope[CUDROPI_CHUNK], gradient[CUDROPI_CHUNK];
-    cudropi_rows_keep<walk>(args, mask, place, keep);
+    if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(x, slope);
     cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, slope);
     cudropi_find_slopes(args.activation, slope);

@@ -12,6 +12,10 @@
 #include "general.cuh"
 #include "launch_rows.h"
 
+/* Tuning: blocks that a multiprocessor shall hold at least, which is what limits registers. */
+template <cudropi_rows_walk_t walk>
+static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2 : 3;
+
 /* An operand on the device; no data: there is none. */
 struct cudropi_rows_side_t {
   void *data;
