@@ -6,11 +6,8 @@
  * oracle.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "context.h"
 #include "suite.h"
@@ -110,45 +107,6 @@ static bool is_right(cudrop_context_t *on, uint64_t seed) {
   return right;
 }
 
-START_TEST(a_forked_child_has_threads_of_its_own) {
-  ck_assert_ok(cudrop_set_threads(context, 4));
-  ck_assert(is_right(context, 1)); /* the threads are running */
-  const pid_t child = fork();
-  ck_assert_int_ge(child, 0);
-  if (child == 0) {
-    const bool right = is_right(context, 2) && is_right(context, 3);
-    _exit(right && cudrop_destroy(&context) == CUDROP_OK ? 0 : 1);
-  }
-  int status = -1;
-  ck_assert(is_right(context, 4));
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
-  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-END_TEST
-
-static void *work(void *number) {
-  static char failed[] = "failed";
-  cudrop_context_t *own = NULL;
-  bool right = cudrop_create(&own, CUDROP_HOST, 0) == CUDROP_OK &&
-               cudrop_set_threads(own, 3) == CUDROP_OK;
-  for (uint64_t round = 0; round < 20 && right; ++round)
-    right = is_right(own, round + *(const uint64_t *)number);
-  return cudrop_destroy(&own) == CUDROP_OK && right ? NULL : failed;
-}
-
-START_TEST(contexts_with_threads_work_beside_each_other) {
-  pthread_t workers[3];
-  uint64_t numbers[] = {100, 200, 300};
-  for (int k = 0; k < 3; ++k)
-    ck_assert_int_eq(pthread_create(&workers[k], NULL, work, &numbers[k]), 0);
-  for (int k = 0; k < 3; ++k) {
-    void *failed = NULL;
-    ck_assert_int_eq(pthread_join(workers[k], &failed), 0);
-    ck_assert_ptr_null(failed);
-  }
-}
-END_TEST
-
 START_TEST(threads_come_and_go) {
   for (int k = 0; k < 20; ++k) {
     ck_assert_ok(cudrop_set_threads(context, 1 + k % 4));
@@ -164,8 +122,6 @@ static TCase *paths_case(void) {
                       CASES);
   tcase_add_test(tests, threads_outside_the_range_are_refused);
   tcase_add_test(tests, paths_that_do_not_exist_are_refused);
-  tcase_add_test(tests, a_forked_child_has_threads_of_its_own);
-  tcase_add_test(tests, contexts_with_threads_work_beside_each_other);
   tcase_add_test(tests, threads_come_and_go);
   return tests;
 }
