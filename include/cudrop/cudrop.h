@@ -69,9 +69,14 @@
  *   CUDA errors  The library neither reads nor clears CUDA's last error. The shared library
  *                has a CUDA runtime of its own inside; the static one uses the program's,
  *                where an ERROR_CUDA is the last error as after a call of the program's own.
- *   Threads      Contexts share nothing. One context serves one thread at a time; a host
- *                context works in the thread that calls, and if cudrop_set_threads() says so
- *                in others.
+ *   Threads      Contexts share nothing. One context serves one thread at a time, whichever
+ *                it is; a host context works in the thread that calls, and if
+ *                cudrop_set_threads() says so in others.
+ *   Fork         A child process may use the host contexts that it inherits, also one with
+ *                which another thread of the parent was in the middle of an operator, and
+ *                may make others. It destroys its copies; the parent's stay as they are.
+ *                CUDA does not survive a fork: a program that forks makes its CUDA contexts
+ *                afterwards.
  */
 #ifndef CUDROP_H
 #define CUDROP_H
@@ -221,8 +226,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_set_stream(cudrop_context_t *context,
  * Let later calls of a host context use up to `threads` threads, the caller's among them; 0
  * stands for as many as the process may use processors. A new context uses 1. Tensors below
  * some ten thousand elements are not worth a second one. The threads are the context's, sleep
- * between calls, take no signals, and are gone when it is destroyed; a forked child has its
- * own. Results do not depend on their number.
+ * between calls, take no signals, and are gone when it is destroyed; a forked child has none
+ * of them, and starts its own in the first call that is worth it. Results do not depend on
+ * their number.
  *   ERROR_INVALID_ARGUMENT  threads outside [0, 1024]; a CUDA context
  *   ERROR_OUT_OF_MEMORY     no memory for the list of them
  */
