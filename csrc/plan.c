@@ -83,6 +83,11 @@ static void move_dimension(cudropi_plan_t *plan, int to, int from) {
 
 void cudropi_merge_dimensions(cudropi_plan_t *plan) {
   int last = -1;
+  if (plan->n == 0) { /* no rule keeps its other sizes and strides small */
+    plan->rank = 1;
+    plan->shape[0] = 0;
+    return;
+  }
   for (int d = 0; d < plan->rank; ++d) {
     if (plan->shape[d] == 1) continue;
     if (last >= 0 && is_one_piece(plan, last, d)) {

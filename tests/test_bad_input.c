@@ -467,6 +467,25 @@ START_TEST(empty_tensors_need_no_data_but_right_arguments) {
 }
 END_TEST
 
+/* Of no elements: what they would span, or how many rows of none there are, is no matter. */
+START_TEST(empty_tensors_may_have_any_sizes_and_strides) {
+  const int64_t shape[] = {INT64_MAX, 256, 0, 256};
+  cudrop_tensor_t none = cudrop_tensor(NULL, CUDROP_F32, 4, shape);
+  cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  uint64_t kept = 7;
+  mask.index_rank = 4;
+  for (int d = 0; d < 4; ++d) {
+    none.stride[d] = INT64_MIN;
+    mask.index_stride[d] = INT64_MAX;
+  }
+  for (int op = 0; op < OPERATORS; ++op)
+    ck_assert_ok(operators[op].call(context, &none, &mask, &none));
+  ck_assert_ok(cudrop_export_bits(context, &mask, 4, shape, NULL));
+  ck_assert_ok(cudrop_count_kept(context, &mask, 4, shape, &kept));
+  ck_assert_uint_eq(kept, 0);
+}
+END_TEST
+
 START_TEST(preparing_checks_its_arguments) {
   _Alignas(16) uint8_t memory[CUDROP_PREPARED_BYTES + 16];
   cudrop_prepared_t *block = (cudrop_prepared_t *)(void *)memory;
@@ -510,6 +529,7 @@ static TCase *bad_input_case(void) {
     tcase_add_test(tests, slices_that_interleave_are_accepted);
     tcase_add_test(tests, strides_of_sizes_of_one_do_not_make_tensors_differ);
     tcase_add_test(tests, empty_tensors_need_no_data_but_right_arguments);
+    tcase_add_test(tests, empty_tensors_may_have_any_sizes_and_strides);
   }
   return tests;
 }

@@ -305,8 +305,9 @@ INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
   __asm__("" : "+m"(lanes)); /* stay in memory, where instructions take them from */
   const int64_t bytes = element == F64 ? 8 : element == F32 ? 4 : 2;
   const uint64_t first = span->group;
-  const char *x = span->x, *brought = span->keep;
   char *y = span->y;
+  const char *x = span->x != NULL ? span->x : y; /* which is not read then */
+  const char *brought = span->keep;
   uint64_t kept = 0;
   for (int64_t e = 0; e < span->n; e += (int64_t)TILES * TILE) {
     keep_t keep[TILES];
@@ -315,7 +316,8 @@ INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
     for (int t = 0; t < TILES; ++t) {
       const int64_t at = e + (int64_t)t * TILE;
       if (source != PHILOX) keep[t] = brought_keep(source, brought, at);
-      if (streams) __builtin_prefetch(x + at * bytes + AHEAD);
+      if (streams && kernel != CUDROPI_KERNEL_FILL)
+        __builtin_prefetch(x + at * bytes + AHEAD);
       if (kernel == CUDROPI_KERNEL_COUNT) {
         kept += (uint64_t)__builtin_popcount(to_bits(keep[t]));
       } else {
