@@ -1,4 +1,5 @@
 /* test_cli.c - the program `cudrop`, run as a user runs it; test_cli_mask.c has its masks. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,15 @@ START_TEST(verify_passes_on_this_machine) {
 }
 END_TEST
 
+START_TEST(verify_fails_where_a_device_cannot_be_used) {
+  ck_assert_int_eq(setenv("CUDROP_HOST_PATH", "abacus", 1), 0);
+  ck_assert_int_eq(run("verify 2>&1"), 1);
+  ck_assert_ptr_nonnull(strstr(output, "device 0 cannot be used: cudrop_device_name: "));
+  ck_assert_ptr_nonnull(strstr(output, "verify: 1 known answers are wrong\n"));
+  ck_assert_int_eq(unsetenv("CUDROP_HOST_PATH"), 0);
+}
+END_TEST
+
 START_TEST(bench_measures_what_it_is_asked_to) {
   ck_assert_int_eq(run("bench --backend host --operators forward,export_bits --dtypes "
                        "f64 --layouts dense,channels --n 100,2^10 --repeats 3 --p 0.5 "
@@ -177,6 +187,7 @@ static TCase *cli_case(void) {
   TCase *tests = suite_case("cli", 120);
   tcase_add_loop_test(tests, bad_arguments_are_refused_with_a_clear_line, 0, REFUSALS);
   tcase_add_test(tests, verify_passes_on_this_machine);
+  tcase_add_test(tests, verify_fails_where_a_device_cannot_be_used);
   tcase_add_test(tests, bench_measures_what_it_is_asked_to);
   tcase_add_test(tests, info_names_version_and_backends);
   tcase_add_test(tests, help_goes_to_the_standard_output);

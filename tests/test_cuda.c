@@ -181,6 +181,12 @@ START_TEST(a_device_that_does_not_exist_is_refused) {
 END_TEST
 
 /* Every call, while another device than the context's is the current one. */
+START_TEST(a_cuda_context_has_no_threads) {
+  ck_assert_error(cudrop_set_threads(context, 2), CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_set_threads: threads = 2, and a CUDA context has none");
+}
+END_TEST
+
 START_TEST(the_current_device_stays_what_it_was) {
   int count = 0, current = -1;
   ck_assert_cuda(cudaGetDeviceCount(&count));
@@ -422,6 +428,7 @@ static TCase *cuda_case(void) {
   tcase_add_test(tests, empty_tensors_need_no_memory);
   tcase_add_test(tests, an_allocation_that_cannot_succeed_says_so_and_no_more);
   tcase_add_test(tests, a_device_that_does_not_exist_is_refused);
+  tcase_add_test(tests, a_cuda_context_has_no_threads);
   tcase_add_test(tests, the_current_device_stays_what_it_was);
   tcase_add_test(tests, memory_of_another_device_is_refused);
   tcase_add_test(tests, the_callers_last_error_is_left_alone);

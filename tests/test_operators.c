@@ -209,6 +209,32 @@ START_TEST(ties_are_resolved_in_every_operator) {
 }
 END_TEST
 
+/*
+ * Elements that drew the last digit, 0xffff, which no other can be put above: between rates that
+ * keep them and rates that drop them. In a whole span and in a tail.
+ */
+START_TEST(ties_with_the_last_digit_are_resolved) {
+  static const uint64_t ties[] = {308192, 466598, 504248};
+  const double refinement = (double)oracle_refinement(42, 0, ties[_i]) * 0x1p-64;
+  const layout_t layouts_of_ties[] = {{"a span", 1, {256}, NULL, NULL},
+                                      {"a tail", 1, {20}, NULL, NULL}};
+  for (unsigned k = 0; k < 4; ++k) {
+    const double share = k / 2 == 0 ? refinement / 2 : (1.0 + refinement) / 2;
+    cudrop_mask_t mask = cudrop_mask(42, 0, (65535.0 + share) / 65536.0);
+    mask.index_base = ties[_i] / 8 * 8;
+    ck_assert_uint_eq(oracle_digit(42, 0, ties[_i]), 0xffff);
+    ck_assert_int_eq(oracle_keep(42, 0, ties[_i], mask.p), k / 2 == 0);
+    for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_APPLY_BYTES; ++op) {
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[(op + k) % DTYPES],
+                             .layout = &layouts_of_ties[k % 2],
+                             .mask = mask};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
 /* Where an element may stand: in a whole group, in a tail, alone, among strided indices. */
 static const struct {
   layout_t layout;
@@ -262,4 +288,5 @@ SUITE_MAIN("operators",
            loop_case("maps", every_index_map_matches_the_oracle, MAPS),
            loop_case("rates", every_rate_matches_the_oracle, EDGE_RATES),
            loop_case("ties", ties_are_resolved_in_every_operator, 6),
+           loop_case("last_digit", ties_with_the_last_digit_are_resolved, 3),
            loop_case("next_to_drawn", a_rate_next_to_what_was_drawn_decides_rightly, 16))
