@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +16,10 @@
 /* Enough for four threads; not a whole number of bytes of packed bits. */
 enum { N = 70001, MASKS = 3, CALLERS = 4, ROUNDS = 12 };
 
+/* Floats and doubles as their bits, which are what is compared. */
 typedef struct {
-  float y[N], dx[N];
-  double sum[N];
+  uint32_t y[N], dx[N];
+  uint64_t sum[N];
   uint8_t bits[(N + 7) / 8], keep[N];
   uint64_t kept;
 } results_t;
@@ -232,8 +234,7 @@ START_TEST(a_fork_in_the_middle_of_a_call_of_another_thread_harms_no_one) {
   ck_assert_ok(cudrop_create(&passed_on, CUDROP_HOST, 0));
   ck_assert_ok(cudrop_set_threads(passed_on, 3));
   ck_assert_int_eq(pthread_create(&callers[0].thread, NULL, keep_busy, &callers[0]), 0);
-  while (!atomic_load(&has_begun)) {
-  }
+  while (!atomic_load(&has_begun)) sched_yield();
   for (int k = 0; k < FORKS; ++k) {
     ck_assert(has_ended_well(fork_workers(k % 2 == 0 ? idle : passed_on)));
     ck_assert(is_right(idle, 0, &scratch));
