@@ -35,15 +35,13 @@ static cudropi_rows_call_t describe_backward(const char *function,
                                         .tensor = args->dy,
                                         .is_needed = true},
                    [CUDROPI_ROWS_X] = {.name = "x",
-                                       .tensor = args->x,
-                                       .is_needed = args->activation != CUDROP_IDENTITY},
+                                       .tensor = args->x},
                    [CUDROPI_ROWS_BIAS] = {.name = "bias",
                                           .tensor = args->bias,
                                           .extent = CUDROPI_EXTENT_ROW,
                                           .type = CUDROPI_TYPE_SAME_OR_F32},
                    [CUDROPI_ROWS_DX] = {.name = "dx",
                                         .tensor = args->dx,
-                                        .is_needed = args->dbias == NULL,
                                         .is_output = true},
                    [CUDROPI_ROWS_DBIAS] = {.name = "dbias",
                                            .tensor = args->dbias,
@@ -59,6 +57,11 @@ static cudropi_rows_call_t describe_backward(const char *function,
 cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
                                       const cudrop_fused_backward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  REQUIRE(args->dx != NULL || args->dbias != NULL, CUDROP_ERROR_NULL_POINTER,
+          "%s: dx and dbias are both NULL", __func__);
+  REQUIRE(args->x != NULL || args->activation == CUDROP_IDENTITY,
+          CUDROP_ERROR_NULL_POINTER, "%s: x is NULL, and activation = %d needs it",
+          __func__, (int)args->activation);
   const cudropi_rows_call_t call = describe_backward(__func__, args);
   return cudropi_rows_run(context, &call);
 }

@@ -1,6 +1,8 @@
 /* prepared.c - writing and advancing prepared masks. */
 #include "prepared.h"
 
+#include <math.h>
+
 #include "context.h"
 #include "status.h"
 #include "validate.h"
@@ -31,5 +33,6 @@ cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *pre
 }
 
 cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared, uint64_t offset) {
+  if (prepared == NULL) return cudrop_mask(0, offset, NAN); /* refused, not p = 0 */
   return (cudrop_mask_t){.offset = offset, .prepared = prepared};
 }

@@ -114,7 +114,7 @@ static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t n
   const cudropi_workspace_t *workspace = &call->workspace;
   if (needed == 0) return CUDROP_OK;
   REQUIRE(workspace->bytes >= needed, CUDROP_ERROR_WORKSPACE,
-          "%s: workspace_bytes = %zu, and %zu are needed", call->function,
+          "%s: workspace_bytes = %zu, and the query says %zu", call->function,
           workspace->bytes, needed);
   REQUIRE(workspace->memory != NULL, CUDROP_ERROR_NULL_POINTER, "%s: workspace is NULL",
           call->function);

@@ -186,6 +186,9 @@ static void prepared_with_seed(arguments_t *a) {
   prepare(a, 0);
   a->mask.seed = 7;
 }
+static void prepared_without_block(arguments_t *a) {
+  a->mask = cudrop_prepared_mask(NULL, 3);
+}
 static void prepared_inside_y(arguments_t *a) {
   a->mask = cudrop_prepared_mask((const cudrop_prepared_t *)a->y.data, 0);
 }
@@ -259,6 +262,7 @@ static const struct {
      "mask is prepared and has seed = 0 and p = 0.25, which must be 0"},
     {prepared_with_seed, CUDROP_ERROR_INVALID_ARGUMENT,
      "mask is prepared and has seed = 7 and p = 0, which must be 0"},
+    {prepared_without_block, CUDROP_ERROR_INVALID_ARGUMENT, "p = nan is outside [0, 1]"},
     {prepared_inside_y, CUDROP_ERROR_OVERLAP,
      "{y} overlaps the block of the prepared mask"},
 };

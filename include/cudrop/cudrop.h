@@ -269,7 +269,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 /*
  * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. The F8
  * types are for what moves data: forward, backward, cudrop_export_scale() and
- * cudrop_apply_...(). 0 is no type, so that a tensor that was never filled in is noticed.
+ * cudrop_apply_...(); the host converts them element by element, some sixty times slower than
+ * F32. 0 is no type, so that a tensor that was never filled in is noticed.
  * Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
  */
 #define CUDROP_DTYPE_LIST(X)                                        \
@@ -569,6 +570,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
  * cudrop_prepare() between two replays. Host contexts have prepared masks too, so that one
  * code serves both.
  *
+ * In C++ the block's void * needs a cast to cudrop_prepared_t *.
+ *
  * A block is CUDROP_PREPARED_BYTES of the backend's memory, aligned to 16 bytes; the caller
  * owns it. Its contents are the library's, except that device.cuh lets a kernel of the
  * caller's read it; what was not written by cudrop_prepare() is not a mask. Blocks are
@@ -595,7 +598,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_advance(cudrop_context_t *context,
 /*
  * The mask, with the plain index map, whose seed and p are those of the block and whose
  * offset is the block's plus `offset` (modulo 2^64) when the work runs. Its own seed and p
- * are 0, and an operator refuses others.
+ * are 0, and an operator refuses others. Without a block, of NULL, it is a mask whose p is NaN,
+ * which every operator refuses.
  */
 CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
                                               uint64_t offset);
@@ -605,7 +609,8 @@ CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
 /*
  * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
  * pass over the data, forward and backward. Each takes a struct, to be filled in with
- * designated initialisers; a member that is left out, and so is NULL or 0, is off.
+ * designated initialisers; a member that is left out, and so is NULL or 0, is off. (C++ takes no
+ * address of such a value: there make a variable = {}, fill it in, and give its address.)
  *
  *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
  *                before it count the rows and may have any strides; an input may repeat rows.
@@ -624,7 +629,7 @@ CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
  *                before and after the call.
  *
  * Statuses are those of section 7, and
- *   ERROR_WORKSPACE         workspace_bytes below what the query says
+ *   ERROR_WORKSPACE         workspace_bytes below what the query, ..._workspace(), says
  *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1, an activation or a bit of
  *                           `accumulate` that does not exist
  */

@@ -16,9 +16,9 @@
  *     y = keep[lane] ? x * mask.scale : 0.0f;
  *
  * Pass the schedule as a __grid_constant__ parameter: its round keys then stay in constant
- * memory, where the rounds use them without a register each. A kernel in a CUDA graph, whose
- * mask must change from replay to replay, takes a cudrop_prepared_t instead and begins with
- * cudrop_device_read(). examples/softmax is such a kernel, whole.
+ * memory, where the rounds use them without a register each; examples/softmax is such a kernel,
+ * whole. A kernel in a CUDA graph, whose mask must change from replay to replay, takes the block
+ * of a prepared mask instead, as a const void *, and begins with cudrop_device_read().
  *
  * Header-only; needs no library. sm_75 and newer; nvcc, or a host compiler. Elements have the
  * indices of mask.h: 0 <= index < 2^59, group = index / 8, lane = index % 8.
