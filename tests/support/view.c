@@ -1,6 +1,7 @@
 /* view.c - tensors for tests. */
 #include "view.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,4 +152,34 @@ ptrdiff_t view_difference(const view_t *a, const view_t *b) {
     if (a->block[at] != even.block[at]) difference = (ptrdiff_t)at;
   view_free(&even);
   return difference;
+}
+
+void view_fill_tamely(view_t *view, uint64_t seed) {
+  uint64_t state = seed * 2 + 1;
+  const size_t size = element_bytes(view->tensor.dtype);
+  for (size_t at = 0; at + size <= view->bytes; at += size) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    oracle_write(view->tensor.dtype, (double)(int64_t)state * 0x1p-61, view->block + at);
+  }
+}
+
+bool view_is_near(const view_t *view, int64_t e, double value, double bound) {
+  uint8_t low[8], high[8];
+  const cudrop_dtype_t dtype = view->tensor.dtype;
+  const double found = oracle_read(dtype, view_element(view, e));
+  if (isnan(value)) return isnan(found);
+  if (isinf(value)) return found == value;
+  oracle_write(dtype, value - bound, low);
+  oracle_write(dtype, value + bound, high);
+  return oracle_read(dtype, low) <= found && found <= oracle_read(dtype, high);
+}
+
+bool view_is_fenced(const view_t *view, const view_t *before, bool is_written) {
+  view_t even = view_copy(before);
+  const size_t size = element_bytes(view->tensor.dtype);
+  for (int64_t e = 0; is_written && e < view_count(view); ++e)
+    memcpy(view_element(&even, e), view_element(view, e), size);
+  const bool same = memcmp(even.block, view->block, view->bytes) == 0;
+  view_free(&even);
+  return same;
 }

@@ -54,6 +54,9 @@ void view_free(view_t *view);
  * mostly ordinary ones, among them zeros of both signs, subnormals, infinities and NaNs. */
 void view_randomise(view_t *view, uint64_t seed);
 
+/* The same with values from -4 to 4, which sums and differences of formulas are at home with. */
+void view_fill_tamely(view_t *view, uint64_t seed);
+
 /* How many elements there are, and where element e, counted row-major, lies. */
 int64_t view_count(const view_t *view);
 void *view_element(const view_t *view, int64_t e);
@@ -66,5 +69,11 @@ int64_t view_coordinate(const view_t *view, int64_t e, int d);
  * NaN elements are equal whatever their payload.
  */
 ptrdiff_t view_difference(const view_t *a, const view_t *b);
+
+/* Is what lies in memory the rounding of something within `bound` of `value`? */
+bool view_is_near(const view_t *view, int64_t e, double value, double bound);
+
+/* Is everything as it was before, but for the elements if they are written? */
+bool view_is_fenced(const view_t *view, const view_t *before, bool is_written);
 
 #endif /* CUDROP_VIEW_H */
