@@ -53,7 +53,7 @@ CUDROP_INLINE cudropi_tiling_t cudropi_tile(int64_t rows, int64_t cols) {
   if (slab_rows > CUDROPI_SLAB_MOST) slab_rows = CUDROPI_SLAB_MOST;
   if (slab_rows < LEAST_TURNS * tiling.ways) slab_rows = LEAST_TURNS * tiling.ways;
   tiling.slab_rows = (int32_t)slab_rows;
-  tiling.slabs = (rows + slab_rows - 1) / slab_rows;
+  tiling.slabs = rows / slab_rows + (rows % slab_rows != 0);
   return tiling;
 }
 
