@@ -13,17 +13,25 @@ static void count_rows(const cudrop_tensor_t *first, int64_t *rows, int64_t *col
   *cols = first->shape[first->rank - 1];
 }
 
-/* How many vectors an operator sums over rows. */
-static int count_sums(const cudropi_rows_call_t *call) {
-  return call->argument[CUDROPI_ROWS_DBIAS].tensor != NULL ? 1 : 0;
+/* Is it a vector that the operator sums over rows? */
+static bool is_sum(const cudropi_rows_argument_t *argument) {
+  return argument->tensor != NULL && argument->is_output &&
+         argument->extent == CUDROPI_EXTENT_ROW;
 }
 
 size_t cudropi_rows_workspace(const cudropi_rows_call_t *call) {
-  const int sums = count_sums(call);
+  size_t sums = 0, of_sums = 0, of_rows = 0, bytes = 0;
   int64_t rows = 0, cols = 0;
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) sums += is_sum(&call->argument[k]);
   count_rows(call->argument[call->first].tensor, &rows, &cols);
-  if (sums == 0 || rows == 0 || cols == 0) return 0;
-  return (size_t)(sums * cudropi_tile(rows, cols).slabs * cols) * sizeof(float);
+  if (rows == 0 || cols == 0) return 0;
+  const bool is_too_large =
+      __builtin_mul_overflow(sums * sizeof(float), cols, &of_sums) ||
+      __builtin_mul_overflow(of_sums, cudropi_tile(rows, cols).slabs, &of_sums) ||
+      __builtin_mul_overflow((size_t)call->floats_a_row * sizeof(float), rows,
+                             &of_rows) ||
+      __builtin_add_overflow(of_sums, of_rows, &bytes);
+  return is_too_large ? SIZE_MAX : bytes;
 }
 
 /* ---- The plan --------------------------------------------------------------------- */
@@ -64,6 +72,8 @@ static void plan_mask(cudropi_rows_t *rows, const cudrop_mask_t *mask,
 static void plan_operand(cudropi_rows_t *rows, int k,
                          const cudropi_rows_argument_t *argument) {
   cudropi_operand_t *operand = &rows->operand[k];
+  rows->extent[k] = argument->extent;
+  rows->is_sum[k] = is_sum(argument);
   if (argument->tensor == NULL) return;
   operand->data = argument->tensor->data;
   operand->dtype = argument->tensor->dtype;
@@ -97,6 +107,17 @@ static void merge_dimensions(cudropi_rows_t *rows) {
   rows->rank = last + 1;
 }
 
+/* Deal the workspace out. */
+static void plan_workspace(cudropi_rows_t *rows, const cudropi_rows_call_t *call) {
+  float *next = call->workspace.memory;
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
+    if (!rows->is_sum[k]) continue;
+    rows->partial[k] = next;
+    next += rows->tiling.slabs * rows->cols;
+  }
+  if (call->floats_a_row > 0) rows->of_rows = next;
+}
+
 cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
   const cudrop_tensor_t *first = call->argument[call->first].tensor;
   cudropi_rows_t rows = {.op = call->op, .rank = first->rank - 1};
@@ -106,12 +127,14 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
     plan_operand(&rows, k, &call->argument[k]);
   plan_mask(&rows, call->mask, first);
   rows.activation = call->activation;
+  rows.norm = call->norm;
+  rows.epsilon = call->epsilon;
   rows.adds_to_data = (call->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
   rows.adds_to_parameters = (call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
   if (rows.rows == 0 || rows.cols == 0) return rows;
   merge_dimensions(&rows);
   rows.tiling = cudropi_tile(rows.rows, rows.cols);
-  if (count_sums(call) > 0) rows.partial = call->workspace.memory;
+  plan_workspace(&rows, call);
   return rows;
 }
 

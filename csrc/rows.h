@@ -18,6 +18,8 @@ extern "C" {
 typedef enum {
   CUDROPI_ROWS_FUSED,          /* y = residual + drop(act(x + bias)) */
   CUDROPI_ROWS_FUSED_GRADIENT, /* dx = act'(x + bias) * drop(dy), dbias = column sums */
+  CUDROPI_ROWS_NORM,           /* y = norm(h), h = residual + drop(x + bias) */
+  CUDROPI_ROWS_NORM_GRADIENT,
   CUDROPI_ROWS_OPERATORS
 } cudropi_rows_operator_t;
 
@@ -30,6 +32,15 @@ typedef enum {
   CUDROPI_ROWS_DY,
   CUDROPI_ROWS_DX,
   CUDROPI_ROWS_DBIAS,
+  CUDROPI_ROWS_H,
+  CUDROPI_ROWS_DH,
+  CUDROPI_ROWS_DRESIDUAL,
+  CUDROPI_ROWS_GAMMA,
+  CUDROPI_ROWS_BETA,
+  CUDROPI_ROWS_DGAMMA,
+  CUDROPI_ROWS_DBETA,
+  CUDROPI_ROWS_MEAN,
+  CUDROPI_ROWS_RSTD,
   CUDROPI_ROWS_OPERANDS
 } cudropi_rows_operand_t;
 
@@ -68,7 +79,10 @@ typedef struct {
   cudropi_rows_argument_t argument[CUDROPI_ROWS_OPERANDS];
   const cudrop_mask_t *mask; /* NULL: everything is kept */
   cudrop_activation_t activation;
+  cudrop_norm_t norm;
+  float epsilon;
   uint32_t accumulate; /* of cudrop_accumulate_t */
+  int floats_a_row;    /* that the operator keeps in the workspace */
   cudropi_workspace_t workspace;
 } cudropi_rows_call_t;
 
@@ -81,6 +95,8 @@ typedef struct {
   cudropi_operand_t
       operand[CUDROPI_ROWS_OPERANDS]; /* strides from row to row, along shape;
                                                        no type: absent */
+  cudropi_extent_t extent[CUDROPI_ROWS_OPERANDS];
+  bool is_sum[CUDROPI_ROWS_OPERANDS]; /* over rows: a gradient of a parameter */
 
   cudropi_source_t source;
   uint64_t seed, offset; /* the draw, as in a plan */
@@ -93,10 +109,15 @@ typedef struct {
   int64_t index_step;                    /* along a row */
 
   cudrop_activation_t activation;
+  cudrop_norm_t norm;
+  float epsilon;
   bool adds_to_data, adds_to_parameters;
   cudropi_tiling_t tiling;
-  float
-      *partial; /* column sums of each slab, in the workspace; NULL if none are wanted */
+
+  /* In the workspace: the column sums of each slab of what is a sum, else NULL; and of each row
+     the floats that the operator keeps, those of all rows one after another. */
+  float *partial[CUDROPI_ROWS_OPERANDS];
+  float *of_rows;
 } cudropi_rows_t;
 
 /* Check a call before any memory is touched. */
@@ -109,7 +130,7 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call);
 /* Give a plan its draw, as cudropi_plan_draw() does. */
 void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, double p);
 
-/* The bytes of workspace that a call needs, whose first tensor is valid. */
+/* The bytes of workspace that a call needs, whose first tensor is valid; SIZE_MAX past it. */
 size_t cudropi_rows_workspace(const cudropi_rows_call_t *call);
 
 /* Answer a public query for it: only the first tensor of the call needs to be there. */

@@ -65,8 +65,11 @@ static cudrop_status_t check_type(const char *function, cudropi_type_rule_t rule
   const cudrop_dtype_t dtype = argument->tensor->dtype, wanted = first->tensor->dtype;
   const bool may_follow = rule != CUDROPI_TYPE_F32;
   const bool may_be_f32 = rule != CUDROPI_TYPE_SAME;
-  REQUIRE((may_follow && dtype == wanted) || (may_be_f32 && dtype == CUDROP_F32),
-          CUDROP_ERROR_DTYPE, "%s: %s is %s and %s is %s", function, argument->name,
+  REQUIRE(may_follow || dtype == CUDROP_F32, CUDROP_ERROR_DTYPE,
+          "%s: %s is %s, and must be F32", function, argument->name,
+          cudropi_dtype_name(dtype));
+  REQUIRE(dtype == wanted || (may_be_f32 && dtype == CUDROP_F32), CUDROP_ERROR_DTYPE,
+          "%s: %s is %s and %s is %s", function, argument->name,
           cudropi_dtype_name(dtype), first->name, cudropi_dtype_name(wanted));
   return CUDROP_OK;
 }

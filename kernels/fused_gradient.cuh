@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
                              gradient);
     cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_DX, place, gradient);
   }
-  if (args.partial != nullptr) cudropi_rows_sum(args, args.partial, sums, shared_sums);
+  cudropi_rows_sum(args, CUDROPI_ROWS_DBIAS, sums, shared_sums);
 }
 
 #endif /* CUDROP_KERNEL_FUSED_GRADIENT_CUH */

@@ -36,8 +36,10 @@ struct cudropi_rows_args_t {
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK], index_step;
   cudrop_activation_t activation;
+  cudrop_norm_t norm;
+  float epsilon;
   bool adds_to_data, adds_to_parameters;
-  float *partial;
+  float *partial[CUDROPI_ROWS_OPERANDS], *of_rows;
 };
 
 static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) {
@@ -60,9 +62,12 @@ static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) 
   memcpy(args.index_stride, rows->index_stride, sizeof args.index_stride);
   args.index_step = rows->index_step;
   args.activation = rows->activation;
+  args.norm = rows->norm;
+  args.epsilon = rows->epsilon;
   args.adds_to_data = rows->adds_to_data;
   args.adds_to_parameters = rows->adds_to_parameters;
-  args.partial = rows->partial;
+  memcpy(args.partial, rows->partial, sizeof args.partial);
+  args.of_rows = rows->of_rows;
   return args;
 }
 
@@ -86,6 +91,12 @@ struct cudropi_rows_place_t {
   uint32_t valid;
 };
 
+/* The `valid` of a place at column `col`. */
+CUDROPI_DEVICE uint32_t cudropi_rows_valid(const cudropi_rows_args_t &args, int64_t col) {
+  const int64_t left = args.cols - col;
+  return left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
+}
+
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE int64_t cudropi_rows_position(const cudropi_rows_args_t &args,
                                              const int64_t *stride,
@@ -107,18 +118,25 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
   return static_cast<const chunk *>(side.data)[at / CUDROPI_CHUNK];
 }
 
+/* Values as a chunk, rounded. */
+template <class Type>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_pack(
+    const float (&values)[CUDROPI_CHUNK]) {
+  cudropi_chunk_t<Type::bytes> chunk = {};
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; j += 2)
+    Type::set(chunk, j, values[j], values[j + 1]);
+  return chunk;
+}
+
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args,
-                                       cudropi_rows_operand_t operand,
-                                       const cudropi_rows_place_t &place,
-                                       const float (&values)[CUDROPI_CHUNK]) {
+CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args,
+                                     cudropi_rows_operand_t operand,
+                                     const cudropi_rows_place_t &place,
+                                     const cudropi_chunk_t<Type::bytes> &stored) {
   using chunk = cudropi_chunk_t<Type::bytes>;
   const cudropi_rows_side_t &side = args.side[operand];
   const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
-  chunk stored = {};
-#pragma unroll
-  for (int j = 0; j < CUDROPI_CHUNK; j += 2)
-    Type::set(stored, j, values[j], values[j + 1]);
   if (walk == CUDROPI_ROWS_GENERAL) {
     cudropi_store<Type::bytes>(side.data, at, 1, place.valid, stored);
   } else {
@@ -126,7 +144,15 @@ CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args,
   }
 }
 
-/* values = or += the elements of a chunk. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args,
+                                       cudropi_rows_operand_t operand,
+                                       const cudropi_rows_place_t &place,
+                                       const float (&values)[CUDROPI_CHUNK]) {
+  cudropi_rows_put<walk, Type>(args, operand, place, cudropi_rows_pack<Type>(values));
+}
+
+/* values =, += or *= the elements of a chunk. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_get(const cudropi_chunk_t<Type::bytes> &chunk,
                                      float (&values)[CUDROPI_CHUNK]) {
@@ -139,6 +165,13 @@ CUDROPI_DEVICE void cudropi_rows_add(const cudropi_chunk_t<Type::bytes> &chunk,
                                      float (&values)[CUDROPI_CHUNK]) {
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(chunk, j) + values[j];
+}
+
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &chunk,
+                                          float (&values)[CUDROPI_CHUNK]) {
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * Type::get(chunk, j);
 }
 
 /*
@@ -157,6 +190,23 @@ CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args,
                                   values);
   } else {
     cudropi_rows_add<Type>(
+        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
+  }
+}
+
+/* values *= the columns of a vector likewise. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args,
+                                                 cudropi_rows_operand_t operand,
+                                                 const cudropi_rows_place_t &place,
+                                                 float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.data == nullptr) return;
+  if (side.is_f32) {
+    cudropi_rows_multiply<cudropi_f32>(
+        cudropi_load<4>(side.data, place.col, 1, place.valid), values);
+  } else {
+    cudropi_rows_multiply<Type>(
         cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
   }
 }
@@ -199,8 +249,7 @@ CUDROPI_DEVICE cudropi_rows_place_t cudropi_rows_begin(const cudropi_rows_args_t
   cudropi_rows_place_t place;
   place.row = (int64_t)slab * args.tiling.slab_rows + way;
   place.col = (((int64_t)tile << args.lanes_log2) + lane) * CUDROPI_CHUNK;
-  const int64_t left = args.cols - place.col;
-  place.valid = left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
+  place.valid = cudropi_rows_valid(args, place.col);
   return place;
 }
 
@@ -214,14 +263,18 @@ CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
 }
 
 /*
- * Write the block's sums of columns: each thread brings those of its way and chunk. All threads
- * come here; `shared` has room for CUDROPI_CHUNK floats a thread.
+ * Write the block's sums of columns for an operand, if it is there: each thread brings those of
+ * its way and chunk. All threads come here; `shared` has room for CUDROPI_CHUNK floats a thread.
  */
-CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, float *partial,
+CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args,
+                                     cudropi_rows_operand_t operand,
                                      const float (&sums)[CUDROPI_CHUNK], float *shared) {
+  float *partial = args.partial[operand];
   const uint32_t tiles = (uint32_t)args.tiling.tiles;
   const uint32_t slab = blockIdx.x / tiles, tile = blockIdx.x - slab * tiles;
   const uint32_t width = CUDROPI_CHUNK << args.lanes_log2;
+  if (partial == nullptr) return;
+  __syncthreads(); /* what was there before has been read */
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
     shared[threadIdx.x * CUDROPI_CHUNK + j] = sums[j];
@@ -244,17 +297,26 @@ struct cudropi_rows_instance_t {
 };
 
 template <int count>
-static cudaError_t cudropi_rows_launch(const cudropi_rows_instance_t (&instances)[count],
-                                       cudropi_rows_operand_t first,
-                                       const cudropi_rows_work_t *work) {
+static cudaError_t cudropi_rows_launch_grid(
+    const cudropi_rows_instance_t (&instances)[count], cudropi_rows_operand_t first,
+    const cudropi_rows_work_t *work, dim3 grid) {
   const cudropi_rows_t *rows = work->rows;
-  const dim3 grid((unsigned)(rows->tiling.slabs * rows->tiling.tiles));
   const cudropi_rows_args_t args = cudropi_rows_args(rows);
   for (const cudropi_rows_instance_t &instance : instances)
     if (instance.dtype == rows->operand[first].dtype)
       return LAUNCH(instance.kernel[work->walk], grid, CUDROPI_TILE_THREADS, 0,
                     work->stream, args);
   return cudaErrorInvalidDeviceFunction;
+}
+
+/* A block for every tile of every slab. */
+template <int count>
+static cudaError_t cudropi_rows_launch(const cudropi_rows_instance_t (&instances)[count],
+                                       cudropi_rows_operand_t first,
+                                       const cudropi_rows_work_t *work) {
+  const cudropi_tiling_t &tiling = work->rows->tiling;
+  return cudropi_rows_launch_grid(instances, first, work,
+                                  dim3((unsigned)(tiling.slabs * tiling.tiles)));
 }
 
 #endif /* CUDROP_KERNEL_ROWS_CUH */

@@ -276,17 +276,18 @@ static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
     const cudropi_rows_work_t *work) = {
     [CUDROPI_ROWS_FUSED] = cudropi_launch_fused,
     [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_launch_fused_gradient,
+    [CUDROPI_ROWS_NORM] = cudropi_launch_norm,
+    [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_launch_norm_gradient,
 };
 
 /* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */
-static cudrop_status_t finish_sums(const cudropi_rows_work_t *work, const char *function,
-                                   const float *partial, cudropi_rows_operand_t operand) {
+static cudrop_status_t finish_sum(const cudropi_rows_work_t *work, const char *function,
+                                  cudropi_rows_operand_t operand) {
   const cudropi_rows_t *rows = work->rows;
   const cudropi_operand_t *sums = &rows->operand[operand];
-  if (sums->dtype == 0) return CUDROP_OK;
   if (rows->rows > 0)
     return translate(function, "cudaLaunchKernelExC",
-                     cudropi_launch_column_sums(work, partial, operand));
+                     cudropi_launch_column_sums(work, rows->partial[operand], operand));
   if (rows->adds_to_parameters) return CUDROP_OK;
   TRY_CUDA(function, cudaMemsetAsync, sums->data, 0,
            (size_t)rows->cols * cudrop_dtype_bytes(sums->dtype), work->stream);
@@ -298,7 +299,9 @@ static cudrop_status_t walk_rows(const char *function, const cudropi_rows_work_t
   if (rows->cols == 0) return CUDROP_OK;
   if (rows->rows > 0)
     TRY(translate(function, "cudaLaunchKernelExC", rows_launches[rows->op](work)));
-  return finish_sums(work, function, rows->partial, CUDROPI_ROWS_DBIAS);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
+    if (rows->is_sum[k]) TRY(finish_sum(work, function, (cudropi_rows_operand_t)k));
+  return CUDROP_OK;
 }
 
 static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,

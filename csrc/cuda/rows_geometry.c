@@ -3,9 +3,10 @@
 
 #include "geometry.h"
 
-/* Does every row of the operand begin with a chunk? */
-static bool is_in_chunks(const cudropi_operand_t *operand) {
-  return operand->dtype == 0 ||
+/* Does every row of operand k begin with a chunk, if it has rows? */
+static bool is_in_chunks(const cudropi_rows_t *rows, int k) {
+  const cudropi_operand_t *operand = &rows->operand[k];
+  return operand->dtype == 0 || rows->extent[k] == CUDROPI_EXTENT_EACH ||
          ((uintptr_t)operand->data % cudropi_chunk_alignment(operand->dtype) == 0 &&
           operand->stride[0] % CUDROPI_CHUNK == 0);
 }
@@ -20,8 +21,7 @@ static bool is_in_groups(const cudropi_rows_t *rows) {
 
 cudropi_rows_walk_t cudropi_rows_choose_walk(const cudropi_rows_t *rows) {
   bool dense = rows->rank == 1 && rows->cols % CUDROPI_CHUNK == 0 && is_in_groups(rows);
-  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
-    dense = dense && is_in_chunks(&rows->operand[k]);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) dense = dense && is_in_chunks(rows, k);
   return !dense                                  ? CUDROPI_ROWS_GENERAL
          : rows->source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
                                                  : CUDROPI_ROWS_DRAWN;

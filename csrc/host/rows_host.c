@@ -11,6 +11,23 @@ enum { ELEMENTS_A_THREAD = 1 << 12 };
 
 /* ---- Strips ----------------------------------------------------------------------- */
 
+void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab, int64_t *first,
+                       int64_t *end) {
+  *first = slab * rows->tiling.slab_rows;
+  const int64_t left = rows->rows - *first;
+  *end = *first + (left < rows->tiling.slab_rows ? left : rows->tiling.slab_rows);
+}
+
+cudropi_strip_t cudropi_cut_strip(const cudropi_rows_t *rows, int64_t row, int64_t first,
+                                  int width) {
+  const int64_t left = rows->cols - first;
+  return (cudropi_strip_t){rows, row, first, left < width ? (int)left : width};
+}
+
+void cudropi_add(int n, float *values, const float *others) {
+  for (int j = 0; j < n; ++j) values[j] = values[j] + others[j];
+}
+
 static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t operand) {
   const cudropi_rows_t *rows = strip->rows;
   const cudropi_operand_t *from = &rows->operand[operand];
@@ -36,6 +53,27 @@ void cudropi_strip_store(const cudropi_strip_t *strip, cudropi_rows_operand_t op
       ->store(locate(strip, operand), 1, strip->n, values);
 }
 
+void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
+                                  cudropi_rows_operand_t operand, const float *gradient) {
+  float sum[CUDROPI_STRIP];
+  if (!cudropi_rows_has(strip->rows, operand)) return;
+  if (!strip->rows->adds_to_data) {
+    cudropi_strip_store(strip, operand, gradient);
+    return;
+  }
+  cudropi_strip_load(strip, operand, 0.0f, sum);
+  cudropi_add(strip->n, sum, gradient);
+  cudropi_strip_store(strip, operand, sum);
+}
+
+void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
+  float bias[CUDROPI_STRIP];
+  cudropi_strip_load(strip, CUDROPI_ROWS_X, 0.0f, z);
+  if (!cudropi_rows_has(strip->rows, CUDROPI_ROWS_BIAS)) return;
+  cudropi_strip_load(strip, CUDROPI_ROWS_BIAS, 0.0f, bias);
+  cudropi_add(strip->n, z, bias);
+}
+
 void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_rows_t *rows = strip->rows;
   if (rows->source != CUDROPI_FROM_PHILOX) {
@@ -50,16 +88,20 @@ void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
       (uint64_t)rows->index_step, strip->n, kept);
 }
 
+void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
+  const float scale = strip->rows->scale;
+  uint8_t kept[CUDROPI_STRIP];
+  cudropi_strip_keep(strip, kept);
+  for (int j = 0; j < strip->n; ++j) values[j] = kept[j] ? values[j] * scale : 0.0f;
+}
+
 /* ---- Sums over slabs -------------------------------------------------------------- */
 
 /* The sum of a vector's partial sums, in the order of tiling.h, to its gradient. */
-static void finish_sum(const cudropi_rows_t *rows, const float *partial,
-                       cudropi_rows_operand_t operand) {
+static void finish_sum(const cudropi_rows_t *rows, cudropi_rows_operand_t operand) {
+  const float *partial = rows->partial[operand];
   for (int64_t first = 0; first < rows->cols; first += CUDROPI_STRIP) {
-    const int64_t left = rows->cols - first;
-    const cudropi_strip_t strip = {.rows = rows,
-                                   .first = first,
-                                   .n = left < CUDROPI_STRIP ? (int)left : CUDROPI_STRIP};
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, 0, first, CUDROPI_STRIP);
     float strand[CUDROPI_STRANDS][CUDROPI_STRIP] = {{0.0f}};
     float total[CUDROPI_STRIP] = {0.0f}, old[CUDROPI_STRIP];
     for (int64_t slab = 0; slab < rows->tiling.slabs; ++slab) {
@@ -81,6 +123,8 @@ static void finish_sum(const cudropi_rows_t *rows, const float *partial,
 static cudropi_slab_function_t *const slab_functions[CUDROPI_ROWS_OPERATORS] = {
     [CUDROPI_ROWS_FUSED] = cudropi_host_fused,
     [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_host_fused_gradient,
+    [CUDROPI_ROWS_NORM] = cudropi_host_norm,
+    [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_host_norm_gradient,
 };
 
 static void do_part(const void *work, int part, int parts) {
@@ -103,6 +147,6 @@ void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t
   if (rows->cols == 0) return;
   if (rows->rows > 0)
     cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, rows));
-  if (cudropi_rows_has(rows, CUDROPI_ROWS_DBIAS))
-    finish_sum(rows, rows->partial, CUDROPI_ROWS_DBIAS);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
+    if (rows->is_sum[k]) finish_sum(rows, (cudropi_rows_operand_t)k);
 }

@@ -18,14 +18,35 @@ typedef struct {
   int n;
 } cudropi_strip_t;
 
+/* The first row of a slab, and the one behind its last. */
+void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab, int64_t *first,
+                       int64_t *end);
+
+/* The strip of at most `width` columns from `first` on. */
+cudropi_strip_t cudropi_cut_strip(const cudropi_rows_t *rows, int64_t row, int64_t first,
+                                  int width);
+
+/* values[j] += others[j] */
+void cudropi_add(int n, float *values, const float *others);
+
 /* values[0..n) of an operand; of one that is absent, `absent`. */
 void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
                         float absent, float *values);
 void cudropi_strip_store(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
                          const float *values);
 
+/* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
+void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
+                                  cudropi_rows_operand_t operand, const float *gradient);
+
+/* x + bias */
+void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z);
+
 /* 1 for every column that is kept, 0 for the others. */
 void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept);
+
+/* values = keep ? values * scale : 0 */
+void cudropi_strip_drop(const cudropi_strip_t *strip, float *values);
 
 /* The operators: a slab of their rows. */
 typedef struct {
@@ -34,6 +55,7 @@ typedef struct {
 } cudropi_rows_job_t;
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
-cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient;
+cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient,
+    cudropi_host_norm, cudropi_host_norm_gradient;
 
 #endif /* CUDROP_ROWS_HOST_H */

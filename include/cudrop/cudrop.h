@@ -40,8 +40,9 @@
  *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
  *   11 prepared masks, for CUDA graphs
  *   12 operators on rows    13 bias, activation, dropout and residual in one
+ *   14 bias, dropout, residual and a norm in one
  *
- * Rules that hold for every operator (sections 7 to 13)
+ * Rules that hold for every operator (sections 7 to 14)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
@@ -713,6 +714,107 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
  */
 CUDROP_CHECKED cudrop_status_t
 cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args, size_t *bytes);
+
+/* ---- 14. Bias, dropout, residual and a norm ---------------------------------------- */
+
+/*
+ * LayerNorm of a row h, and RMSNorm, which is the same with a mean of 0:
+ *
+ *   mean = sum(h) / cols        rstd = 1 / sqrt(sum((h - mean)^2) / cols + epsilon)
+ *   norm(h) = (h - mean) * rstd * gamma + beta
+ *
+ * Sources: J. L. Ba et al., "Layer normalization"; B. Zhang and R. Sennrich, "Root mean square
+ * layer normalization".
+ */
+typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
+
+/*
+ * h = residual + drop(x + bias)        y = norm(h)
+ *
+ *   status = cudrop_norm_forward(ctx, &(cudrop_norm_forward_t){.x = &x,
+ *                                                              .bias = &bias,
+ *                                                              .mask = &mask,
+ *                                                              .residual = &residual,
+ *                                                              .gamma = &gamma,
+ *                                                              .beta = &beta,
+ *                                                              .epsilon = 1e-5f,
+ *                                                              .h = &h,
+ *                                                              .y = &y,
+ *                                                              .mean = &mean,
+ *                                                              .rstd = &rstd});
+ *
+ * h is rounded to its type, and y is the norm of what was rounded, with or without an h to store
+ * it in. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then the formulas
+ * above, each operation rounded, from left to right. The squares are those of distances from the
+ * mean, which a large mean does not spoil; one that float cannot hold makes rstd 0.
+ *
+ * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
+ * y and h may be x or residual themselves, not both the same. Rows without columns have no mean:
+ * nothing is written.
+ *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
+ *                           CUDROP_RMS_NORM
+ */
+typedef struct {
+  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *residual; /* or NULL */
+  cudrop_norm_t norm;
+  const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
+  const cudrop_tensor_t *beta;  /* vector; NULL: 0 */
+  float epsilon;
+  const cudrop_tensor_t *h; /* what the next residual and backward need; or NULL */
+  const cudrop_tensor_t *y;
+  const cudrop_tensor_t *mean; /* what backward needs; or NULL, as for CUDROP_RMS_NORM */
+  const cudrop_tensor_t *rstd; /* what backward needs; or NULL */
+} cudrop_norm_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
+                                                   const cudrop_norm_forward_t *args);
+
+/*
+ * The gradients of all that went into h and y, from dy and from the dh that comes from elsewhere,
+ * where h is the next residual:
+ *
+ *   hhat = (h - mean) * rstd        g = dy * gamma
+ *   dresidual = dh + ((g - mean(g)) - hhat * mean(g * hhat)) * rstd    mean(): of the row
+ *   dx = drop(dresidual)            dbias = the sum of dx over all rows
+ *   dgamma = the sum of dy * hhat   dbeta = the sum of dy
+ *
+ * RMSNorm has no mean(g). h, mean and rstd are those of the forward call, and so are gamma and the
+ * mask. Any of the outputs may be NULL, not all; beside dx the others cost little. dresidual is
+ * rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
+ * same. dy and h are read twice.
+ */
+typedef struct {
+  const cudrop_tensor_t *dy;
+  const cudrop_tensor_t *dh; /* or NULL */
+  const cudrop_tensor_t *h;
+  const cudrop_tensor_t *mean; /* NULL for CUDROP_RMS_NORM */
+  const cudrop_tensor_t *rstd;
+  const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
+  cudrop_norm_t norm;
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *dx;
+  const cudrop_tensor_t *dresidual;
+  const cudrop_tensor_t *dbias;  /* vector */
+  const cudrop_tensor_t *dgamma; /* vector */
+  const cudrop_tensor_t *dbeta;  /* vector */
+  uint32_t accumulate;           /* bits of cudrop_accumulate_t */
+  void *workspace;               /* always */
+  size_t workspace_bytes;
+} cudrop_norm_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
+                                                    const cudrop_norm_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_norm_backward() needs; it follows from the shape of dy
+ * and from which of dbias, dgamma and dbeta there are, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t
+cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes);
 
 #ifdef __cplusplus
 }

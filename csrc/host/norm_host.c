@@ -1,0 +1,211 @@
+/* norm_host.c - bias, dropout, residual and a norm, on the host. */
+#include "norm.h"
+
+#include <string.h>
+
+#include "row_sum.h"
+#include "rows_host.h"
+
+/* ---- Sums along a row ------------------------------------------------------------- */
+
+/* What the threads of row_sum.h have summed so far. */
+typedef struct {
+  int32_t threads;
+  float sum[CUDROPI_ROW_MOST_THREADS];
+} row_sum_t;
+
+/* Add a strip's values; those behind its end, to the end of a chunk, become 0. */
+static void add_to_row(row_sum_t *row, const cudropi_strip_t *strip, float *values) {
+  enum { CHUNK = 8 };
+  const int chunks = (strip->n + CHUNK - 1) / CHUNK;
+  float *first = row->sum + strip->first / CHUNK % row->threads;
+  for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
+  for (int j = 0; j < CHUNK; ++j)
+    for (int c = 0; c < chunks; ++c) first[c] = first[c] + values[c * CHUNK + j];
+}
+
+/* The sum, and begin another. */
+static float finish_row(row_sum_t *row) {
+  const float total = cudropi_row_fold(row->threads, row->sum);
+  memset(row->sum, 0, sizeof row->sum);
+  return total;
+}
+
+/* The element of a row of a tensor that has one a row. */
+static float *get_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row) {
+  const cudropi_operand_t *each = &rows->operand[operand];
+  return (float *)each->data +
+         cudropi_row_place(rows->rank, rows->shape, each->stride, row);
+}
+
+static float read_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row) {
+  return cudropi_rows_has(rows, operand) ? *get_each(rows, operand, row) : 0.0f;
+}
+
+static void write_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row, float value) {
+  if (cudropi_rows_has(rows, operand)) *get_each(rows, operand, row) = value;
+}
+
+/* ---- Forward ---------------------------------------------------------------------- */
+
+/* h as it is stored. Without an h, y holds it until it is overwritten. */
+static cudropi_rows_operand_t find_stored(const cudropi_rows_t *rows) {
+  return cudropi_rows_has(rows, CUDROPI_ROWS_H) ? CUDROPI_ROWS_H : CUDROPI_ROWS_Y;
+}
+
+static void make_h(const cudropi_strip_t *strip, float *h) {
+  const cudropi_rows_operand_t stored = find_stored(strip->rows);
+  float residual[CUDROPI_STRIP];
+  cudropi_strip_load_biased(strip, h);
+  cudropi_strip_drop(strip, h);
+  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_RESIDUAL)) {
+    cudropi_strip_load(strip, CUDROPI_ROWS_RESIDUAL, 0.0f, residual);
+    cudropi_add(strip->n, h, residual);
+  }
+  cudropi_strip_store(strip, stored, h);
+  cudropi_strip_load(strip, stored, 0.0f, h);
+}
+
+static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
+  float h[CUDROPI_STRIP], gamma[CUDROPI_STRIP], beta[CUDROPI_STRIP];
+  cudropi_strip_load(strip, find_stored(strip->rows), 0.0f, h);
+  cudropi_strip_load(strip, CUDROPI_ROWS_GAMMA, 1.0f, gamma);
+  for (int j = 0; j < strip->n; ++j)
+    h[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
+  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_BETA)) {
+    cudropi_strip_load(strip, CUDROPI_ROWS_BETA, 0.0f, beta);
+    cudropi_add(strip->n, h, beta);
+  }
+  cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
+}
+
+static void do_row(const cudropi_rows_t *rows, int64_t row) {
+  row_sum_t sum = {.threads = cudropi_row_threads(rows->cols)};
+  float values[CUDROPI_STRIP], mean = 0.0f;
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    make_h(&strip, values);
+    add_to_row(&sum, &strip, values);
+  }
+  const float total = finish_row(&sum);
+  if (rows->norm == CUDROP_LAYER_NORM) mean = total / (float)rows->cols;
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    cudropi_strip_load(&strip, find_stored(rows), 0.0f, values);
+    for (int j = 0; j < strip.n; ++j) values[j] = cudropi_square(values[j], mean);
+    add_to_row(&sum, &strip, values);
+  }
+  const float rstd = cudropi_rstd(finish_row(&sum), rows->cols, rows->epsilon);
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    make_y(&strip, mean, rstd);
+  }
+  write_each(rows, CUDROPI_ROWS_MEAN, row, mean);
+  write_each(rows, CUDROPI_ROWS_RSTD, row, rstd);
+}
+
+void cudropi_host_norm(const cudropi_rows_job_t *job, int64_t slab) {
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(job->rows, slab, &first, &end);
+  for (int64_t row = first; row < end; ++row) do_row(job->rows, row);
+}
+
+/* ---- The gradient ----------------------------------------------------------------- */
+
+/* A strip of what the gradients of h and of the parameters are made of. */
+typedef struct {
+  float dy[CUDROPI_STRIP], g[CUDROPI_STRIP], hhat[CUDROPI_STRIP];
+} terms_t;
+
+static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
+  const float mean = read_each(strip->rows, CUDROPI_ROWS_MEAN, strip->row);
+  const float rstd = read_each(strip->rows, CUDROPI_ROWS_RSTD, strip->row);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, terms->dy);
+  cudropi_strip_load(strip, CUDROPI_ROWS_GAMMA, 1.0f, terms->g);
+  cudropi_strip_load(strip, CUDROPI_ROWS_H, 0.0f, terms->hhat);
+  for (int j = 0; j < strip->n; ++j) {
+    terms->g[j] = terms->dy[j] * terms->g[j];
+    terms->hhat[j] = cudropi_normalise(terms->hhat[j], mean, rstd);
+  }
+}
+
+/* The means of a row, to the workspace. */
+static void find_means(const cudropi_rows_t *rows, int64_t row) {
+  row_sum_t g = {.threads = cudropi_row_threads(rows->cols)}, gh = g;
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    float products[CUDROPI_STRIP];
+    terms_t terms;
+    find_terms(&strip, &terms);
+    for (int j = 0; j < strip.n; ++j) products[j] = terms.g[j] * terms.hhat[j];
+    add_to_row(&g, &strip, terms.g);
+    add_to_row(&gh, &strip, products);
+  }
+  const float total = finish_row(&g), cols = (float)rows->cols;
+  rows->of_rows[row] = rows->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
+  rows->of_rows[rows->rows + row] = finish_row(&gh) / cols;
+}
+
+enum { SUMS = 3 };
+static const cudropi_rows_operand_t sum_operands[SUMS] = {
+    CUDROPI_ROWS_DBIAS, CUDROPI_ROWS_DGAMMA, CUDROPI_ROWS_DBETA};
+
+/* The gradients of data, and what a row adds to the sums of its columns. */
+static void find_gradients(const cudropi_strip_t *strip,
+                           float added[SUMS][CUDROPI_STRIP]) {
+  const cudropi_rows_t *rows = strip->rows;
+  const float rstd = read_each(rows, CUDROPI_ROWS_RSTD, strip->row);
+  const float mean_g = rows->of_rows[strip->row];
+  const float mean_gh = rows->of_rows[rows->rows + strip->row];
+  float dh[CUDROPI_STRIP];
+  terms_t terms;
+  find_terms(strip, &terms);
+  for (int j = 0; j < strip->n; ++j) {
+    added[0][j] = cudropi_norm_slope(terms.g[j], terms.hhat[j], rstd, mean_g, mean_gh);
+    added[1][j] = terms.dy[j] * terms.hhat[j];
+    added[2][j] = terms.dy[j];
+  }
+  if (cudropi_rows_has(rows, CUDROPI_ROWS_DH)) {
+    cudropi_strip_load(strip, CUDROPI_ROWS_DH, 0.0f, dh);
+    cudropi_add(strip->n, added[0], dh);
+  }
+  memcpy(dh, added[0], (size_t)strip->n * sizeof *dh);
+  cudropi_strip_drop(strip, added[0]);
+  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DRESIDUAL, dh);
+  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DX, added[0]);
+}
+
+/* The slab's columns from `col` on: each way of tiling.h sums its rows. */
+static void do_tile(const cudropi_rows_t *rows, int64_t slab, int64_t col, int width) {
+  float sums[SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
+  float added[SUMS][CUDROPI_STRIP];
+  const int ways = rows->tiling.ways;
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(rows, slab, &first, &end);
+  const int n = cudropi_cut_strip(rows, first, col, width).n;
+  for (int64_t row = first; row < end; ++row) {
+    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, width);
+    find_gradients(&strip, added);
+    for (int s = 0; s < SUMS; ++s)
+      cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
+  }
+  for (int s = 0; s < SUMS; ++s) {
+    float *partial = rows->partial[sum_operands[s]], total[CUDROPI_STRIP] = {0.0f};
+    if (partial == NULL) continue;
+    for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums[s] + way * width);
+    memcpy(partial + slab * rows->cols + col, total, (size_t)n * sizeof *total);
+  }
+}
+
+void cudropi_host_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+  const cudropi_rows_t *rows = job->rows;
+  const int lanes = rows->tiling.lanes;
+  const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(rows, slab, &first, &end);
+  for (int64_t row = first; row < end; ++row) find_means(rows, row);
+  for (int64_t col = 0; col < rows->cols; col += width) do_tile(rows, slab, col, width);
+}

@@ -1,0 +1,80 @@
+/*
+ * row_walk.cuh - the walk of kernels that need sums along rows: a block has some rows, and the
+ * threads of a row take its chunks in turn, as row_sum.h says.
+ */
+#ifndef CUDROP_KERNEL_ROW_WALK_CUH
+#define CUDROP_KERNEL_ROW_WALK_CUH
+
+#include "row_sum.cuh"
+#include "rows.cuh"
+
+/* Blocks of a norm that a multiprocessor has room for: fewer where more registers are needed. */
+constexpr int cudropi_norm_blocks(cudropi_rows_walk_t walk) {
+  return walk == CUDROPI_ROWS_GENERAL ? 1 : 2;
+}
+
+struct cudropi_row_walk_t {
+  cudropi_rows_place_t first; /* the thread's first chunk */
+  int64_t end;                /* the columns of its row; 0: there is no such row */
+  int32_t step;               /* columns from chunk to chunk */
+};
+
+/* The thread's walk, in a row of `threads` threads. */
+CUDROPI_DEVICE cudropi_row_walk_t cudropi_row_begin(const cudropi_rows_args_t &args,
+                                                    int32_t threads) {
+  const uint32_t in_block = CUDROPI_TILE_THREADS / (uint32_t)threads;
+  cudropi_row_walk_t walk;
+  walk.first.row = (int64_t)blockIdx.x * in_block + threadIdx.x / (uint32_t)threads;
+  walk.first.col = (int64_t)(threadIdx.x % (uint32_t)threads) * CUDROPI_CHUNK;
+  walk.first.valid = cudropi_rows_valid(args, walk.first.col);
+  walk.end = walk.first.row < args.rows ? args.cols : 0;
+  walk.step = threads * CUDROPI_CHUNK;
+  return walk;
+}
+
+/* Go to the thread's next chunk. */
+CUDROPI_DEVICE void cudropi_row_next(const cudropi_rows_args_t &args,
+                                     const cudropi_row_walk_t &walk,
+                                     cudropi_rows_place_t &place) {
+  place.col += walk.step;
+  place.valid = cudropi_rows_valid(args, place.col);
+}
+
+/* sum += the elements of a chunk, one by one. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_row_add(const cudropi_rows_place_t &place,
+                                    const float (&values)[CUDROPI_CHUNK], float &sum) {
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j)
+    if (walk != CUDROPI_ROWS_GENERAL || place.valid >> j & 1) sum = sum + values[j];
+}
+
+/* The element of a row of an operand that has one a row, in F32; if it is absent, 0. */
+CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args,
+                                      cudropi_rows_operand_t operand, int64_t row) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.data == nullptr) return 0.0f;
+  return static_cast<const float *>(
+      side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)];
+}
+
+CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args,
+                                      cudropi_rows_operand_t operand, int64_t row,
+                                      float value) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.data == nullptr) return;
+  static_cast<float *>(
+      side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)] = value;
+}
+
+/* Launch a kernel of this walk, of those that cudropi_rows_launch() launches else. */
+template <int count>
+static cudaError_t cudropi_row_launch(const cudropi_rows_instance_t (&instances)[count],
+                                      cudropi_rows_operand_t first,
+                                      const cudropi_rows_work_t *work) {
+  const int64_t in_block = CUDROPI_TILE_THREADS / cudropi_row_threads(work->rows->cols);
+  const dim3 grid((unsigned)((work->rows->rows + in_block - 1) / in_block));
+  return cudropi_rows_launch_grid(instances, first, work, grid);
+}
+
+#endif /* CUDROP_KERNEL_ROW_WALK_CUH */
