@@ -50,7 +50,7 @@ static const char *const names[VIEWS] = {
 typedef struct {
   view_t view[VIEWS], before[VIEWS];
   bool is_there[VIEWS], is_output[VIEWS];
-  int from[VIEWS]; /* the input that an output is in the place of, or itself */
+  name_t from[VIEWS]; /* the input that an output is in the place of, or itself */
 } tensors_t;
 
 static bool has(const norm_trial_t *trial, uint32_t part) {
@@ -177,7 +177,7 @@ static tensors_t make_tensors(const norm_trial_t *trial, bool is_backward) {
   if (is_backward && !trial->is_wild) fill_saved(trial, &t);
   choose_sharing(trial, &t, is_backward);
   for (name_t k = X; k < VIEWS; ++k) {
-    if (t.from[k] != (int)k) {
+    if (t.from[k] != k) {
       view_free(&t.view[k]);
       t.view[k] = view_copy(&t.view[t.from[k]]);
     }
@@ -216,7 +216,7 @@ static void place(cudrop_context_t *context, const norm_trial_t *trial,
     p->tensor[k] = t->is_there[k] ? &p->placed[k].tensor : NULL;
   }
   for (name_t k = X; k < VIEWS; ++k)
-    if (t->from[k] != (int)k) p->placed[t->from[k]].tensor = p->placed[k].tensor;
+    if (t->from[k] != k) p->placed[t->from[k]].tensor = p->placed[k].tensor;
   p->mask = trial->mask;
   if (!trial->prepared) return;
   cudrop_mask_t value = trial->mask;
