@@ -32,12 +32,17 @@ const bench_operator_t bench_operators[BENCH_OPERATORS] = {
                           .y = BENCH_VALUES, .takes_f8 = true},
 };
 
-/* By cudrop_dtype_t; U8 is only for masks, and cannot be selected. */
+/* By cudrop_dtype_t. */
 static const char *const dtype_names[BENCH_DTYPES] = {[0] = "-",
 #define NAME_DTYPE(name, value, bytes) [value] = #name,
                                                       CUDROP_DTYPE_LIST(NAME_DTYPE)
 #undef NAME_DTYPE
 };
+
+/* U8 is only for masks and I32 for lengths: they cannot be selected. */
+static bool is_measured(int dtype) {
+  return dtype != CUDROP_U8 && dtype != CUDROP_I32;
+}
 
 bool bench_has_dtype(bench_operator_id_t op) {
   return bench_operators[op].x == BENCH_VALUES || bench_operators[op].y == BENCH_VALUES;
@@ -48,9 +53,9 @@ bool bench_fits(const bench_case_t *what) {
   const bench_layout_t *layout = &bench_layouts[what->layout];
   const bool is_f8 = cudrop_dtype_bytes(what->dtype) == 1;
   const bool has_tensor = op->y == BENCH_VALUES || op->y == BENCH_BYTES;
-  return (what->dtype != 0) == bench_has_dtype(what->op) && what->dtype != CUDROP_U8 &&
-         (!is_f8 || op->takes_f8) && (has_tensor || !layout->needs_tensor) &&
-         (op->draws || !layout->needs_draw) &&
+  return (what->dtype != 0) == bench_has_dtype(what->op) &&
+         is_measured((int)what->dtype) && (!is_f8 || op->takes_f8) &&
+         (has_tensor || !layout->needs_tensor) && (op->draws || !layout->needs_draw) &&
          (op->y != BENCH_TOTAL || what->layout == BENCH_DENSE);
 }
 
@@ -113,7 +118,7 @@ const char *bench_name(bench_names_t names, int k) {
 }
 
 static bool is_selectable(bench_names_t names, int k) {
-  return names != BENCH_DTYPE_NAMES || (k != 0 && k != CUDROP_U8);
+  return names != BENCH_DTYPE_NAMES || (k != 0 && is_measured(k));
 }
 
 static uint32_t find_name(bench_names_t names, const char *word) {

@@ -38,7 +38,7 @@ typedef enum {
 } bench_layout_id_t;
 
 /* One past the last cudrop_dtype_t. */
-enum { BENCH_DTYPES = CUDROP_F8E5M2 + 1 };
+enum { BENCH_DTYPES = CUDROP_I32 + 1 };
 
 /* In which form an operand holds n elements; BENCH_ABSENT: the operator has none. */
 typedef enum {

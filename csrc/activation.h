@@ -51,6 +51,11 @@ CUDROP_INLINE float cudropi_exp(float x) {
   return power * cudropi_float_of(half << 23) * cudropi_float_of((biased - half) << 23);
 }
 
+/* The same below -110 too, where it is 0. */
+CUDROP_INLINE float cudropi_exp_to_zero(float x) {
+  return cudropi_exp(x < -110.0f ? -110.0f : x);
+}
+
 /* The normal distribution at -z, for z from 0 to 15 and NaN, and e^(-z^2 / 2). */
 typedef struct {
   float tail, density;

@@ -20,6 +20,7 @@ typedef enum {
   CUDROPI_NUMBERS,    /* those and the F8 types: what is moved */
   CUDROPI_ROW_FLOATS, /* F32, F16 or BF16: what networks are trained in */
   CUDROPI_BYTES,      /* U8 */
+  CUDROPI_INTEGERS,   /* I32 */
   CUDROPI_INTERNAL    /* made by the library, of a type of tensor.h */
 } cudropi_kind_t;
 

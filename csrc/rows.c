@@ -47,12 +47,17 @@ void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, dou
   rows->scale = cudrop_mask_scale(p);
 }
 
-static void plan_mask(cudropi_rows_t *rows, const cudrop_mask_t *mask,
+static void plan_mask(cudropi_rows_t *rows, const cudropi_rows_call_t *call,
                       const cudrop_tensor_t *first) {
+  const cudrop_mask_t *mask = call->mask;
+  const cudrop_tensor_t *bits = call->argument[CUDROPI_ROWS_BITS].tensor;
   const int outer = first->rank - 1;
   int64_t stride[CUDROP_MAX_RANK] = {0};
   if (mask == NULL) {
-    cudropi_rows_draw(rows, 0, 0, 0.0);
+    cudropi_rows_draw(rows, 0, 0, call->p);
+    if (bits == NULL || rows->source == CUDROPI_ALL_DROPPED) return;
+    rows->source = CUDROPI_FROM_OPERAND;
+    rows->bits = bits->data;
     return;
   }
   if (mask->prepared != NULL) {
@@ -69,12 +74,33 @@ static void plan_mask(cudropi_rows_t *rows, const cudrop_mask_t *mask,
   memcpy(rows->index_stride, stride, (size_t)outer * sizeof *stride);
 }
 
+/* How far the queries see; lengths are read by batch, and are no operand of the rows. */
+static void plan_attention(cudropi_rows_t *rows, const cudropi_rows_call_t *call,
+                           const cudrop_tensor_t *first) {
+  const cudropi_attention_t *attention = call->attention;
+  const cudrop_tensor_t *lengths = call->argument[CUDROPI_ROWS_LENGTHS].tensor;
+  if (attention == NULL || rows->rows == 0) return;
+  rows->scores_scale = attention->scale != 0.0f ? attention->scale : 1.0f;
+  rows->visible = (cudropi_visible_t){.keys = rows->cols,
+                                      .queries = first->shape[first->rank - 2],
+                                      .batch_rows = rows->rows / first->shape[0],
+                                      .is_causal = attention->causal != 0,
+                                      .query_offset = attention->query_offset < rows->cols
+                                                          ? attention->query_offset
+                                                          : rows->cols};
+  if (lengths == NULL) return;
+  rows->visible.lengths = lengths->data;
+  rows->visible.length_stride = lengths->stride[0];
+}
+
 static void plan_operand(cudropi_rows_t *rows, int k,
                          const cudropi_rows_argument_t *argument) {
   cudropi_operand_t *operand = &rows->operand[k];
   rows->extent[k] = argument->extent;
   rows->is_sum[k] = is_sum(argument);
-  if (argument->tensor == NULL) return;
+  if (argument->tensor == NULL || argument->type == CUDROPI_TYPE_I32 ||
+      argument->type == CUDROPI_TYPE_BIT)
+    return;
   operand->data = argument->tensor->data;
   operand->dtype = argument->tensor->dtype;
   if (argument->extent == CUDROPI_EXTENT_ROW) return;
@@ -125,7 +151,8 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
   memcpy(rows.shape, first->shape, (size_t)rows.rank * sizeof *rows.shape);
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
     plan_operand(&rows, k, &call->argument[k]);
-  plan_mask(&rows, call->mask, first);
+  plan_mask(&rows, call, first);
+  plan_attention(&rows, call, first);
   rows.activation = call->activation;
   rows.norm = call->norm;
   rows.epsilon = call->epsilon;

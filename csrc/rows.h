@@ -8,6 +8,7 @@
 #ifndef CUDROP_ROWS_H
 #define CUDROP_ROWS_H
 
+#include "attention.h"
 #include "plan.h"
 #include "tiling.h"
 
@@ -20,6 +21,9 @@ typedef enum {
   CUDROPI_ROWS_FUSED_GRADIENT, /* dx = act'(x + bias) * drop(dy), dbias = column sums */
   CUDROPI_ROWS_NORM,           /* y = norm(h), h = residual + drop(x + bias) */
   CUDROPI_ROWS_NORM_GRADIENT,
+  CUDROPI_ROWS_ATTENTION,      /* weights = softmax(scale * x), y = drop(weights) */
+  CUDROPI_ROWS_ATTENTION_REAPPLY,  /* y = drop(weights) */
+  CUDROPI_ROWS_ATTENTION_GRADIENT, /* dx, from dy and weights */
   CUDROPI_ROWS_OPERATORS
 } cudropi_rows_operator_t;
 
@@ -41,19 +45,25 @@ typedef enum {
   CUDROPI_ROWS_DBETA,
   CUDROPI_ROWS_MEAN,
   CUDROPI_ROWS_RSTD,
+  CUDROPI_ROWS_WEIGHTS,
+  CUDROPI_ROWS_LENGTHS,
+  CUDROPI_ROWS_BITS,
   CUDROPI_ROWS_OPERANDS
 } cudropi_rows_operand_t;
 
 typedef enum {
   CUDROPI_EXTENT_FULL, /* [..., cols] */
   CUDROPI_EXTENT_ROW,  /* [cols] */
-  CUDROPI_EXTENT_EACH  /* [...]: one element a row */
+  CUDROPI_EXTENT_EACH, /* [...]: one element a row */
+  CUDROPI_EXTENT_FIRST /* [the first size]: one element for all rows of a batch */
 } cudropi_extent_t;
 
 typedef enum {
   CUDROPI_TYPE_SAME,        /* that of the first full tensor: F32, F16 or BF16 */
   CUDROPI_TYPE_SAME_OR_F32, /* parameters and their gradients */
-  CUDROPI_TYPE_F32
+  CUDROPI_TYPE_F32,
+  CUDROPI_TYPE_I32,
+  CUDROPI_TYPE_BIT /* packed keep bits: a tensor that the library makes */
 } cudropi_type_rule_t;
 
 /* A tensor of a call and what it must be; no name: this operator has none such. */
@@ -77,7 +87,9 @@ typedef struct {
   cudropi_rows_operand_t
       first; /* the full tensor whose shape and type the others follow */
   cudropi_rows_argument_t argument[CUDROPI_ROWS_OPERANDS];
-  const cudrop_mask_t *mask; /* NULL: everything is kept */
+  const cudrop_mask_t *mask; /* NULL: everything is kept, or what has a bit, ... */
+  double p;                  /* ... with this rate */
+  const cudropi_attention_t *attention; /* NULL for other operators */
   cudrop_activation_t activation;
   cudrop_norm_t norm;
   float epsilon;
@@ -107,7 +119,10 @@ typedef struct {
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK]; /* from row to row, along shape */
   int64_t index_step;                    /* along a row */
+  const uint8_t *bits; /* CUDROPI_FROM_OPERAND: element e is bit e & 7 of byte e >> 3 */
 
+  cudropi_visible_t visible; /* attention weights */
+  float scores_scale;
   cudrop_activation_t activation;
   cudrop_norm_t norm;
   float epsilon;

@@ -1,4 +1,6 @@
 /* rows_validate.c - the rules of operators on rows. */
+#include <math.h>
+
 #include "context.h"
 #include "rows.h"
 #include "status.h"
@@ -8,9 +10,16 @@ enum { WORKSPACE_ALIGNMENT = 16 };
 
 /* The argument as the rules take it; without a name if it is absent. */
 static cudropi_argument_t get_argument(const cudropi_rows_call_t *call, int k) {
+  static const cudropi_kind_t kinds[] = {
+      [CUDROPI_TYPE_SAME] = CUDROPI_ROW_FLOATS,
+      [CUDROPI_TYPE_SAME_OR_F32] = CUDROPI_ROW_FLOATS,
+      [CUDROPI_TYPE_F32] = CUDROPI_ROW_FLOATS,
+      [CUDROPI_TYPE_I32] = CUDROPI_INTEGERS,
+      [CUDROPI_TYPE_BIT] = CUDROPI_INTERNAL,
+  };
   const cudropi_rows_argument_t *argument = &call->argument[k];
   return (cudropi_argument_t){
-      .kind = CUDROPI_ROW_FLOATS,
+      .kind = kinds[argument->type],
       .name = argument->tensor != NULL ? argument->name : NULL,
       .tensor = argument->tensor,
   };
@@ -46,6 +55,8 @@ static cudrop_status_t check_extent(const char *function, cudropi_extent_t exten
   switch (extent) {
     case CUDROPI_EXTENT_EACH:
       return check_dimensions(function, argument, first, 0, outer);
+    case CUDROPI_EXTENT_FIRST:
+      return check_dimensions(function, argument, first, 0, 1);
     case CUDROPI_EXTENT_ROW:
       TRY(check_dimensions(function, argument, first, outer, 1));
       break;
@@ -63,6 +74,7 @@ static cudrop_status_t check_type(const char *function, cudropi_type_rule_t rule
                                   const cudropi_argument_t *argument,
                                   const cudropi_argument_t *first) {
   const cudrop_dtype_t dtype = argument->tensor->dtype, wanted = first->tensor->dtype;
+  if (argument->kind != CUDROPI_ROW_FLOATS) return CUDROP_OK; /* a kind of one type */
   const bool may_follow = rule != CUDROPI_TYPE_F32;
   const bool may_be_f32 = rule != CUDROPI_TYPE_SAME;
   REQUIRE(may_follow || dtype == CUDROP_F32, CUDROP_ERROR_DTYPE,
@@ -111,6 +123,40 @@ static cudrop_status_t check_options(const cudropi_rows_call_t *call) {
           "%s: accumulate = %#x has bits beside those of cudrop_accumulate_t",
           call->function, (unsigned)call->accumulate);
   return CUDROP_OK;
+}
+
+static cudrop_status_t check_attention(const cudropi_rows_call_t *call) {
+  const char *function = call->function;
+  const cudropi_attention_t *attention = call->attention;
+  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  if (attention == NULL) return CUDROP_OK;
+  REQUIRE(first.tensor->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 1, and queries and keys are 2 dimensions", function,
+          first.name);
+  REQUIRE(isfinite(attention->scale), CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: scale = %g is not finite", function, (double)attention->scale);
+  REQUIRE(attention->causal == 0 || attention->causal == 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: causal = %d is neither 0 nor 1", function, attention->causal);
+  REQUIRE(attention->query_offset >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: query_offset = %lld is negative", function,
+          (long long)attention->query_offset);
+  return CUDROP_OK;
+}
+
+/* A mask, or bits with a rate, or neither. */
+static cudrop_status_t check_mask(const cudropi_rows_call_t *call) {
+  const char *function = call->function;
+  const bool has_bits = call->argument[CUDROPI_ROWS_BITS].tensor != NULL;
+  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  char text[CUDROPI_NUMBER_SIZE];
+  REQUIRE(call->mask == NULL || !has_bits, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask and bits are both there, and one of them drops", function);
+  REQUIRE(call->p == 0.0 || has_bits, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: p = %s is the rate of bits, and bits is NULL", function,
+          cudropi_number(call->p, text));
+  if (has_bits) return cudropi_validate_rate(function, call->p);
+  return call->mask == NULL ? CUDROP_OK
+                            : cudropi_validate_mask(function, call->mask, &first);
 }
 
 static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t needed) {
@@ -186,8 +232,8 @@ cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
           call->function);
   TRY(check_arguments(call));
   TRY(check_options(call));
-  const cudropi_argument_t first = get_argument(call, (int)call->first);
-  if (call->mask != NULL) TRY(cudropi_validate_mask(call->function, call->mask, &first));
+  TRY(check_attention(call));
+  TRY(check_mask(call));
   const size_t needed = cudropi_rows_workspace(call);
   TRY(check_workspace(call, needed));
   TRY(check_overlaps(call, needed));

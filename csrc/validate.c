@@ -39,6 +39,7 @@ static cudrop_status_t check_dtype(const char *function, const cudropi_argument_
       [CUDROPI_NUMBERS] = {is_float || is_f8, "F32, F16, BF16, F64 or F8"},
       [CUDROPI_ROW_FLOATS] = {is_float && dtype != CUDROP_F64, "F32, F16 or BF16"},
       [CUDROPI_BYTES] = {dtype == CUDROP_U8, "U8"},
+      [CUDROPI_INTEGERS] = {dtype == CUDROP_I32, "I32"},
       [CUDROPI_INTERNAL] = {true, ""}};
   REQUIRE(kinds[arg->kind].fits, CUDROP_ERROR_DTYPE,
           "%s: %s has dtype = %d (%s), which is not %s", function, arg->name, (int)dtype,

@@ -22,6 +22,9 @@ cudaError_t cudropi_launch_fused_gradient(const cudropi_rows_work_t *work);
 cudaError_t cudropi_launch_norm(const cudropi_rows_work_t *work);
 cudaError_t cudropi_launch_norm_gradient(const cudropi_rows_work_t *work); /* after ... */
 cudaError_t cudropi_launch_norm_means(const cudropi_rows_work_t *work);    /* ... this */
+cudaError_t cudropi_launch_attention(const cudropi_rows_work_t *work);
+cudaError_t cudropi_launch_attention_reapply(const cudropi_rows_work_t *work);
+cudaError_t cudropi_launch_attention_gradient(const cudropi_rows_work_t *work);
 
 /* Finish a vector's sums, from the partial ones of each slab. */
 cudaError_t cudropi_launch_column_sums(const cudropi_rows_work_t *work,

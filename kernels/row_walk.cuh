@@ -73,8 +73,8 @@ static cudaError_t cudropi_row_launch(const cudropi_rows_instance_t (&instances)
                                       cudropi_rows_operand_t first,
                                       const cudropi_rows_work_t *work) {
   const int64_t in_block = CUDROPI_TILE_THREADS / cudropi_row_threads(work->rows->cols);
-  const dim3 grid((unsigned)((work->rows->rows + in_block - 1) / in_block));
-  return cudropi_rows_launch_grid(instances, first, work, grid);
+  const int64_t blocks = (work->rows->rows + in_block - 1) / in_block;
+  return cudropi_rows_launch_blocks(instances, first, work, blocks);
 }
 
 #endif /* CUDROP_KERNEL_ROW_WALK_CUH */

@@ -11,6 +11,7 @@
 
 #include "general.cuh"
 #include "launch_rows.h"
+#include "row_sum.h"
 
 /* Tuning: blocks that a multiprocessor shall hold at least, which is what limits registers. */
 template <cudropi_rows_walk_t walk>
@@ -40,6 +41,10 @@ struct cudropi_rows_args_t {
   float epsilon;
   bool adds_to_data, adds_to_parameters;
   float *partial[CUDROPI_ROWS_OPERANDS], *of_rows;
+  int row_log2; /* of the threads of a row, by row_sum.h */
+  const uint8_t *bits;
+  cudropi_visible_t visible;
+  float scores_scale;
 };
 
 static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) {
@@ -68,6 +73,10 @@ static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) 
   args.adds_to_parameters = rows->adds_to_parameters;
   memcpy(args.partial, rows->partial, sizeof args.partial);
   args.of_rows = rows->of_rows;
+  while (1 << args.row_log2 < cudropi_row_threads(rows->cols)) ++args.row_log2;
+  args.bits = rows->bits;
+  args.visible = rows->visible;
+  args.scores_scale = rows->scores_scale;
   return args;
 }
 
@@ -296,14 +305,15 @@ struct cudropi_rows_instance_t {
   void (*kernel[CUDROPI_ROWS_WALKS])(cudropi_rows_args_t);
 };
 
+/* Launch the kernel of the operand's type and the work's walk, with so many blocks. */
 template <int count>
-static cudaError_t cudropi_rows_launch_grid(
+static cudaError_t cudropi_rows_launch_blocks(
     const cudropi_rows_instance_t (&instances)[count], cudropi_rows_operand_t first,
-    const cudropi_rows_work_t *work, dim3 grid) {
-  const cudropi_rows_t *rows = work->rows;
-  const cudropi_rows_args_t args = cudropi_rows_args(rows);
+    const cudropi_rows_work_t *work, int64_t blocks) {
+  const dim3 grid((unsigned)blocks);
+  const cudropi_rows_args_t args = cudropi_rows_args(work->rows);
   for (const cudropi_rows_instance_t &instance : instances)
-    if (instance.dtype == rows->operand[first].dtype)
+    if (instance.dtype == work->rows->operand[first].dtype)
       return LAUNCH(instance.kernel[work->walk], grid, CUDROPI_TILE_THREADS, 0,
                     work->stream, args);
   return cudaErrorInvalidDeviceFunction;
@@ -315,8 +325,7 @@ static cudaError_t cudropi_rows_launch(const cudropi_rows_instance_t (&instances
                                        cudropi_rows_operand_t first,
                                        const cudropi_rows_work_t *work) {
   const cudropi_tiling_t &tiling = work->rows->tiling;
-  return cudropi_rows_launch_grid(instances, first, work,
-                                  dim3((unsigned)(tiling.slabs * tiling.tiles)));
+  return cudropi_rows_launch_blocks(instances, first, work, tiling.slabs * tiling.tiles);
 }
 
 #endif /* CUDROP_KERNEL_ROWS_CUH */

@@ -278,6 +278,9 @@ static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
     [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_launch_fused_gradient,
     [CUDROPI_ROWS_NORM] = cudropi_launch_norm,
     [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_launch_norm_gradient,
+    [CUDROPI_ROWS_ATTENTION] = cudropi_launch_attention,
+    [CUDROPI_ROWS_ATTENTION_REAPPLY] = cudropi_launch_attention_reapply,
+    [CUDROPI_ROWS_ATTENTION_GRADIENT] = cudropi_launch_attention_gradient,
 };
 
 /* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */

@@ -13,7 +13,7 @@ static bool is_in_chunks(const cudropi_rows_t *rows, int k) {
 
 /* Does every row begin with a group of the mask, whose elements follow each other? */
 static bool is_in_groups(const cudropi_rows_t *rows) {
-  if (rows->source == CUDROPI_ALL_KEPT || rows->source == CUDROPI_ALL_DROPPED)
+  if (rows->source != CUDROPI_FROM_PHILOX && rows->source != CUDROPI_FROM_PREPARED)
     return true;
   return rows->index_step == 1 && rows->index_base % CUDROP_MASK_LANES == 0 &&
          rows->index_stride[0] % CUDROP_MASK_LANES == 0;

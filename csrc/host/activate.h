@@ -12,6 +12,7 @@ enum { CUDROPI_ACTIVATIONS = 5 };
 /* For every cudrop_activation_t but the identity, which has NULL. */
 typedef struct {
   cudropi_map_t *value[CUDROPI_ACTIVATIONS], *slope[CUDROPI_ACTIVATIONS];
+  cudropi_map_t *exp_to_zero; /* not one of them, and what a softmax is made of */
 } cudropi_activations_t;
 
 /* All have the same bits. */

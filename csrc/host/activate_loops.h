@@ -14,6 +14,7 @@ DEFINE_MAP(gelu_tanh)
 DEFINE_MAP(gelu_tanh_slope)
 DEFINE_MAP(silu)
 DEFINE_MAP(silu_slope)
+DEFINE_MAP(exp_to_zero)
 
 #define DEFINE_ACTIVATIONS(NAME)                          \
   const cudropi_activations_t NAME = {                    \
@@ -24,4 +25,5 @@ DEFINE_MAP(silu_slope)
       .slope = {[CUDROP_RELU] = map_relu_slope,           \
                 [CUDROP_GELU] = map_gelu_slope,           \
                 [CUDROP_GELU_TANH] = map_gelu_tanh_slope, \
-                [CUDROP_SILU] = map_silu_slope}}
+                [CUDROP_SILU] = map_silu_slope},          \
+      .exp_to_zero = map_exp_to_zero}

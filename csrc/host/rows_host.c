@@ -76,6 +76,12 @@ void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
 
 void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_rows_t *rows = strip->rows;
+  if (rows->source == CUDROPI_FROM_OPERAND) {
+    const int64_t first = strip->row * rows->cols + strip->first;
+    for (int64_t e = first; e < first + strip->n; ++e)
+      kept[e - first] = rows->bits[e >> 3] >> (e & 7) & 1;
+    return;
+  }
   if (rows->source != CUDROPI_FROM_PHILOX) {
     memset(kept, rows->source == CUDROPI_ALL_KEPT, (size_t)strip->n);
     return;
@@ -125,6 +131,9 @@ static cudropi_slab_function_t *const slab_functions[CUDROPI_ROWS_OPERATORS] = {
     [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_host_fused_gradient,
     [CUDROPI_ROWS_NORM] = cudropi_host_norm,
     [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_host_norm_gradient,
+    [CUDROPI_ROWS_ATTENTION] = cudropi_host_attention,
+    [CUDROPI_ROWS_ATTENTION_REAPPLY] = cudropi_host_attention_reapply,
+    [CUDROPI_ROWS_ATTENTION_GRADIENT] = cudropi_host_attention_gradient,
 };
 
 static void do_part(const void *work, int part, int parts) {

@@ -16,7 +16,7 @@ typedef struct {
                      const uint8_t *kept);
 } cudropi_storage_t;
 
-/* The functions of a type; any but U8. */
+/* The functions of a type; any but U8 and I32. */
 const cudropi_storage_t *cudropi_host_storage(cudrop_dtype_t dtype);
 
 #endif /* CUDROP_STORAGE_H */

@@ -40,9 +40,9 @@
  *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
  *   11 prepared masks, for CUDA graphs
  *   12 operators on rows    13 bias, activation, dropout and residual in one
- *   14 bias, dropout, residual and a norm in one
+ *   14 bias, dropout, residual and a norm in one    15 attention weights
  *
- * Rules that hold for every operator (sections 7 to 14)
+ * Rules that hold for every operator (sections 7 to 15)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
@@ -268,10 +268,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 /* ---- 5. Tensors ------------------------------------------------------------------- */
 
 /*
- * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone. The F8
- * types are for what moves data: forward, backward, cudrop_export_scale() and
- * cudrop_apply_...(); the host converts them element by element, some sixty times slower than
- * F32. 0 is no type, so that a tensor that was never filled in is noticed.
+ * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone, I32 for
+ * lengths (section 15). The F8 types are for what moves data: forward, backward,
+ * cudrop_export_scale() and cudrop_apply_...(); the host converts them element by element, some
+ * sixty times slower than F32. 0 is no type, so that a tensor that was never filled in is noticed.
  * Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
  */
 #define CUDROP_DTYPE_LIST(X)                                        \
@@ -281,7 +281,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
   X(F64, 4, 8)    /* IEEE binary64 */                               \
   X(U8, 5, 1)     /* one byte */                                    \
   X(F8E4M3, 6, 1) /* OCP FP8 E4M3: to 448, NaN 0x7f, no infinity */ \
-  X(F8E5M2, 7, 1) /* OCP FP8 E5M2: the upper half of binary16 */
+  X(F8E5M2, 7, 1) /* OCP FP8 E5M2: the upper half of binary16 */    \
+  X(I32, 8, 4)    /* signed; lengths alone */
 
 typedef enum {
 #define CUDROP_DTYPE_ENUM(name, value, bytes) CUDROP_##name = value,
@@ -426,7 +427,7 @@ CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
 /*
  * y = keep ? x * scale : 0        scale = (float)(1 / (1 - p)), not rounded for F64
  *
- * x, y: equal types (any but U8) and shapes. p = 0 copies x bit for bit; p = 1 writes zeros.
+ * x, y: equal types (any but U8 and I32) and shapes. p = 0 copies x bit for bit; p = 1 writes zeros.
  *
  * Statuses of this and of every operator below:
  *   ERROR_NULL_POINTER      a NULL argument, or NULL data with elements
@@ -511,7 +512,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_export_bytes(cudrop_context_t *context,
                                                    const cudrop_tensor_t *keep);
 
 /*
- * scale = kept ? 1 / (1 - p) : 0; a tensor of any type but U8. For finite x, x * scale is
+ * scale = kept ? 1 / (1 - p) : 0; a tensor of any type but U8 and I32. For finite x, x * scale is
  * then cudrop_forward(), up to the sign of dropped zeros and, in types narrower than F32,
  * up to the rounding of the scale.
  */
@@ -815,6 +816,105 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
  */
 CUDROP_CHECKED cudrop_status_t
 cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes);
+/* ---- 15. Attention weights -------------------------------------------------------- */
+
+/*
+ * P = softmax(scale * S)        y = drop(P)
+ *
+ * along each row of S, the scores of one query with all keys. S, P and y have the shape
+ * [..., queries, keys], as in [batch, heads, queries, keys], and at least these two dimensions.
+ *
+ *   status = cudrop_attention_forward(ctx, &(cudrop_attention_forward_t){.scores = &s,
+ *                                                                        .scale = 0.125f,
+ *                                                                        .causal = 1,
+ *                                                                        .mask = &mask,
+ *                                                                        .weights = &p,
+ *                                                                        .y = &y});
+ *
+ * A query sees the first of the keys, and how many follows from its coordinate q along the
+ * second to last dimension, and from b along the first one:
+ *
+ *   causal    q + query_offset + 1      1, or 0 for off. query_offset, from 0, is how many keys
+ *                                       come before query 0, as with a cache of keys
+ *   lengths   lengths[b]                an I32 tensor [first size of S] of any stride, or NULL;
+ *                                       below 0 it counts as 0
+ *   both      the smaller one; and there are no more than all keys
+ *
+ * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for
+ * them, their weights are not written. y is +0 there, because a matrix product reads it.
+ *
+ * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
+ * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
+ * rounded P. `scale` is finite; 0, as of a member that is left out, stands for 1. A row that sees
+ * no key, or scores of -infinity alone, has P = y = +0. A NaN or +infinity that is seen makes all
+ * that the row sees NaN, but for what is dropped of y.
+ *
+ * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
+ * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes
+ * their rate `p`, which gives the factor alone. Either of `weights` and y may be NULL: training
+ * needs both, or P alone and cudrop_attention_reapply(); inference needs y alone, and has P there.
+ * Either may be S itself.
+ *
+ * Statuses are those of section 12, and
+ *   ERROR_INVALID_ARGUMENT  a scale that is not finite; causal neither 0 nor 1; a negative
+ *                           query_offset; mask and bits together; p without bits; scores of rank
+ *                           0 or 1
+ */
+typedef struct {
+  const cudrop_tensor_t *scores;
+  float scale; /* of the scores; 0 stands for 1 */
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;
+  const void *bits; /* or NULL */
+  double p;         /* of bits */
+  const cudrop_tensor_t *weights, *y;
+} cudrop_attention_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
+    cudrop_context_t *context, const cudrop_attention_forward_t *args);
+
+/*
+ * y = keep ? P * 1/(1 - p) : 0        the y of the forward call, to the bit
+ *
+ * so that P alone need be kept between forward and backward: y, as large, is made again where
+ * backward multiplies by it. y is +0 where a key is not seen. y may be P itself.
+ */
+typedef struct {
+  const cudrop_tensor_t *weights;
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;
+  const void *bits; /* or NULL */
+  double p;         /* of bits */
+  const cudrop_tensor_t *y;
+} cudrop_attention_reapply_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_reapply(
+    cudrop_context_t *context, const cudrop_attention_reapply_t *args);
+
+/*
+ * dP = keep ? dy * 1/(1 - p) : 0        dS = scale * (P * (dP - sum of dP * P along the row))
+ *
+ * with the P and the options of the forward call. dS is +0 where a key is not seen, and neither P
+ * nor dy is looked at there. dS may be dy or P itself.
+ */
+typedef struct {
+  const cudrop_tensor_t *dy, *weights;
+  float scale; /* of the scores; 0 stands for 1 */
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;
+  const void *bits; /* or NULL */
+  double p;         /* of bits */
+  const cudrop_tensor_t *dscores;
+} cudrop_attention_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
+    cudrop_context_t *context, const cudrop_attention_backward_t *args);
 
 #ifdef __cplusplus
 }

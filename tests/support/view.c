@@ -20,6 +20,7 @@ static size_t element_bytes(cudrop_dtype_t dtype) {
     case CUDROP_BF16:
       return 2;
     case CUDROP_F32:
+    case CUDROP_I32:
       return 4;
     default:
       return 8;
