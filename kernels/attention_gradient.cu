@@ -1,21 +1,11 @@
-/* attention_gradient.cu - the types and walks of attention_gradient.cuh. */
+/* attention_gradient.cu - the types, walks and turns of attention_gradient.cuh. */
 #include "attention_gradient.cuh"
 
-#define INSTANCE(DTYPE, TYPE)                                      \
-  {                                                                \
-    DTYPE, {                                                       \
-      cudropi_attention_gradient<TYPE, CUDROPI_ROWS_DRAWN>,        \
-          cudropi_attention_gradient<TYPE, CUDROPI_ROWS_PREPARED>, \
-          cudropi_attention_gradient<TYPE, CUDROPI_ROWS_GENERAL>   \
-    }                                                              \
-  }
-
-static const cudropi_rows_instance_t instances[] = {
-    INSTANCE(CUDROP_F32, cudropi_f32),
-    INSTANCE(CUDROP_F16, cudropi_f16),
-    INSTANCE(CUDROP_BF16, cudropi_bf16),
-};
+static const cudropi_rows_instance_t one_turn[] =
+    CUDROPI_ATTENTION_INSTANCES(cudropi_attention_gradient, 1);
+static const cudropi_rows_instance_t two_turns[] =
+    CUDROPI_ATTENTION_INSTANCES(cudropi_attention_gradient, 2);
 
 cudaError_t cudropi_launch_attention_gradient(const cudropi_rows_work_t *work) {
-  return cudropi_attention_launch(instances, CUDROPI_ROWS_DY, work);
+  return cudropi_attention_launch(one_turn, two_turns, CUDROPI_ROWS_DY, work);
 }

@@ -14,7 +14,8 @@
 #include "row_sum.cuh"
 #include "rows.cuh"
 
-enum { CUDROPI_TURNS = 2 };
+/* Two turns serve any row; a kernel of one turn, with fewer registers, rows of up to 2048 keys. */
+enum { CUDROPI_ONE_TURN = CUDROPI_ROW_MOST_THREADS * CUDROPI_CHUNK };
 
 /* The row of a thread. */
 struct cudropi_attention_row_t {
@@ -46,9 +47,10 @@ cudropi_attention_begin(const cudropi_rows_args_t &args, int64_t group) {
   return row;
 }
 
-/* Are two turns the whole row? */
+/* Are these turns the whole row? */
+template <int turns>
 CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_rows_args_t &args) {
-  return args.cols <= (int64_t)(CUDROPI_TURNS * CUDROPI_CHUNK) << args.row_log2;
+  return turns == 1 || args.cols <= (int64_t)(turns * CUDROPI_CHUNK) << args.row_log2;
 }
 
 /* The bits of those of 8 columns from `col` on that lie before `end`. */
@@ -99,6 +101,24 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_rows_args_t &args,
   return bits & place.valid;
 }
 
+/*
+ * The keep bits of the chunks from `col` on, 8 a turn, the first turn's lowest. A loop, because
+ * its body is large and seldom needed twice.
+ */
+template <cudropi_rows_walk_t walk, int turns>
+CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_rows_args_t &args,
+                                                     const cudrop_mask_schedule_t &mask,
+                                                     const cudropi_attention_row_t &row,
+                                                     int64_t col) {
+  uint32_t bits = 0;
+#pragma unroll 1
+  for (uint32_t t = 0; t < turns; ++t)
+    bits |=
+        cudropi_attention_keep<walk>(args, mask, cudropi_seen(row, col + t * row.step))
+        << CUDROPI_CHUNK * t;
+  return bits;
+}
+
 /* Load what is seen of a chunk: all of it, or nothing, if the walk has whole chunks. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
@@ -114,10 +134,17 @@ CUDROPI_DEVICE void cudropi_store_seen(const cudropi_rows_args_t &args,
                                        cudropi_rows_operand_t operand,
                                        const cudropi_rows_place_t &place,
                                        const float (&values)[CUDROPI_CHUNK]) {
-  if (place.valid == 0xff) {
+  if (place.valid == 0xff || walk == CUDROPI_ROWS_GENERAL) {
     cudropi_rows_store<walk, Type>(args, operand, place, values);
   } else if (place.valid != 0) {
-    cudropi_rows_store<CUDROPI_ROWS_GENERAL, Type>(args, operand, place, values);
+    const cudropi_rows_side_t &side = args.side[operand];
+    cudropi_chunk_t<Type::bytes> stored = {};
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; j += 2)
+      Type::set(stored, j, values[j], values[j + 1]);
+    cudropi_store<Type::bytes>(side.data,
+                               cudropi_rows_position<walk>(args, side.stride, place), 1,
+                               place.valid, stored);
   }
 }
 
@@ -131,16 +158,33 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_rows_args_t &args,
   cudropi_rows_store<walk, Type>(args, operand, place, values);
 }
 
+/* The kernels of an operator in one type, of one turn or of two: only the walks over whole chunks
+ * have both. */
+#define CUDROPI_ATTENTION_INSTANCE(KERNEL, DTYPE, TYPE, TURNS) \
+  {                                                            \
+    DTYPE, {                                                   \
+      KERNEL<TYPE, CUDROPI_ROWS_DRAWN, TURNS>,                 \
+          KERNEL<TYPE, CUDROPI_ROWS_PREPARED, TURNS>,          \
+          KERNEL<TYPE, CUDROPI_ROWS_GENERAL, 2>                \
+    }                                                          \
+  }
+#define CUDROPI_ATTENTION_INSTANCES(KERNEL, TURNS)                           \
+  {                                                                          \
+    CUDROPI_ATTENTION_INSTANCE(KERNEL, CUDROP_F32, cudropi_f32, TURNS),      \
+        CUDROPI_ATTENTION_INSTANCE(KERNEL, CUDROP_F16, cudropi_f16, TURNS),  \
+        CUDROPI_ATTENTION_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16, TURNS) \
+  }
+
 /* Launch with a block for each group of rows, or as many as there may be. */
-template <int count>
-static cudaError_t cudropi_attention_launch(
-    const cudropi_rows_instance_t (&instances)[count], cudropi_rows_operand_t first,
+static inline cudaError_t cudropi_attention_launch(
+    const cudropi_rows_instance_t (&one_turn)[3],
+    const cudropi_rows_instance_t (&two_turns)[3], cudropi_rows_operand_t first,
     const cudropi_rows_work_t *work) {
-  const int64_t most = INT32_MAX, threads = cudropi_row_threads(work->rows->cols);
-  const int64_t rows = CUDROPI_TILE_THREADS / threads;
-  const int64_t groups = (work->rows->rows + rows - 1) / rows;
-  return cudropi_rows_launch_blocks(instances, first, work,
-                                    groups < most ? groups : most);
+  const cudropi_rows_t *rows = work->rows;
+  const int64_t each = CUDROPI_TILE_THREADS / cudropi_row_threads(rows->cols);
+  const int64_t groups = (rows->rows + each - 1) / each, most = INT32_MAX;
+  return cudropi_rows_launch_blocks(rows->cols <= CUDROPI_ONE_TURN ? one_turn : two_turns,
+                                    first, work, groups < most ? groups : most);
 }
 
 #endif /* CUDROP_KERNEL_ATTENTION_ROW_CUH */

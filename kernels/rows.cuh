@@ -236,7 +236,7 @@ CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
   }
   if (mask.fate == CUDROP_MASK_DROPPED) {
     bits = 0;
-  } else if (mask.fate == CUDROP_MASK_DRAWN) {
+  } else if (walk == CUDROPI_ROWS_GENERAL && mask.fate == CUDROP_MASK_DRAWN) {
     const int64_t row =
         cudropi_row_place(args.rank, args.shape, args.index_stride, place.row);
     bits = cudropi_keep_strided(

@@ -279,6 +279,21 @@ START_TEST(threads_change_nothing) {
 }
 END_TEST
 
+/* The bounds of the oracle are not so wide that anything would do. */
+START_TEST(the_bounds_are_tight) {
+  static const attention_layout_t square = {"a square", 3, {4, 64, 64}, NULL, 0};
+  const attention_trial_t trial = {.layout = &square,
+                                   .dtype = CUDROP_F32,
+                                   .scale = 0.125f,
+                                   .causal = true,
+                                   .mask = cudrop_mask(1, 1, 0.1)};
+  const char *wrong = attention_trial_run(context, &trial);
+  ck_assert_msg(wrong[0] == '\0', "%s", wrong);
+  ck_assert_double_gt(attention_trial_worst(false), 0.1);
+  ck_assert_double_gt(attention_trial_worst(true), 0.1);
+}
+END_TEST
+
 static TCase *loop_case(const char *name, const TTest *test, int count) {
   TCase *tests = suite_case(name, 600);
   tcase_add_checked_fixture(tests, open_contexts, close_contexts);
@@ -295,4 +310,5 @@ SUITE_MAIN("attention",
            loop_case("mask", the_mask_inside_is_the_one_outside, 1),
            loop_case("cache", a_cache_of_keys_changes_nothing, 1),
            loop_case("gradients", gradients_are_those_of_the_formula, 6),
+           loop_case("bounds", the_bounds_are_tight, 1),
            loop_case("threads", threads_change_nothing, 1))
