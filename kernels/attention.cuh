@@ -76,7 +76,7 @@ CUDROPI_DEVICE void cudropi_attention_store(const cudropi_rows_args_t &args, flo
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
     cudropi_attention(const __grid_constant__ cudropi_rows_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);

@@ -17,6 +17,9 @@
 /* Two turns serve any row; a kernel of one turn, with fewer registers, rows of up to 2048 keys. */
 enum { CUDROPI_ONE_TURN = CUDROPI_ROW_MOST_THREADS * CUDROPI_CHUNK };
 
+/* Blocks that a multiprocessor holds at least, which is what limits registers. */
+enum { CUDROPI_ATTENTION_BLOCKS = 2 };
+
 /* The row of a thread. */
 struct cudropi_attention_row_t {
   int64_t row;
