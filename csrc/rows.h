@@ -21,7 +21,7 @@ typedef enum {
   CUDROPI_ROWS_FUSED_GRADIENT, /* dx = act'(x + bias) * drop(dy), dbias = column sums */
   CUDROPI_ROWS_NORM,           /* y = norm(h), h = residual + drop(x + bias) */
   CUDROPI_ROWS_NORM_GRADIENT,
-  CUDROPI_ROWS_ATTENTION,      /* weights = softmax(scale * x), y = drop(weights) */
+  CUDROPI_ROWS_ATTENTION,          /* weights = softmax(scale * x), y = drop(weights) */
   CUDROPI_ROWS_ATTENTION_REAPPLY,  /* y = drop(weights) */
   CUDROPI_ROWS_ATTENTION_GRADIENT, /* dx, from dy and weights */
   CUDROPI_ROWS_OPERATORS

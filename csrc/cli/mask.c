@@ -34,7 +34,8 @@ static const char usage[] =
     "\n"
     "Only with --p 0.5 is the raw stream one of uniform bits, as those programs expect:\n"
     "\n"
-    "  cudrop mask --seed 42 --p 0.5 --count endless --format raw | dieharder -a -g 200 -k 2\n"
+    "  cudrop mask --seed 42 --p 0.5 --count endless --format raw | dieharder -a -g 200 "
+    "-k 2\n"
     "\n"
     "A reader that closes the pipe of a raw stream ends it with exit status 0.\n";
 
