@@ -128,11 +128,11 @@ static cudrop_status_t check_options(const cudropi_rows_call_t *call) {
 static cudrop_status_t check_attention(const cudropi_rows_call_t *call) {
   const char *function = call->function;
   const cudropi_attention_t *attention = call->attention;
-  const cudropi_argument_t first = get_argument(call, (int)call->first);
+  const cudropi_rows_argument_t *first = &call->argument[call->first];
   if (attention == NULL) return CUDROP_OK;
-  REQUIRE(first.tensor->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
+  REQUIRE(first->tensor->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: %s has rank = 1, and queries and keys are 2 dimensions", function,
-          first.name);
+          first->name);
   REQUIRE(isfinite(attention->scale), CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: scale = %g is not finite", function, (double)attention->scale);
   REQUIRE(attention->causal == 0 || attention->causal == 1, CUDROP_ERROR_INVALID_ARGUMENT,

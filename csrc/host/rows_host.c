@@ -78,8 +78,10 @@ void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_rows_t *rows = strip->rows;
   if (rows->source == CUDROPI_FROM_OPERAND) {
     const int64_t first = strip->row * rows->cols + strip->first;
-    for (int64_t e = first; e < first + strip->n; ++e)
-      kept[e - first] = rows->bits[e >> 3] >> (e & 7) & 1;
+    for (int j = 0; j < strip->n; ++j) {
+      const int64_t e = first + j;
+      kept[j] = rows->bits[e >> 3] >> (e & 7) & 1;
+    }
     return;
   }
   if (rows->source != CUDROPI_FROM_PHILOX) {

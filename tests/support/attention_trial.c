@@ -307,7 +307,8 @@ static bool is_near(const view_t *view, int64_t e, double value, double bound,
 static double count_additions(int64_t keys) {
   int64_t threads = 32;
   while (threads < 256 && threads * 8 < keys) threads *= 2;
-  return (double)((keys + threads * 8 - 1) / (threads * 8) * 8 + 5 + 8);
+  const int64_t turns = (keys + threads * 8 - 1) / (threads * 8);
+  return (double)(turns * 8 + 5 + 8);
 }
 
 /*
