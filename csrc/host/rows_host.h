@@ -56,9 +56,7 @@ typedef struct {
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
 cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient,
-    cudropi_host_norm, cudropi_host_norm_gradient;
-cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient;
-cudropi_slab_function_t cudropi_host_attention, cudropi_host_attention_reapply,
-    cudropi_host_attention_gradient;
+    cudropi_host_norm, cudropi_host_norm_gradient, cudropi_host_attention,
+    cudropi_host_attention_reapply, cudropi_host_attention_gradient;
 
 #endif /* CUDROP_ROWS_HOST_H */
