@@ -63,7 +63,7 @@ START_TEST(samples_and_steps_drop_differently) {
 END_TEST
 
 START_TEST(a_samples_masks_are_those_of_its_stream) {
-  uint8_t kept[IMAGES * IN], want[IMAGES * IN];
+  uint8_t kept[IMAGES * IN] = {0}, want[IMAGES * IN] = {0};
   const uint64_t sample = 5;
   uint64_t offset = 0;
   ck_assert_ok(mlp_start(&mlp, 7, rates));
