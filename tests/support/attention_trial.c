@@ -2,29 +2,12 @@
 #include "attention_trial.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "oracle.h"
 #include "trial.h"
-
-static char text[400];
-
-static const char *complain(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
-
-static void insist(cudrop_status_t status) {
-  if (status == CUDROP_OK) return;
-  fprintf(stderr, "%s\n", cudrop_last_error());
-  abort();
-}
 
 /* ---- Formulas --------------------------------------------------------------------- */
 
@@ -165,25 +148,25 @@ static options_t make_options(cudrop_context_t *context, const attention_trial_t
   if (trial->source == TRIAL_PREPARED) {
     cudrop_mask_t value = trial->mask;
     value.offset -= 3;
-    insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &options.block));
-    insist(cudrop_prepare(context, &value, options.block));
+    view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &options.block));
+    view_insist(cudrop_prepare(context, &value, options.block));
     options.mask.seed = 0;
     options.mask.p = 0.0;
     options.mask.offset = 3;
     options.mask.prepared = options.block;
   } else if (trial->source == TRIAL_BITS) {
-    insist(
+    view_insist(
         cudrop_alloc(context, (size_t)(view_count(&t->scores) + 7) / 8, &options.bits));
-    insist(cudrop_export_bits(context, &trial->mask, layout->rank, layout->shape,
-                              options.bits));
+    view_insist(cudrop_export_bits(context, &trial->mask, layout->rank, layout->shape,
+                                   options.bits));
   }
   return options;
 }
 
 static void free_options(cudrop_context_t *context, options_t *options) {
   view_displace(context, &options->lengths);
-  insist(cudrop_free(context, &options->block));
-  insist(cudrop_free(context, &options->bits));
+  view_insist(cudrop_free(context, &options->block));
+  view_insist(cudrop_free(context, &options->bits));
 }
 
 #define OPTIONS(trial, options)                                                  \
@@ -285,22 +268,13 @@ double attention_trial_worst(bool of_gradients) {
   return worst[of_gradients];
 }
 
-static double get(const view_t *view, int64_t e) {
-  return oracle_read(view->tensor.dtype, view_element(view, e));
-}
-
 /* Is what lies in memory the rounding of something within `bound` of `value`? */
 static bool is_near(const view_t *view, int64_t e, double value, double bound,
                     bool is_gradient) {
-  uint8_t low[8], high[8];
-  const cudrop_dtype_t dtype = view->tensor.dtype;
-  const double found = get(view, e);
-  if (isnan(value)) return isnan(found);
-  oracle_write(dtype, value - bound, low);
-  oracle_write(dtype, value + bound, high);
-  if (dtype == CUDROP_F32 && bound > 0.0)
-    worst[is_gradient] = fmax(worst[is_gradient], fabs(found - value) / bound);
-  return oracle_read(dtype, low) <= found && found <= oracle_read(dtype, high);
+  if (view->tensor.dtype == CUDROP_F32 && bound > 0.0)
+    worst[is_gradient] =
+        fmax(worst[is_gradient], fabs(view_get(view, e) - value) / bound);
+  return view_is_near(view, e, value, bound);
 }
 
 /* Additions that a summand of a row goes through: of its thread, of the tree, of the warps. */
@@ -323,7 +297,7 @@ static const char *check_weights(const attention_trial_t *trial, const tensors_t
   const int64_t keys = count_keys(trial), first = row * keys;
   double most = -INFINITY, average = 0.0;
   for (int64_t k = 0; k < seen; ++k) {
-    s[k] = get(&t->scores, first + k);
+    s[k] = view_get(&t->scores, first + k);
     most = fmax(most, scale * s[k]);
   }
   attention_trial_softmax(seen, s, scale, p);
@@ -336,17 +310,11 @@ static const char *check_weights(const attention_trial_t *trial, const tensors_t
     const double error = (s[k] + average + u * (count_additions(keys) + 2.0)) * 1.01;
     const double bound = isnan(p[k]) ? 0.0 : p[k] * error + 0x1p-148;
     if (!is_near(&t->weights, first + k, p[k], bound, false))
-      return complain("row %lld, key %lld of %lld: P = %.9g, not %.9g within %g",
-                      (long long)row, (long long)k, (long long)seen,
-                      get(&t->weights, first + k), p[k], bound);
+      return trial_complain("row %lld, key %lld of %lld: P = %.9g, not %.9g within %g",
+                            (long long)row, (long long)k, (long long)seen,
+                            view_get(&t->weights, first + k), p[k], bound);
   }
   return "";
-}
-
-static bool is_kept(const attention_trial_t *trial, const view_t *view, int64_t e) {
-  if (trial->no_mask) return true;
-  return oracle_keep(trial->mask.seed, trial->mask.offset,
-                     trial_index(&trial->mask, view, e), trial->mask.p);
 }
 
 static double get_rate(const attention_trial_t *trial) {
@@ -358,6 +326,11 @@ static bool is_same(cudrop_dtype_t dtype, const void *a, const void *b) {
   return (isnan(x) && isnan(y)) || memcmp(a, b, cudrop_dtype_bytes(dtype)) == 0;
 }
 
+/* The mask by value, or NULL where everything is kept. */
+static const cudrop_mask_t *get_mask(const attention_trial_t *trial) {
+  return trial->no_mask ? NULL : &trial->mask;
+}
+
 /* y of a row, to the bit, from the weights as they were stored. */
 static const char *check_dropped(const attention_trial_t *trial, const tensors_t *t,
                                  const view_t *y, int64_t row, int64_t seen) {
@@ -367,11 +340,11 @@ static const char *check_dropped(const attention_trial_t *trial, const tensors_t
     uint8_t want[8] = {0};
     if (k < seen)
       oracle_drop(trial->dtype, view_element(&t->weights, e),
-                  is_kept(trial, &t->weights, e), get_rate(trial), want);
+                  trial_keeps(get_mask(trial), &t->weights, e), get_rate(trial), want);
     if (!is_same(trial->dtype, want, view_element(y, e)))
-      return complain("row %lld, key %lld of %lld: y = %.9g, not %.9g", (long long)row,
-                      (long long)k, (long long)seen, get(y, e),
-                      oracle_read(trial->dtype, want));
+      return trial_complain("row %lld, key %lld of %lld: y = %.9g, not %.9g",
+                            (long long)row, (long long)k, (long long)seen, view_get(y, e),
+                            oracle_read(trial->dtype, want));
   }
   return "";
 }
@@ -390,9 +363,9 @@ static const char *check_gradient(const attention_trial_t *trial, const tensors_
   const int64_t keys = count_keys(trial), first = row * keys;
   double size = 0.0, sum = 0.0;
   for (int64_t k = 0; k < seen; ++k) {
-    p[k] = get(&t->weights, first + k);
-    dp[k] = is_kept(trial, &t->weights, first + k)
-                ? (double)((float)get(&t->dy, first + k) * factor)
+    p[k] = view_get(&t->weights, first + k);
+    dp[k] = trial_keeps(get_mask(trial), &t->weights, first + k)
+                ? (double)((float)view_get(&t->dy, first + k) * factor)
                 : 0.0;
     size += fabs(p[k] * dp[k]);
     sum += p[k] * dp[k];
@@ -407,9 +380,9 @@ static const char *check_gradient(const attention_trial_t *trial, const tensors_
               2.02 * u * fabs(value) + (1.0 + fabs(scale)) * 0x1p-149;
     }
     if (!is_near(&t->dscores, first + k, value, bound, true))
-      return complain("row %lld, key %lld of %lld: dS = %.9g, not %.9g within %g",
-                      (long long)row, (long long)k, (long long)seen,
-                      get(&t->dscores, first + k), value, bound);
+      return trial_complain("row %lld, key %lld of %lld: dS = %.9g, not %.9g within %g",
+                            (long long)row, (long long)k, (long long)seen,
+                            view_get(&t->dscores, first + k), value, bound);
   }
   return "";
 }
@@ -487,7 +460,7 @@ const char *attention_trial_compare(cudrop_context_t *reference,
   for (int k = 0; k < OUTPUTS && wrong[0] == '\0'; ++k)
     if ((k == 1 || !trial->without_weights) &&
         view_difference(get_output(&a, k), get_output(&b, k)) >= 0)
-      wrong = complain("%s has other bytes", names[k]);
+      wrong = trial_complain("%s has other bytes", names[k]);
   free_tensors(&a);
   free_tensors(&b);
   return explain(trial, wrong);

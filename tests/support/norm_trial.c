@@ -2,7 +2,6 @@
 #include "norm_trial.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +11,6 @@
 
 /* Half the distance of 1 from the next float: what a rounding may change, as a part. */
 static const double u = 0x1p-24;
-
-static char text[600];
-
-static const char *complain(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
 
 /* ---- Tensors ---------------------------------------------------------------------- */
 
@@ -55,10 +44,6 @@ typedef struct {
 
 static bool has(const norm_trial_t *trial, uint32_t part) {
   return (trial->parts & part) != 0;
-}
-
-static double get(const view_t *view, int64_t e) {
-  return oracle_read(view->tensor.dtype, view_element(view, e));
 }
 
 static int64_t count_cols(const norm_trial_t *trial) {
@@ -106,7 +91,7 @@ static void fill(const norm_trial_t *trial, view_t *view, name_t name) {
   }
   if (name != X && name != H) return;
   for (int64_t e = 0; trial->shift != 0.0f && e < view_count(view); ++e)
-    oracle_write(view->tensor.dtype, get(view, e) + (double)trial->shift,
+    oracle_write(view->tensor.dtype, view_get(view, e) + (double)trial->shift,
                  view_element(view, e));
 }
 
@@ -115,10 +100,10 @@ static void fill_saved(const norm_trial_t *trial, tensors_t *t) {
   const int64_t cols = count_cols(trial), rows = cols > 0 ? count_rows(trial) : 0;
   for (int64_t row = 0; row < rows; ++row) {
     double sum = 0.0, squares = 0.0;
-    for (int64_t c = 0; c < cols; ++c) sum += get(&t->view[H], row * cols + c);
+    for (int64_t c = 0; c < cols; ++c) sum += view_get(&t->view[H], row * cols + c);
     const double mean = trial->norm == CUDROP_LAYER_NORM ? sum / (double)cols : 0.0;
     for (int64_t c = 0; c < cols; ++c)
-      squares += pow(get(&t->view[H], row * cols + c) - mean, 2.0);
+      squares += pow(view_get(&t->view[H], row * cols + c) - mean, 2.0);
     const double rstd = 1.0 / sqrt(squares / (double)cols + (double)trial->epsilon);
     oracle_write(CUDROP_F32, mean, view_element(&t->view[MEAN], row));
     oracle_write(CUDROP_F32, rstd, view_element(&t->view[RSTD], row));
@@ -203,12 +188,6 @@ typedef struct {
   void *block, *workspace;
 } places_t;
 
-static void insist(cudrop_status_t status) {
-  if (status == CUDROP_OK) return;
-  fprintf(stderr, "%s\n", cudrop_last_error());
-  abort();
-}
-
 static void place(cudrop_context_t *context, const norm_trial_t *trial,
                   const tensors_t *t, places_t *p) {
   for (name_t k = X; k < VIEWS; ++k) {
@@ -221,8 +200,8 @@ static void place(cudrop_context_t *context, const norm_trial_t *trial,
   if (!trial->prepared) return;
   cudrop_mask_t value = trial->mask;
   value.offset -= 3;
-  insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p->block));
-  insist(cudrop_prepare(context, &value, p->block));
+  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p->block));
+  view_insist(cudrop_prepare(context, &value, p->block));
   p->mask.seed = 0;
   p->mask.p = 0.0;
   p->mask.offset = 3;
@@ -234,8 +213,8 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
     if (t->is_output[k]) view_fetch(context, &p->placed[k], &t->view[k]);
     view_displace(context, &p->placed[k]);
   }
-  insist(cudrop_free(context, &p->block));
-  insist(cudrop_free(context, &p->workspace));
+  view_insist(cudrop_free(context, &p->block));
+  view_insist(cudrop_free(context, &p->workspace));
 }
 
 static cudrop_status_t run_forward(cudrop_context_t *context, const norm_trial_t *trial,
@@ -279,7 +258,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const norm_trial_
                                  .accumulate = trial->accumulate};
   cudrop_status_t status = cudrop_norm_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
-    insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
+    view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
   args.workspace = p.workspace;
   if (status == CUDROP_OK) status = cudrop_norm_backward(context, &args);
   fetch(context, &p, t);
@@ -302,8 +281,8 @@ static double count_additions(int64_t cols) {
 static const char *expect(const tensors_t *t, name_t name, int64_t e, near_t expected) {
   const double bound = expected.error * 1.01 + 0x1p-140;
   if (view_is_near(&t->view[name], e, expected.value, bound)) return "";
-  return complain("element %lld of %s is %.9g, not %.9g within %g", (long long)e,
-                  names[name], get(&t->view[name], e), expected.value, bound);
+  return trial_complain("element %lld of %s is %.9g, not %.9g within %g", (long long)e,
+                        names[name], view_get(&t->view[name], e), expected.value, bound);
 }
 
 /* The same of a gradient that may be added to what was there. */
@@ -311,33 +290,28 @@ static const char *expect_sum(const tensors_t *t, name_t name, int64_t e, near_t
                               bool adds) {
   if (!t->is_there[name]) return "";
   if (adds) {
-    expected.value += get(&t->before[name], e);
+    expected.value += view_get(&t->before[name], e);
     expected.error += u * fabs(expected.value);
   }
   return expect(t, name, e, expected);
 }
 
-static bool is_kept(const norm_trial_t *trial, const view_t *view, int64_t e) {
-  if (trial->no_mask) return true;
-  return oracle_keep(trial->mask.seed, trial->mask.offset,
-                     trial_index(&trial->mask, view, e), trial->mask.p);
-}
-
-static float get_scale(const norm_trial_t *trial) {
-  const double p = trial->no_mask ? 0.0 : trial->mask.p;
-  return p < 1.0 ? (float)(1.0 / (1.0 - p)) : 0.0f;
-}
-
 /* ---- Forward ---------------------------------------------------------------------- */
+
+/* The mask by value, or NULL where everything is kept. */
+static const cudrop_mask_t *get_mask(const norm_trial_t *trial) {
+  return trial->no_mask ? NULL : &trial->mask;
+}
 
 /* h is exact: three operations in float, and a rounding to the type. */
 static double make_h(const norm_trial_t *trial, const tensors_t *t, int64_t e) {
   const int64_t c = e % count_cols(trial);
   uint8_t rounded[8];
-  float h = (float)get(&t->before[X], e);
-  if (t->is_there[BIAS]) h = h + (float)get(&t->view[BIAS], c);
-  h = is_kept(trial, &t->view[X], e) ? h * get_scale(trial) : 0.0f;
-  if (t->is_there[RESIDUAL]) h = (float)get(&t->before[RESIDUAL], e) + h;
+  float h = (float)view_get(&t->before[X], e);
+  if (t->is_there[BIAS]) h = h + (float)view_get(&t->view[BIAS], c);
+  h = trial_keeps(get_mask(trial), &t->view[X], e) ? h * trial_scale(get_mask(trial))
+                                                   : 0.0f;
+  if (t->is_there[RESIDUAL]) h = (float)view_get(&t->before[RESIDUAL], e) + h;
   oracle_write(trial->dtype, h, rounded);
   return oracle_read(trial->dtype, rounded);
 }
@@ -349,11 +323,12 @@ static const char *check_h(const norm_trial_t *trial, const tensors_t *t, int64_
     const int64_t e = row * cols + c;
     h[c] = make_h(trial, t, e);
     if (!t->is_there[H]) continue;
-    const double found = get(&t->view[H], e);
+    const double found = view_get(&t->view[H], e);
     const bool is_right =
         isnan(h[c]) ? isnan(found) : found == h[c] && signbit(found) == signbit(h[c]);
     if (!is_right)
-      return complain("element %lld: h = %.9g, not %.9g", (long long)e, found, h[c]);
+      return trial_complain("element %lld: h = %.9g, not %.9g", (long long)e, found,
+                            h[c]);
   }
   return "";
 }
@@ -382,8 +357,8 @@ static const char *check_norm(const norm_trial_t *trial, const tensors_t *t, int
   if (t->is_there[MEAN]) wrong = expect(t, MEAN, row, mean);
   if (wrong[0] == '\0' && t->is_there[RSTD]) wrong = expect(t, RSTD, row, rstd);
   for (int64_t c = 0; c < cols && wrong[0] == '\0'; ++c) {
-    const double gamma = t->is_there[GAMMA] ? get(&t->view[GAMMA], c) : 1.0;
-    const double beta = t->is_there[BETA] ? get(&t->view[BETA], c) : 0.0;
+    const double gamma = t->is_there[GAMMA] ? view_get(&t->view[GAMMA], c) : 1.0;
+    const double beta = t->is_there[BETA] ? view_get(&t->view[BETA], c) : 0.0;
     const double distance = h[c] - mean.value, norm = distance * rstd.value;
     const double error =
         mean.error * rstd.value + fabs(distance) * rstd.error + 3.0 * u * fabs(norm);
@@ -435,18 +410,20 @@ typedef struct {
 } row_t;
 
 static double get_g(const tensors_t *t, int64_t e, int64_t c) {
-  return get(&t->before[X], e) * (t->is_there[GAMMA] ? get(&t->view[GAMMA], c) : 1.0);
+  return view_get(&t->before[X], e) *
+         (t->is_there[GAMMA] ? view_get(&t->view[GAMMA], c) : 1.0);
 }
 
 static row_t find_means(const norm_trial_t *trial, const tensors_t *t, int64_t row) {
   const int64_t cols = count_cols(trial);
   const double n = (double)cols, additions = count_additions(cols);
-  row_t r = {.mean = t->is_there[MEAN] ? get(&t->view[MEAN], row) : 0.0,
-             .rstd = get(&t->view[RSTD], row)};
+  row_t r = {.mean = t->is_there[MEAN] ? view_get(&t->view[MEAN], row) : 0.0,
+             .rstd = view_get(&t->view[RSTD], row)};
   sum_t g = {0}, gh = {0};
   for (int64_t c = 0; c < cols; ++c) {
     const double value = get_g(t, row * cols + c, c);
-    const double product = value * (get(&t->before[H], row * cols + c) - r.mean) * r.rstd;
+    const double product =
+        value * (view_get(&t->before[H], row * cols + c) - r.mean) * r.rstd;
     add(&g, value, u * fabs(value));
     add(&gh, product, 4.0 * u * fabs(product));
   }
@@ -464,7 +441,7 @@ static near_t find_gradient(const tensors_t *t, const row_t *r, double g, double
                r->mean_g.error + fabs(hhat) * r->mean_gh.error;
   near.error = near.error * r->rstd + u * fabs(near.value);
   if (!t->is_there[RESIDUAL]) return near;
-  near.value += get(&t->before[RESIDUAL], e);
+  near.value += view_get(&t->before[RESIDUAL], e);
   near.error += u * fabs(near.value);
   return near;
 }
@@ -477,11 +454,11 @@ static const char *check_row(const norm_trial_t *trial, const tensors_t *t, int6
   const char *wrong = "";
   for (int64_t c = 0; c < cols && wrong[0] == '\0'; ++c) {
     const int64_t e = row * cols + c;
-    const double dy = get(&t->before[X], e), scale = get_scale(trial);
-    const double hhat = (get(&t->before[H], e) - r.mean) * r.rstd;
+    const double dy = view_get(&t->before[X], e), scale = trial_scale(get_mask(trial));
+    const double hhat = (view_get(&t->before[H], e) - r.mean) * r.rstd;
     const near_t gradient = find_gradient(t, &r, get_g(t, e, c), hhat, e);
     near_t dx = {0.0, 0.0};
-    if (is_kept(trial, &t->view[X], e))
+    if (trial_keeps(get_mask(trial), &t->view[X], e))
       dx = (near_t){gradient.value * scale,
                     gradient.error * scale + u * fabs(gradient.value * scale)};
     wrong = expect_sum(t, DRESIDUAL, e, gradient, adds);
@@ -544,7 +521,7 @@ static const char *run_and_check(cudrop_context_t *context, const norm_trial_t *
   for (name_t k = X; k < VIEWS && wrong[0] == '\0'; ++k) {
     const bool is_written = t.is_there[k] && t.is_output[k];
     if (!view_is_fenced(&t.view[k], &t.before[k], is_written))
-      wrong = complain("memory beside %s was written", names[k]);
+      wrong = trial_complain("memory beside %s was written", names[k]);
   }
   free_tensors(&t);
   return explain(trial, wrong);
@@ -567,7 +544,7 @@ static const char *run_and_compare(cudrop_context_t *reference, cudrop_context_t
     wrong = cudrop_last_error();
   for (name_t k = X; k < VIEWS && wrong[0] == '\0'; ++k)
     if (view_difference(&a.view[k], &b.view[k]) >= 0)
-      wrong = complain("%s has other bytes", names[k]);
+      wrong = trial_complain("%s has other bytes", names[k]);
   free_tensors(&a);
   free_tensors(&b);
   return explain(trial, wrong);

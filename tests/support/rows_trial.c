@@ -3,23 +3,12 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "oracle.h"
 #include "trial.h"
-
-static char text[400];
-
-static const char *complain(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
 
 /* ---- Formulas --------------------------------------------------------------------- */
 
@@ -140,12 +129,6 @@ typedef struct {
   void *block, *workspace;
 } places_t;
 
-static void insist(cudrop_status_t status) {
-  if (status == CUDROP_OK) return;
-  fprintf(stderr, "%s\n", cudrop_last_error());
-  abort();
-}
-
 static places_t place(cudrop_context_t *context, const rows_trial_t *trial,
                       const tensors_t *t) {
   places_t p = {.mask = trial->mask};
@@ -158,8 +141,8 @@ static places_t place(cudrop_context_t *context, const rows_trial_t *trial,
   if (!trial->prepared) return p;
   cudrop_mask_t value = trial->mask;
   value.offset -= 3;
-  insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p.block));
-  insist(cudrop_prepare(context, &value, p.block));
+  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p.block));
+  view_insist(cudrop_prepare(context, &value, p.block));
   p.mask.seed = 0;
   p.mask.p = 0.0;
   p.mask.offset = 3;
@@ -175,8 +158,8 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
     view_displace(context, inputs[k]);
   view_displace(context, &p->y);
   view_displace(context, &p->dbias);
-  insist(cudrop_free(context, &p->block));
-  insist(cudrop_free(context, &p->workspace));
+  view_insist(cudrop_free(context, &p->block));
+  view_insist(cudrop_free(context, &p->workspace));
 }
 
 static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t *trial,
@@ -210,7 +193,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_
       .accumulate = trial->accumulate};
   cudrop_status_t status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
-    insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
+    view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
   args.workspace = p.workspace;
   if (status == CUDROP_OK) status = cudrop_fused_backward(context, &args);
   fetch(context, &p, t);
@@ -219,27 +202,12 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_
 
 /* ---- Expectations ----------------------------------------------------------------- */
 
-static double get(const view_t *view, int64_t e) {
-  return oracle_read(view->tensor.dtype, view_element(view, e));
-}
-
-static bool is_kept(const rows_trial_t *trial, const view_t *view, int64_t e) {
-  if (trial->no_mask) return true;
-  return oracle_keep(trial->mask.seed, trial->mask.offset,
-                     trial_index(&trial->mask, view, e), trial->mask.p);
-}
-
-static float get_scale(const rows_trial_t *trial) {
-  const double p = trial->no_mask ? 0.0 : trial->mask.p;
-  return p < 1.0 ? (float)(1.0 / (1.0 - p)) : 0.0f;
-}
-
 /* x + bias, which is rounded to float. */
 static float get_biased(const rows_trial_t *trial, const view_t *x, const view_t *bias,
                         int64_t e) {
-  const float value = (float)get(x, e);
+  const float value = (float)view_get(x, e);
   if (trial->vector_dtype == 0) return value;
-  return value + (float)get(bias, view_coordinate(x, e, x->tensor.rank - 1));
+  return value + (float)view_get(bias, view_coordinate(x, e, x->tensor.rank - 1));
 }
 
 /* A value as a float holds it: past the largest it is infinite. */
@@ -247,12 +215,17 @@ static double as_float(double value) {
   return fabs(value) > FLT_MAX * (1.0 + 0x1p-26) ? copysign(INFINITY, value) : value;
 }
 
+/* The mask by value, or NULL where everything is kept. */
+static const cudrop_mask_t *get_mask(const rows_trial_t *trial) {
+  return trial->no_mask ? NULL : &trial->mask;
+}
+
 static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) {
-  const float scale = get_scale(trial);
+  const float scale = trial_scale(get_mask(trial));
   for (int64_t e = 0; e < view_count(&t->x); ++e) {
     const float z = get_biased(trial, &t->x, &t->bias, e);
-    const bool kept = is_kept(trial, &t->x, e);
-    const float residual = trial->has_residual ? (float)get(&t->residual, e) : 0.0f;
+    const bool kept = trial_keeps(get_mask(trial), &t->x, e);
+    const float residual = trial->has_residual ? (float)view_get(&t->residual, e) : 0.0f;
     const double a = rows_trial_activation(trial->activation, z);
     double value, bound = 0.0;
     if (is_exact(trial->activation)) {
@@ -266,9 +239,9 @@ static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) 
           fabs(value) * 0x1p-23 + 0x1p-140;
     }
     if (!view_is_near(&t->y, e, value, bound))
-      return complain(
+      return trial_complain(
           "element %lld: y = %.9g, not %.9g; z = %.9g, kept %d, residual %.9g",
-          (long long)e, get(&t->y, e), value, z, kept, residual);
+          (long long)e, view_get(&t->y, e), value, z, kept, residual);
   }
   return "";
 }
@@ -279,12 +252,12 @@ static const char *check_sums(const rows_trial_t *trial, const tensors_t *t,
   const int64_t rows = cols > 0 ? view_count(&t->x) / cols : 0;
   for (int64_t c = 0; c < cols; ++c) {
     const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
-    const double value = sums[c] + (adds ? get(&t->dbias_before, c) : 0.0);
+    const double value = sums[c] + (adds ? view_get(&t->dbias_before, c) : 0.0);
     const double bound =
         sizes[c] * ((double)rows * 0x1p-24 + 0x1p-18) + fabs(value) * 0x1p-22;
     if (!view_is_near(&t->dbias, c, value, bound))
-      return complain("dbias[%lld] = %.9g, not %.9g within %g", (long long)c,
-                      get(&t->dbias, c), value, bound);
+      return trial_complain("dbias[%lld] = %.9g, not %.9g within %g", (long long)c,
+                            view_get(&t->dbias, c), value, bound);
   }
   return "";
 }
@@ -299,12 +272,12 @@ static const char *check_backward(const rows_trial_t *trial, const tensors_t *t)
   const char *wrong = "";
   for (int64_t e = 0; e < view_count(x) && wrong[0] == '\0'; ++e) {
     const float z = get_biased(trial, x, &t->bias, e);
-    const bool kept = is_kept(trial, x, e);
-    const float scaled = (float)get(dy, e) * get_scale(trial);
+    const bool kept = trial_keeps(get_mask(trial), x, e);
+    const float scaled = (float)view_get(dy, e) * trial_scale(get_mask(trial));
     const double slope = rows_trial_slope(trial->activation, z);
     const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
     const double gradient = kept ? as_float(scaled * slope) : 0.0;
-    const double value = as_float(gradient + (adds ? get(&t->y_before, e) : 0.0));
+    const double value = as_float(gradient + (adds ? view_get(&t->y_before, e) : 0.0));
     /* A slope is right within 2^-20 of 1, even where it is small. */
     const double bound = is_exact(trial->activation)
                              ? (adds ? fabs(value) * 0x1p-24 : 0.0)
@@ -313,8 +286,9 @@ static const char *check_backward(const rows_trial_t *trial, const tensors_t *t)
     sums[view_coordinate(x, e, last)] += gradient;
     sizes[view_coordinate(x, e, last)] += fabs(gradient);
     if (!view_is_near(&t->y, e, value, bound))
-      wrong = complain("element %lld: dx = %.9g, not %.9g; z = %.9g, dy = %.9g, kept %d",
-                       (long long)e, get(&t->y, e), value, z, get(dy, e), kept);
+      wrong = trial_complain(
+          "element %lld: dx = %.9g, not %.9g; z = %.9g, dy = %.9g, kept %d", (long long)e,
+          view_get(&t->y, e), value, z, view_get(dy, e), kept);
   }
   if (wrong[0] == '\0' && trial->vector_dtype != 0 && !trial->is_wild)
     wrong = check_sums(trial, t, sums, sizes);

@@ -1,6 +1,7 @@
 /* trial.c - calls beside the oracle. */
 #include "trial.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,5 +268,24 @@ const char *trial_compare(cudrop_context_t *reference, cudrop_context_t *context
   if (status == CUDROP_OK) status = make_call(context, trial, &t);
   const char *text = describe(trial, &t, status, view_difference(&t.expected, &t.y));
   free_tensors(&t);
+  return text;
+}
+
+bool trial_keeps(const cudrop_mask_t *mask, const view_t *view, int64_t e) {
+  return mask == NULL ||
+         oracle_keep(mask->seed, mask->offset, trial_index(mask, view, e), mask->p);
+}
+
+float trial_scale(const cudrop_mask_t *mask) {
+  const double p = mask == NULL ? 0.0 : mask->p;
+  return p < 1.0 ? (float)(1.0 / (1.0 - p)) : 0.0f;
+}
+
+const char *trial_complain(const char *format, ...) {
+  static char text[600];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
   return text;
 }

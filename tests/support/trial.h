@@ -59,7 +59,13 @@ const char *trial_run(cudrop_context_t *context, const trial_t *trial);
 const char *trial_compare(cudrop_context_t *reference, cudrop_context_t *context,
                           const trial_t *trial);
 
-/* The index that a mask gives element e of a tensor. */
+/* The index that a mask gives element e of a tensor; whether it is kept, and the factor of what is
+ * kept. A NULL mask keeps everything. */
 uint64_t trial_index(const cudrop_mask_t *mask, const view_t *view, int64_t e);
+bool trial_keeps(const cudrop_mask_t *mask, const view_t *view, int64_t e);
+float trial_scale(const cudrop_mask_t *mask);
+
+/* The formatted text, which lives until the next call. */
+const char *trial_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* CUDROP_TRIAL_H */

@@ -58,8 +58,7 @@ view_t view_copy(const view_t *view) {
   return copy;
 }
 
-/* Tests go on only with memory. */
-static void insist(cudrop_status_t status) {
+void view_insist(cudrop_status_t status) {
   if (status == CUDROP_OK) return;
   fprintf(stderr, "%s\n", cudrop_last_error());
   abort();
@@ -69,8 +68,8 @@ placed_t view_place(cudrop_context_t *context, const view_t *view, bool with_fen
   placed_t placed = {.tensor = view->tensor};
   const size_t fence = with_fences ? 0 : FENCE;
   const size_t bytes = view->bytes - 2 * fence;
-  insist(cudrop_alloc(context, bytes, &placed.buffer));
-  insist(cudrop_upload(context, placed.buffer, view->block + fence, bytes));
+  view_insist(cudrop_alloc(context, bytes, &placed.buffer));
+  view_insist(cudrop_upload(context, placed.buffer, view->block + fence, bytes));
   placed.tensor.data = placed.buffer;
   if (bytes > 0)
     placed.tensor.data =
@@ -79,11 +78,11 @@ placed_t view_place(cudrop_context_t *context, const view_t *view, bool with_fen
 }
 
 void view_fetch(cudrop_context_t *context, const placed_t *placed, view_t *view) {
-  insist(cudrop_download(context, view->block, placed->buffer, view->bytes));
+  view_insist(cudrop_download(context, view->block, placed->buffer, view->bytes));
 }
 
 void view_displace(cudrop_context_t *context, placed_t *placed) {
-  insist(cudrop_free(context, &placed->buffer));
+  view_insist(cudrop_free(context, &placed->buffer));
 }
 
 void view_free(view_t *view) {
@@ -108,6 +107,10 @@ void *view_element(const view_t *view, int64_t e) {
     position += view_coordinate(view, e, d) * view->tensor.stride[d];
   return (uint8_t *)view->tensor.data +
          position * (int64_t)element_bytes(view->tensor.dtype);
+}
+
+double view_get(const view_t *view, int64_t e) {
+  return oracle_read(view->tensor.dtype, view_element(view, e));
 }
 
 /* A small generator of its own (xorshift64*), so that data shares nothing with masks. */

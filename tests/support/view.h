@@ -50,6 +50,9 @@ void view_displace(cudrop_context_t *context, placed_t *placed);
 
 void view_free(view_t *view);
 
+/* End the program with the last error's text unless a call that a test needs has succeeded. */
+void view_insist(cudrop_status_t status);
+
 /* Fill the whole block, gaps too, with values that the type's operators must cope with:
  * mostly ordinary ones, among them zeros of both signs, subnormals, infinities and NaNs. */
 void view_randomise(view_t *view, uint64_t seed);
@@ -60,6 +63,7 @@ void view_fill_tamely(view_t *view, uint64_t seed);
 /* How many elements there are, and where element e, counted row-major, lies. */
 int64_t view_count(const view_t *view);
 void *view_element(const view_t *view, int64_t e);
+double view_get(const view_t *view, int64_t e); /* its value */
 
 /* The coordinate of element e along dimension d. */
 int64_t view_coordinate(const view_t *view, int64_t e, int d);
