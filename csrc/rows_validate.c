@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "context.h"
+#include "overlap.h"
 #include "rows.h"
 #include "status.h"
 #include "validate.h"
@@ -173,9 +174,22 @@ static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t n
   return CUDROP_OK;
 }
 
+/* The workspace is written: the block of a prepared mask is not in it. */
+static cudrop_status_t check_block(const cudropi_rows_call_t *call, size_t needed) {
+  if (needed == 0 || call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
+  const cudropi_footprint_t block = {.address = (uintptr_t)call->mask->prepared,
+                                     .width = CUDROP_PREPARED_BYTES};
+  const cudropi_footprint_t workspace = {.address = (uintptr_t)call->workspace.memory,
+                                         .width = (int64_t)needed};
+  REQUIRE(!cudropi_may_meet(&block, &workspace), CUDROP_ERROR_OVERLAP,
+          "%s: workspace overlaps %s", call->function, cudropi_block_name);
+  return CUDROP_OK;
+}
+
 /* Outputs against everything else, and the workspace against everything. */
 static cudrop_status_t check_overlaps(const cudropi_rows_call_t *call, size_t needed) {
   const char *function = call->function;
+  TRY(check_block(call, needed));
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
     const cudropi_argument_t argument = get_argument(call, k);
     if (argument.name == NULL) continue;

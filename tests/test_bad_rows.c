@@ -172,6 +172,9 @@ static void workspace_misaligned(arguments_t *a) {
 static void workspace_in_x(arguments_t *a) {
   a->backward.workspace = a->x.data;
 }
+static void block_in_workspace(arguments_t *a) {
+  a->mask = cudrop_prepared_mask((const cudrop_prepared_t *)a->backward.workspace, 0);
+}
 static void dbias_short(arguments_t *a) {
   a->dbias.shape[0] = 3;
 }
@@ -192,6 +195,8 @@ static const rule_t backward_rules[] = {
     {workspace_null, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
     {workspace_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL},
     {workspace_in_x, CUDROP_ERROR_OVERLAP, "x overlaps workspace"},
+    {block_in_workspace, CUDROP_ERROR_OVERLAP,
+     "workspace overlaps the block of the prepared mask"},
     {dbias_short, CUDROP_ERROR_SHAPE, "dbias has shape[0] = 3 and dy has shape[1] = 8"},
     {dx_is_x_shifted, CUDROP_ERROR_OVERLAP,
      "dx overlaps x without being the same tensor"},
