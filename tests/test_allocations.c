@@ -69,6 +69,49 @@ static int run_all(cudrop_context_t *context, float *x, float *y, uint8_t *bytes
          (int)cudrop_advance(context, block, 3);
 }
 
+/* The same of operators on rows, forward and backward. */
+static int run_rows(cudrop_context_t *context, float *x, float *y) {
+  enum { ROWS = 300, COLS = 256 };
+  static float vectors[2][COLS], each[2][ROWS];
+  _Alignas(16) static char workspace[1 << 18];
+  const cudrop_tensor_t in = cudrop_matrix(x, CUDROP_F32, ROWS, COLS);
+  const cudrop_tensor_t out = cudrop_matrix(y, CUDROP_F32, ROWS, COLS);
+  const cudrop_tensor_t bias = cudrop_vector(vectors[0], CUDROP_F32, COLS);
+  const cudrop_tensor_t dbias = cudrop_vector(vectors[1], CUDROP_F32, COLS);
+  const cudrop_tensor_t mean = cudrop_vector(each[0], CUDROP_F32, ROWS);
+  const cudrop_tensor_t rstd = cudrop_vector(each[1], CUDROP_F32, ROWS);
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.3);
+  const cudrop_fused_forward_t fused = {
+      .x = &in, .bias = &bias, .activation = CUDROP_GELU, .mask = &mask, .y = &out};
+  const cudrop_fused_backward_t fused_back = {.dy = &in,
+                                              .mask = &mask,
+                                              .dx = &out,
+                                              .dbias = &dbias,
+                                              .workspace = workspace,
+                                              .workspace_bytes = sizeof workspace};
+  const cudrop_norm_forward_t norm = {
+      .x = &in, .mask = &mask, .epsilon = 1e-5f, .y = &out, .mean = &mean, .rstd = &rstd};
+  const cudrop_norm_backward_t norm_back = {.dy = &in,
+                                            .h = &in,
+                                            .mean = &mean,
+                                            .rstd = &rstd,
+                                            .mask = &mask,
+                                            .dx = &out,
+                                            .dbias = &dbias,
+                                            .workspace = workspace,
+                                            .workspace_bytes = sizeof workspace};
+  const cudrop_attention_forward_t attention = {
+      .scores = &in, .causal = 1, .mask = &mask, .y = &out};
+  const cudrop_attention_backward_t attention_back = {
+      .dy = &in, .weights = &in, .causal = 1, .mask = &mask, .dscores = &out};
+  return (int)cudrop_fused_forward(context, &fused) +
+         (int)cudrop_fused_backward(context, &fused_back) +
+         (int)cudrop_norm_forward(context, &norm) +
+         (int)cudrop_norm_backward(context, &norm_back) +
+         (int)cudrop_attention_forward(context, &attention) +
+         (int)cudrop_attention_backward(context, &attention_back);
+}
+
 START_TEST(no_operator_allocates) {
   static float x[N], y[N];
   static uint8_t bytes[N];
@@ -77,7 +120,8 @@ START_TEST(no_operator_allocates) {
   ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
   ck_assert_ok(cudrop_set_threads(context, _i));
   const long before = allocations;
-  const int status = run_all(context, x, y, bytes, (cudrop_prepared_t *)(void *)block);
+  const int status = run_all(context, x, y, bytes, (cudrop_prepared_t *)(void *)block) +
+                     run_rows(context, x, y);
   const long after = allocations;
   ck_assert_int_eq(status, 0);
   ck_assert_int_eq(after, before);
