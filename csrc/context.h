@@ -13,11 +13,12 @@ struct cudrop_context {
   int device;
   cudrop_stream_t stream; /* the caller's */
 
-  struct {                /* what the host backend works with */
-    cudropi_path_t path;  /* instructions */
-    size_t cache_bytes;   /* of the last level */
-    int threads;          /* the most */
-    cudropi_pool_t *pool; /* NULL for one thread */
+  struct {                  /* what the host backend works with */
+    cudropi_path_t path;    /* instructions */
+    size_t cache_bytes;     /* of the last level */
+    int threads;            /* the most */
+    int64_t least_threaded; /* elements that are worth a second one */
+    cudropi_pool_t *pool;   /* NULL for one thread */
   } host;
 
   struct {                  /* what backend_cuda.c knows of the device */

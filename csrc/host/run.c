@@ -10,8 +10,9 @@
 #include "tensor.h"
 #include "tile.h"
 
-/* Below so many elements a thread, waking it takes longer than its work. */
-enum { ELEMENTS_A_THREAD = 1 << 14 };
+/* Threads take parts of so many elements, or of more where that would be too many parts: one
+ * that wakes late finds less to do and keeps nobody waiting. */
+enum { ELEMENTS_A_PART = 1 << 15, PARTS_A_THREAD = 16 };
 
 /* So many elements are worth a span of which only they count. */
 enum { LEAST_STAGED = 32 };
@@ -184,8 +185,10 @@ static bool is_vectorisable(const cudropi_plan_t *plan) {
 static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *plan) {
   /* Lines of packed bits need not begin a byte: two threads would write the same one. */
   if (plan->kernel == CUDROPI_KERNEL_BITS && plan->rank > 1) return 1;
-  const int64_t most = plan->n / ELEMENTS_A_THREAD;
-  return most < 1 ? 1 : most < context->host.threads ? (int)most : context->host.threads;
+  if (context->host.threads == 1 || plan->n < context->host.least_threaded) return 1;
+  const int64_t parts = plan->n / ELEMENTS_A_PART;
+  const int most = context->host.threads * PARTS_A_THREAD;
+  return parts < 1 ? 1 : parts < most ? (int)parts : most;
 }
 
 void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *plan) {

@@ -226,7 +226,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_set_stream(cudrop_context_t *context,
 /*
  * Let later calls of a host context use up to `threads` threads, the caller's among them; 0
  * stands for as many as the process may use processors. A new context uses 1. Tensors below
- * some ten thousand elements are not worth a second one. The threads are the context's, sleep
+ * some hundred thousand elements are not worth a second one. The threads are the context's, sleep
  * between calls, take no signals, and are gone when it is destroyed; a forked child has none
  * of them, and starts its own in the first call that is worth it. Results do not depend on
  * their number.

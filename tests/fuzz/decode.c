@@ -34,7 +34,7 @@ double take_rate(bytes_t *bytes) {
 int64_t take_size(bytes_t *bytes) {
   static const int64_t sizes[] = {64,        127,       128,       129,
                                   255,       256,       257,       1000,
-                                  4099,      33000,     -1,        INT64_MAX,
+                                  4099,      270000,    -1,        INT64_MAX,
                                   INT64_MIN, 1LL << 20, 1LL << 31, 1LL << 32,
                                   1LL << 40, 1LL << 59, 1LL << 62, (1LL << 61) - 1};
   const unsigned choice = take_byte(bytes);
