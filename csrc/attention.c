@@ -13,7 +13,7 @@
 #define BITS(args, full)                                                    \
   {                                                                         \
     .name = "bits", .tensor = describe_bits((args)->bits, (full), &packed), \
-    .type = CUDROPI_TYPE_BIT                                                \
+    .type = CUDROPI_TYPE_INTERNAL                                           \
   }
 
 /* The packed bits of a tensor like `full`, made in *made; NULL for none. */

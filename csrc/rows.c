@@ -25,6 +25,9 @@ size_t cudropi_rows_workspace(const cudropi_rows_call_t *call) {
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) sums += is_sum(&call->argument[k]);
   count_rows(call->argument[call->first].tensor, &rows, &cols);
   if (rows == 0 || cols == 0) return 0;
+  if (call->op == CUDROPI_ROWS_EMBEDDING_GRADIENT)
+    return cudropi_gather_bytes(rows, cols,
+                                call->argument[CUDROPI_ROWS_DTOKENS].tensor != NULL);
   const bool is_too_large =
       __builtin_mul_overflow(sums * sizeof(float), cols, &of_sums) ||
       __builtin_mul_overflow(of_sums, cudropi_tile(rows, cols).slabs, &of_sums) ||
@@ -93,17 +96,40 @@ static void plan_attention(cudropi_rows_t *rows, const cudropi_rows_call_t *call
   rows->visible.length_stride = lengths->stride[0];
 }
 
+/* The elements from row to row of a table, whose rows are none of the plan's. */
+static int64_t find_table_stride(const cudropi_rows_argument_t *argument) {
+  return argument->tensor != NULL ? argument->tensor->stride[0] : 0;
+}
+
+static void plan_lookup(cudropi_rows_t *rows, const cudropi_rows_call_t *call,
+                        const cudrop_tensor_t *first) {
+  const bool is_gradient = call->op == CUDROPI_ROWS_EMBEDDING_GRADIENT;
+  const cudropi_rows_argument_t *argument = call->argument;
+  const cudrop_tensor_t *tokens =
+      argument[is_gradient ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_TOKENS].tensor;
+  const cudrop_tensor_t *counter = argument[CUDROPI_ROWS_COUNTER].tensor;
+  rows->lookup = (cudropi_lookup_t){
+      .vocabulary = tokens != NULL ? tokens->shape[0] : call->vocabulary,
+      .places = first->rank > 1 ? first->shape[first->rank - 2] : 1,
+      .token_stride = find_table_stride(
+          &argument[is_gradient ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_TOKENS]),
+      .place_stride = find_table_stride(
+          &argument[is_gradient ? CUDROPI_ROWS_DPOSITIONS : CUDROPI_ROWS_POSITIONS]),
+      .out_of_range = counter != NULL ? counter->data : NULL};
+}
+
 static void plan_operand(cudropi_rows_t *rows, int k,
                          const cudropi_rows_argument_t *argument) {
   cudropi_operand_t *operand = &rows->operand[k];
   rows->extent[k] = argument->extent;
   rows->is_sum[k] = is_sum(argument);
-  if (argument->tensor == NULL || argument->type == CUDROPI_TYPE_I32 ||
-      argument->type == CUDROPI_TYPE_BIT)
+  if (argument->tensor == NULL || argument->extent == CUDROPI_EXTENT_FIRST ||
+      argument->type == CUDROPI_TYPE_INTERNAL)
     return;
   operand->data = argument->tensor->data;
   operand->dtype = argument->tensor->dtype;
-  if (argument->extent == CUDROPI_EXTENT_ROW) return;
+  if (argument->extent != CUDROPI_EXTENT_FULL && argument->extent != CUDROPI_EXTENT_EACH)
+    return;
   memcpy(operand->stride, argument->tensor->stride,
          (size_t)rows->rank * sizeof *operand->stride);
 }
@@ -133,6 +159,25 @@ static void merge_dimensions(cudropi_rows_t *rows) {
   rows->rank = last + 1;
 }
 
+/* The list of a table's gradient; its segments are the slabs, each a way of a block. */
+static void plan_gather(cudropi_rows_t *rows, const cudropi_rows_call_t *call) {
+  cudropi_gather_t *gather = &rows->gather;
+  cudropi_tiling_t *tiling = &rows->tiling;
+  gather->is_sorted = call->argument[CUDROPI_ROWS_DTOKENS].tensor != NULL;
+  gather->entries = rows->rows;
+  gather->segments = (rows->rows + CUDROPI_SEGMENT - 1) / CUDROPI_SEGMENT;
+  gather->keys = gather->is_sorted ? rows->lookup.vocabulary : rows->lookup.places;
+  gather->batches = rows->rows / rows->lookup.places;
+  if (gather->keys > (int64_t)INT32_MAX + 1) gather->keys = (int64_t)INT32_MAX + 1;
+  while (gather->is_sorted && gather->keys >> (gather->passes * CUDROPI_SORT_BITS) != 0)
+    ++gather->passes;
+  cudropi_gather_place(gather, rows->cols, call->workspace.memory);
+  while (tiling->lanes > CUDROPI_TILE_LANES) tiling->lanes /= 2;
+  tiling->ways = CUDROPI_TILE_THREADS / tiling->lanes;
+  tiling->tiles = (tiling->chunks + tiling->lanes - 1) / tiling->lanes;
+  tiling->slabs = gather->segments;
+}
+
 /* Deal the workspace out. */
 static void plan_workspace(cudropi_rows_t *rows, const cudropi_rows_call_t *call) {
   float *next = call->workspace.memory;
@@ -153,6 +198,7 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
     plan_operand(&rows, k, &call->argument[k]);
   plan_mask(&rows, call, first);
   plan_attention(&rows, call, first);
+  plan_lookup(&rows, call, first);
   rows.activation = call->activation;
   rows.norm = call->norm;
   rows.epsilon = call->epsilon;
@@ -162,6 +208,7 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
   merge_dimensions(&rows);
   rows.tiling = cudropi_tile(rows.rows, rows.cols);
   plan_workspace(&rows, call);
+  if (rows.op == CUDROPI_ROWS_EMBEDDING_GRADIENT) plan_gather(&rows, call);
   return rows;
 }
 

@@ -9,6 +9,7 @@
 #define CUDROP_ROWS_H
 
 #include "attention.h"
+#include "embedding.h"
 #include "plan.h"
 #include "tiling.h"
 
@@ -24,6 +25,8 @@ typedef enum {
   CUDROPI_ROWS_ATTENTION,          /* weights = softmax(scale * x), y = drop(weights) */
   CUDROPI_ROWS_ATTENTION_REAPPLY,  /* y = drop(weights) */
   CUDROPI_ROWS_ATTENTION_GRADIENT, /* dx, from dy and weights */
+  CUDROPI_ROWS_EMBEDDING,          /* y = drop(tokens[ids] + positions) */
+  CUDROPI_ROWS_EMBEDDING_GRADIENT, /* dtokens or dpositions, a sum over rows of drop(dy) */
   CUDROPI_ROWS_OPERATORS
 } cudropi_rows_operator_t;
 
@@ -48,14 +51,23 @@ typedef enum {
   CUDROPI_ROWS_WEIGHTS,
   CUDROPI_ROWS_LENGTHS,
   CUDROPI_ROWS_BITS,
+  CUDROPI_ROWS_IDS,
+  CUDROPI_ROWS_TOKENS,
+  CUDROPI_ROWS_POSITIONS,
+  CUDROPI_ROWS_DTOKENS,
+  CUDROPI_ROWS_DPOSITIONS,
+  CUDROPI_ROWS_COUNTER,
   CUDROPI_ROWS_OPERANDS
 } cudropi_rows_operand_t;
 
 typedef enum {
-  CUDROPI_EXTENT_FULL, /* [..., cols] */
-  CUDROPI_EXTENT_ROW,  /* [cols] */
-  CUDROPI_EXTENT_EACH, /* [...]: one element a row */
-  CUDROPI_EXTENT_FIRST /* [the first size]: one element for all rows of a batch */
+  CUDROPI_EXTENT_FULL,   /* [..., cols] */
+  CUDROPI_EXTENT_ROW,    /* [cols] */
+  CUDROPI_EXTENT_EACH,   /* [...]: one element a row */
+  CUDROPI_EXTENT_FIRST,  /* [the first size]: one element for all rows of a batch */
+  CUDROPI_EXTENT_TABLE,  /* [any size, cols] */
+  CUDROPI_EXTENT_PLACES, /* [the last size but one, cols] */
+  CUDROPI_EXTENT_ONE     /* [] */
 } cudropi_extent_t;
 
 typedef enum {
@@ -63,7 +75,7 @@ typedef enum {
   CUDROPI_TYPE_SAME_OR_F32, /* parameters and their gradients */
   CUDROPI_TYPE_F32,
   CUDROPI_TYPE_I32,
-  CUDROPI_TYPE_BIT /* packed keep bits: a tensor that the library makes */
+  CUDROPI_TYPE_INTERNAL /* of tensor.h: a tensor that the library makes */
 } cudropi_type_rule_t;
 
 /* A tensor of a call and what it must be; no name: this operator has none such. */
@@ -95,6 +107,7 @@ typedef struct {
   float epsilon;
   uint32_t accumulate; /* of cudrop_accumulate_t */
   int floats_a_row;    /* that the operator keeps in the workspace */
+  int64_t vocabulary;  /* of ids, where there are no tokens */
   cudropi_workspace_t workspace;
 } cudropi_rows_call_t;
 
@@ -123,6 +136,8 @@ typedef struct {
 
   cudropi_visible_t visible; /* attention weights */
   float scores_scale;
+  cudropi_lookup_t lookup; /* embedding; its gradient ... */
+  cudropi_gather_t gather; /* ... that of one table */
   cudrop_activation_t activation;
   cudrop_norm_t norm;
   float epsilon;
@@ -155,10 +170,24 @@ cudrop_status_t cudropi_rows_query(const cudropi_rows_call_t *call, size_t *byte
 cudrop_status_t cudropi_rows_run(cudrop_context_t *context,
                                  const cudropi_rows_call_t *call);
 
+/* The table that a gradient of one is for. */
+static inline cudropi_rows_operand_t cudropi_rows_table(const cudropi_rows_t *rows) {
+  return rows->gather.is_sorted ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_DPOSITIONS;
+}
+
+/* A loop that a GPU's compiler shall leave as it is: its division, eight times, is more code than
+ * the rest of a kernel. */
+#if defined(__CUDA_ARCH__)
+#define CUDROPI_ROLLED _Pragma("unroll 1")
+#else
+#define CUDROPI_ROLLED
+#endif
+
 /* How many elements from the first row row `row` lies, by its strides along shape[0..rank). */
 CUDROP_INLINE int64_t cudropi_row_place(int rank, const int64_t *shape,
                                         const int64_t *stride, int64_t row) {
   int64_t place = 0;
+  CUDROPI_ROLLED
   for (int d = rank - 1; d > 0; --d) {
     const int64_t outer = row / shape[d];
     place += (row - outer * shape[d]) * stride[d];

@@ -16,7 +16,7 @@ static cudropi_argument_t get_argument(const cudropi_rows_call_t *call, int k) {
       [CUDROPI_TYPE_SAME_OR_F32] = CUDROPI_ROW_FLOATS,
       [CUDROPI_TYPE_F32] = CUDROPI_ROW_FLOATS,
       [CUDROPI_TYPE_I32] = CUDROPI_INTEGERS,
-      [CUDROPI_TYPE_BIT] = CUDROPI_INTERNAL,
+      [CUDROPI_TYPE_INTERNAL] = CUDROPI_INTERNAL,
   };
   const cudropi_rows_argument_t *argument = &call->argument[k];
   return (cudropi_argument_t){
@@ -48,18 +48,55 @@ static cudrop_status_t check_dimensions(const char *function,
   return CUDROP_OK;
 }
 
+/* A matrix whose rows are as long as those of `first`. */
+static cudrop_status_t check_table(const char *function, const cudropi_argument_t *table,
+                                   const cudropi_argument_t *first) {
+  const int outer = first->tensor->rank - 1;
+  REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d, and a table has 2", function, table->name,
+          table->tensor->rank);
+  REQUIRE(table->tensor->shape[1] == first->tensor->shape[outer], CUDROP_ERROR_SHAPE,
+          "%s: %s has shape[1] = %lld and %s has shape[%d] = %lld", function, table->name,
+          (long long)table->tensor->shape[1], first->name, outer,
+          (long long)first->tensor->shape[outer]);
+  return CUDROP_OK;
+}
+
+/* A row of it for each place in the last dimension but one. */
+static cudrop_status_t check_places(const char *function, const cudropi_argument_t *table,
+                                    const cudropi_argument_t *first) {
+  const int place = first->tensor->rank - 2;
+  REQUIRE(place >= 0, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = 1, and places for %s are the dimension before the last",
+          function, first->name, table->name);
+  REQUIRE(table->tensor->shape[0] == first->tensor->shape[place], CUDROP_ERROR_SHAPE,
+          "%s: %s has shape[0] = %lld and %s has shape[%d] = %lld", function, table->name,
+          (long long)table->tensor->shape[0], first->name, place,
+          (long long)first->tensor->shape[place]);
+  return CUDROP_OK;
+}
+
 static cudrop_status_t check_extent(const char *function, cudropi_extent_t extent,
                                     const cudropi_argument_t *argument,
                                     const cudropi_argument_t *first) {
   const cudrop_tensor_t *tensor = argument->tensor;
   const int outer = first->tensor->rank - 1;
   switch (extent) {
+    case CUDROPI_EXTENT_ONE:
+      return CUDROP_OK;
     case CUDROPI_EXTENT_EACH:
       return check_dimensions(function, argument, first, 0, outer);
     case CUDROPI_EXTENT_FIRST:
       return check_dimensions(function, argument, first, 0, 1);
     case CUDROPI_EXTENT_ROW:
       TRY(check_dimensions(function, argument, first, outer, 1));
+      break;
+    case CUDROPI_EXTENT_TABLE:
+      TRY(check_table(function, argument, first));
+      break;
+    case CUDROPI_EXTENT_PLACES:
+      TRY(check_table(function, argument, first));
+      TRY(check_places(function, argument, first));
       break;
     default:
       TRY(cudropi_validate_same_shape(function, argument, first));
@@ -141,6 +178,28 @@ static cudrop_status_t check_attention(const cudropi_rows_call_t *call) {
   REQUIRE(attention->query_offset >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: query_offset = %lld is negative", function,
           (long long)attention->query_offset);
+  return CUDROP_OK;
+}
+
+/* The ids that are in range, and no more rows than can be sorted. */
+static cudrop_status_t check_lookup(const cudropi_rows_call_t *call) {
+  const char *function = call->function;
+  const cudropi_rows_argument_t *first = &call->argument[call->first];
+  const cudrop_tensor_t *dtokens = call->argument[CUDROPI_ROWS_DTOKENS].tensor;
+  int64_t rows = 0;
+  if (call->op != CUDROPI_ROWS_EMBEDDING_GRADIENT) return CUDROP_OK;
+  REQUIRE(call->vocabulary > 0 || dtokens != NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: vocabulary = %lld, and without dtokens it is above 0", function,
+          (long long)call->vocabulary);
+  REQUIRE(
+      call->vocabulary == 0 || dtokens == NULL || call->vocabulary == dtokens->shape[0],
+      CUDROP_ERROR_SHAPE, "%s: vocabulary = %lld and dtokens has shape[0] = %lld",
+      function, (long long)call->vocabulary,
+      (long long)(dtokens != NULL ? dtokens->shape[0] : 0));
+  cudropi_count(first->tensor->rank - 1, first->tensor->shape, &rows);
+  REQUIRE(rows <= INT32_MAX, CUDROP_ERROR_OVERFLOW,
+          "%s: %s has %lld rows, and the most is 2^31 - 1", function, first->name,
+          (long long)rows);
   return CUDROP_OK;
 }
 
@@ -247,6 +306,7 @@ cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
   TRY(check_arguments(call));
   TRY(check_options(call));
   TRY(check_attention(call));
+  TRY(check_lookup(call));
   TRY(check_mask(call));
   const size_t needed = cudropi_rows_workspace(call);
   TRY(check_workspace(call, needed));

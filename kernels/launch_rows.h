@@ -25,6 +25,9 @@ cudaError_t cudropi_launch_norm_means(const cudropi_rows_work_t *work);    /* ..
 cudaError_t cudropi_launch_attention(const cudropi_rows_work_t *work);
 cudaError_t cudropi_launch_attention_reapply(const cudropi_rows_work_t *work);
 cudaError_t cudropi_launch_attention_gradient(const cudropi_rows_work_t *work);
+cudaError_t cudropi_launch_embedding(const cudropi_rows_work_t *work);
+cudaError_t cudropi_launch_embedding_gradient(const cudropi_rows_work_t *work);
+cudaError_t cudropi_launch_sort(const cudropi_rows_work_t *work); /* before the last */
 
 /* Finish a vector's sums, from the partial ones of each slab. */
 cudaError_t cudropi_launch_column_sums(const cudropi_rows_work_t *work,

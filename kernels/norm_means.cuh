@@ -5,8 +5,11 @@
 #include "norm.h"
 #include "row_walk.cuh"
 
+/* Tuning: blocks that a multiprocessor shall hold at least. */
+enum { CUDROPI_NORM_MEANS_BLOCKS = 4 };
+
 template <class Type, cudropi_rows_walk_t walk>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCKS)
     cudropi_norm_means(const __grid_constant__ cudropi_rows_args_t args) {
   SHARED_ARRAY(float, shared_sums, CUDROPI_ROW_SHARED);
   const int32_t threads = cudropi_row_threads(args.cols);

@@ -45,6 +45,8 @@ struct cudropi_rows_args_t {
   const uint8_t *bits;
   cudropi_visible_t visible;
   float scores_scale;
+  cudropi_lookup_t lookup;
+  cudropi_gather_t gather;
 };
 
 static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) {
@@ -77,6 +79,8 @@ static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) 
   args.bits = rows->bits;
   args.visible = rows->visible;
   args.scores_scale = rows->scores_scale;
+  args.lookup = rows->lookup;
+  args.gather = rows->gather;
   return args;
 }
 

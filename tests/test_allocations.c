@@ -104,7 +104,20 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
       .scores = &in, .causal = 1, .mask = &mask, .y = &out};
   const cudrop_attention_backward_t attention_back = {
       .dy = &in, .weights = &in, .causal = 1, .mask = &mask, .dscores = &out};
-  return (int)cudrop_fused_forward(context, &fused) +
+  static int32_t numbers[ROWS];
+  const cudrop_tensor_t ids = cudrop_vector(numbers, CUDROP_I32, ROWS);
+  const cudrop_embedding_forward_t embedding = {
+      .ids = &ids, .tokens = &in, .mask = &mask, .y = &out};
+  const cudrop_embedding_backward_t embedding_back = {
+      .ids = &ids,
+      .dy = &in,
+      .mask = &mask,
+      .dtokens = &out,
+      .workspace = workspace,
+      .workspace_bytes = sizeof workspace};
+  return (int)cudrop_embedding_forward(context, &embedding) +
+         (int)cudrop_embedding_backward(context, &embedding_back) +
+         (int)cudrop_fused_forward(context, &fused) +
          (int)cudrop_fused_backward(context, &fused_back) +
          (int)cudrop_norm_forward(context, &norm) +
          (int)cudrop_norm_backward(context, &norm_back) +

@@ -281,6 +281,8 @@ static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
     [CUDROPI_ROWS_ATTENTION] = cudropi_launch_attention,
     [CUDROPI_ROWS_ATTENTION_REAPPLY] = cudropi_launch_attention_reapply,
     [CUDROPI_ROWS_ATTENTION_GRADIENT] = cudropi_launch_attention_gradient,
+    [CUDROPI_ROWS_EMBEDDING] = cudropi_launch_embedding,
+    [CUDROPI_ROWS_EMBEDDING_GRADIENT] = cudropi_launch_embedding_gradient,
 };
 
 /* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */

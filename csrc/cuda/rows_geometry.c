@@ -7,6 +7,8 @@
 static bool is_in_chunks(const cudropi_rows_t *rows, int k) {
   const cudropi_operand_t *operand = &rows->operand[k];
   return operand->dtype == 0 || rows->extent[k] == CUDROPI_EXTENT_EACH ||
+         rows->extent[k] == CUDROPI_EXTENT_TABLE ||
+         rows->extent[k] == CUDROPI_EXTENT_PLACES || /* looked at where they are used */
          ((uintptr_t)operand->data % cudropi_chunk_alignment(operand->dtype) == 0 &&
           operand->stride[0] % CUDROPI_CHUNK == 0);
 }

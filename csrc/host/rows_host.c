@@ -128,14 +128,22 @@ static void finish_sum(const cudropi_rows_t *rows, cudropi_rows_operand_t operan
 
 /* ---- All slabs -------------------------------------------------------------------- */
 
-static cudropi_slab_function_t *const slab_functions[CUDROPI_ROWS_OPERATORS] = {
-    [CUDROPI_ROWS_FUSED] = cudropi_host_fused,
-    [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_host_fused_gradient,
-    [CUDROPI_ROWS_NORM] = cudropi_host_norm,
-    [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_host_norm_gradient,
-    [CUDROPI_ROWS_ATTENTION] = cudropi_host_attention,
-    [CUDROPI_ROWS_ATTENTION_REAPPLY] = cudropi_host_attention_reapply,
-    [CUDROPI_ROWS_ATTENTION_GRADIENT] = cudropi_host_attention_gradient,
+static const struct {
+  cudropi_slab_function_t *slab;
+  void (*begin)(const cudropi_rows_t *rows); /* NULL: there is nothing to do ... */
+  void (*end)(const cudropi_rows_t *rows);   /* ... before or after all slabs */
+} functions[CUDROPI_ROWS_OPERATORS] = {
+    [CUDROPI_ROWS_FUSED] = {cudropi_host_fused, NULL, NULL},
+    [CUDROPI_ROWS_FUSED_GRADIENT] = {cudropi_host_fused_gradient, NULL, NULL},
+    [CUDROPI_ROWS_NORM] = {cudropi_host_norm, NULL, NULL},
+    [CUDROPI_ROWS_NORM_GRADIENT] = {cudropi_host_norm_gradient, NULL, NULL},
+    [CUDROPI_ROWS_ATTENTION] = {cudropi_host_attention, NULL, NULL},
+    [CUDROPI_ROWS_ATTENTION_REAPPLY] = {cudropi_host_attention_reapply, NULL, NULL},
+    [CUDROPI_ROWS_ATTENTION_GRADIENT] = {cudropi_host_attention_gradient, NULL, NULL},
+    [CUDROPI_ROWS_EMBEDDING] = {cudropi_host_embedding, NULL, NULL},
+    [CUDROPI_ROWS_EMBEDDING_GRADIENT] = {cudropi_host_embedding_gradient,
+                                         cudropi_host_list_entries,
+                                         cudropi_host_join_runs},
 };
 
 static void do_part(const void *work, int part, int parts) {
@@ -144,7 +152,7 @@ static void do_part(const void *work, int part, int parts) {
   const int64_t each = rows->tiling.slabs / parts, more = rows->tiling.slabs % parts;
   const int64_t first = each * part + (part < more ? part : more);
   const int64_t end = first + each + (part < more);
-  for (int64_t slab = first; slab < end; ++slab) slab_functions[rows->op](job, slab);
+  for (int64_t slab = first; slab < end; ++slab) functions[rows->op].slab(job, slab);
 }
 
 static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *rows) {
@@ -156,8 +164,11 @@ static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *ro
 void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows) {
   const cudropi_rows_job_t job = {rows, context->host.path.activations};
   if (rows->cols == 0) return;
-  if (rows->rows > 0)
+  if (rows->rows > 0) {
+    if (functions[rows->op].begin != NULL) functions[rows->op].begin(rows);
     cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, rows));
+    if (functions[rows->op].end != NULL) functions[rows->op].end(rows);
+  }
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
     if (rows->is_sum[k]) finish_sum(rows, (cudropi_rows_operand_t)k);
 }

@@ -57,6 +57,11 @@ typedef struct {
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
 cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient,
     cudropi_host_norm, cudropi_host_norm_gradient, cudropi_host_attention,
-    cudropi_host_attention_reapply, cudropi_host_attention_gradient;
+    cudropi_host_attention_reapply, cudropi_host_attention_gradient,
+    cudropi_host_embedding, cudropi_host_embedding_gradient;
+
+/* What comes before and after the slabs of an embedding's gradient, which are segments. */
+void cudropi_host_list_entries(const cudropi_rows_t *rows);
+void cudropi_host_join_runs(const cudropi_rows_t *rows);
 
 #endif /* CUDROP_ROWS_HOST_H */

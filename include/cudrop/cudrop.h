@@ -41,8 +41,9 @@
  *   11 prepared masks, for CUDA graphs
  *   12 operators on rows    13 bias, activation, dropout and residual in one
  *   14 bias, dropout, residual and a norm in one    15 attention weights
+ *   16 embedding
  *
- * Rules that hold for every operator (sections 7 to 15)
+ * Rules that hold for every operator (sections 7 to 16)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
@@ -269,7 +270,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 
 /*
  * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone, I32 for
- * lengths (section 15). The F8 types are for what moves data: forward, backward,
+ * lengths and ids (sections 15 and 16). The F8 types are for what moves data: forward, backward,
  * cudrop_export_scale() and cudrop_apply_...(); the host converts them element by element, some
  * sixty times slower than F32. 0 is no type, so that a tensor that was never filled in is noticed.
  * Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
@@ -282,7 +283,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
   X(U8, 5, 1)     /* one byte */                                    \
   X(F8E4M3, 6, 1) /* OCP FP8 E4M3: to 448, NaN 0x7f, no infinity */ \
   X(F8E5M2, 7, 1) /* OCP FP8 E5M2: the upper half of binary16 */    \
-  X(I32, 8, 4)    /* signed; lengths alone */
+  X(I32, 8, 4)    /* signed; lengths and ids alone */
 
 typedef enum {
 #define CUDROP_DTYPE_ENUM(name, value, bytes) CUDROP_##name = value,
@@ -915,6 +916,76 @@ typedef struct {
 
 CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
     cudrop_context_t *context, const cudrop_attention_backward_t *args);
+
+/* ---- 16. Embedding ------------------------------------------------------------------ */
+
+/*
+ * y = drop(tokens[id] + positions[t])
+ *
+ * for each id; t is its coordinate along the last dimension of ids, as in [batch, time].
+ *
+ *   status = cudrop_embedding_forward(ctx, &(cudrop_embedding_forward_t){.ids = &ids,
+ *                                                                        .tokens = &wte,
+ *                                                                        .positions = &wpe,
+ *                                                                        .mask = &mask,
+ *                                                                        .y = &y});
+ *
+ * ids is I32 with any strides; y has its shape and one dimension more, a row [cols] for each id.
+ * tokens has the shape [vocabulary, cols], positions [last size of ids, cols]: a longer table is
+ * given as its first rows. Tables have y's type or F32, and rows any distance apart. In float:
+ * z = token + position, then keep ? z * scale : +0, rounded to y's type.
+ *
+ * An id below 0 or not below vocabulary gives a row of +0 and adds 1 to *out_of_range, a count in
+ * the memory of the context's backend that the call does not clear: asynchronous work cannot
+ * return a status. So an id of -1 can stand for padding.
+ */
+typedef struct {
+  const cudrop_tensor_t *ids;
+  const cudrop_tensor_t *tokens;
+  const cudrop_tensor_t *positions; /* or NULL */
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *y;
+  uint64_t *out_of_range; /* or NULL */
+} cudrop_embedding_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
+    cudrop_context_t *context, const cudrop_embedding_forward_t *args);
+
+/*
+ * dtokens[v] = the sum of drop(dy) over the rows whose id is v
+ * dpositions[t] = the sum of drop(dy) over the rows at t
+ *
+ * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
+ * table may be NULL, not both. They are gradients of parameters, which replace what is there, rows
+ * without a gradient becoming +0, unless `accumulate` says that they are added; that spares writing
+ * all of a large table, too. Sums are made in an order that follows from the ids alone: ids are
+ * sorted, nothing depends on which block comes first.
+ *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0
+ *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
+ *   ERROR_OVERFLOW          also: more than 2^31 - 1 ids
+ */
+typedef struct {
+  const cudrop_tensor_t *ids;
+  const cudrop_tensor_t *dy;
+  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *dtokens;
+  const cudrop_tensor_t *dpositions;
+  int64_t vocabulary;  /* where dtokens is NULL, its size; else 0 will do */
+  uint32_t accumulate; /* CUDROP_ACCUMULATE_PARAMETERS */
+  void *workspace;     /* always */
+  size_t workspace_bytes;
+} cudrop_embedding_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward(
+    cudrop_context_t *context, const cudrop_embedding_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_embedding_backward() needs; it follows from the shape
+ * of dy and from whether there is a dtokens, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(
+    const cudrop_embedding_backward_t *args, size_t *bytes);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,45 @@
+/* lookup.cuh - ids, and rows of the tables that they refer to. */
+#ifndef CUDROP_KERNEL_LOOKUP_CUH
+#define CUDROP_KERNEL_LOOKUP_CUH
+
+#include "rows.cuh"
+
+/* The id of a row. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE int32_t cudropi_lookup_id(const cudropi_rows_args_t &args, int64_t row) {
+  const cudropi_rows_side_t &ids = args.side[CUDROPI_ROWS_IDS];
+  const int64_t at = walk != CUDROPI_ROWS_GENERAL
+                         ? row * ids.stride[0]
+                         : cudropi_row_place(args.rank, args.shape, ids.stride, row);
+  return static_cast<const int32_t *>(ids.data)[at];
+}
+
+/* values = what lies in a table, if it is there, + values; its type is the kernel's or F32. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_rows_args_t &args,
+                                       cudropi_rows_operand_t table, int64_t at,
+                                       uint32_t valid, float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[table];
+  if (side.data == nullptr) return;
+  if (side.is_f32) {
+    cudropi_rows_add<cudropi_f32>(cudropi_load<4>(side.data, at, 1, valid), values);
+  } else {
+    cudropi_rows_add<Type>(cudropi_load<Type::bytes>(side.data, at, 1, valid), values);
+  }
+}
+
+/* A finished sum to a table, replacing what is there or added to it. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_lookup_store(const cudropi_rows_args_t &args,
+                                         cudropi_rows_operand_t table, int64_t at,
+                                         uint32_t valid, float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[table];
+  if (args.adds_to_parameters) cudropi_lookup_add<Type>(args, table, at, valid, values);
+  if (side.is_f32) {
+    cudropi_store<4>(side.data, at, 1, valid, cudropi_rows_pack<cudropi_f32>(values));
+  } else {
+    cudropi_store<Type::bytes>(side.data, at, 1, valid, cudropi_rows_pack<Type>(values));
+  }
+}
+
+#endif /* CUDROP_KERNEL_LOOKUP_CUH */

@@ -1,0 +1,286 @@
+/* test_bad_embedding.c - the rules of embeddings: status, text, and nothing written. */
+#include <stdio.h>
+#include <string.h>
+
+#include "suite.h"
+#include "view.h"
+
+enum { BATCH = 3, PLACES = 5, COLS = 8, VOCABULARY = 7, ROOM = 1024 };
+
+/* The arguments of both calls, right until a row of a table below spoils them. */
+typedef struct {
+  cudrop_context_t *context;
+  cudrop_tensor_t ids, tokens, positions, y; /* in backward with a d before their names */
+  cudrop_mask_t mask;
+  cudrop_embedding_forward_t forward;
+  cudrop_embedding_backward_t backward;
+} arguments_t;
+
+typedef enum { FORWARD, BACKWARD } call_t;
+
+typedef struct {
+  call_t call;
+  void (*spoil)(arguments_t *a);
+  cudrop_status_t status;
+  const char *text;
+} rule_t;
+
+static void null_context(arguments_t *a) {
+  a->context = NULL;
+}
+static void null_ids(arguments_t *a) {
+  a->forward.ids = a->backward.ids = NULL;
+}
+static void null_tokens(arguments_t *a) {
+  a->forward.tokens = NULL;
+}
+static void null_y(arguments_t *a) {
+  a->forward.y = a->backward.dy = NULL;
+}
+static void no_output(arguments_t *a) {
+  a->backward.dtokens = a->backward.dpositions = NULL;
+}
+static void float_ids(arguments_t *a) {
+  a->ids.dtype = CUDROP_F32;
+}
+static void ids_of_rank_3(arguments_t *a) {
+  a->ids = a->y;
+  a->ids.dtype = CUDROP_I32;
+}
+static void fewer_ids(arguments_t *a) {
+  a->ids.shape[0] = BATCH - 1;
+}
+static void null_ids_data(arguments_t *a) {
+  a->ids.data = NULL;
+}
+static void half_tokens(arguments_t *a) {
+  a->tokens.dtype = CUDROP_F16;
+}
+static void vector_of_tokens(arguments_t *a) {
+  a->tokens = cudrop_vector(a->tokens.data, CUDROP_F32, COLS);
+}
+static void narrow_tokens(arguments_t *a) {
+  a->tokens.shape[1] = COLS - 1;
+}
+static void tokens_in_pieces(arguments_t *a) {
+  a->tokens.stride[1] = 2;
+}
+static void too_many_positions(arguments_t *a) {
+  a->positions.shape[0] = PLACES + 1;
+}
+static void no_places(arguments_t *a) {
+  a->ids.rank = 0;
+  a->y = cudrop_vector(a->y.data, CUDROP_F32, COLS);
+}
+static void misaligned_counter(arguments_t *a) {
+  a->forward.out_of_range = (void *)((char *)a->forward.out_of_range + 4);
+}
+static void counter_in_output(arguments_t *a) {
+  a->forward.out_of_range = a->y.data;
+}
+static void ids_in_output(arguments_t *a) {
+  a->ids.data = a->y.data;
+}
+static void ids_in_gradient(arguments_t *a) {
+  a->ids.data = a->tokens.data;
+}
+static void y_in_tokens(arguments_t *a) {
+  a->y.data = a->tokens.data;
+}
+static void gradients_overlap(arguments_t *a) {
+  a->positions.data = a->tokens.data;
+}
+static void gradient_repeats(arguments_t *a) {
+  a->tokens.stride[0] = 0;
+}
+static void other_vocabulary(arguments_t *a) {
+  a->backward.vocabulary = VOCABULARY + 1;
+}
+static void no_vocabulary(arguments_t *a) {
+  a->backward.dtokens = NULL;
+}
+static void negative_vocabulary(arguments_t *a) {
+  a->backward.dtokens = NULL;
+  a->backward.vocabulary = -3;
+}
+static void unknown_bit(arguments_t *a) {
+  a->backward.accumulate = 4;
+}
+static void bad_rate(arguments_t *a) {
+  a->mask.p = 1.5;
+}
+static void small_workspace(arguments_t *a) {
+  --a->backward.workspace_bytes;
+}
+static void null_workspace(arguments_t *a) {
+  a->backward.workspace = NULL;
+}
+static void workspace_is_ids(arguments_t *a) {
+  a->ids.data = a->backward.workspace;
+}
+static void too_many_ids(arguments_t *a) {
+  a->y.shape[0] = a->ids.shape[0] = (int64_t)1 << 31;
+  a->y.stride[0] = a->ids.stride[0] = 0;
+  a->backward.dpositions = NULL;
+}
+
+static const rule_t rules[] = {
+    {FORWARD, null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
+    {FORWARD, null_ids, CUDROP_ERROR_NULL_POINTER, "ids is NULL"},
+    {BACKWARD, null_ids, CUDROP_ERROR_NULL_POINTER, "ids is NULL"},
+    {FORWARD, null_tokens, CUDROP_ERROR_NULL_POINTER, "tokens is NULL"},
+    {FORWARD, null_y, CUDROP_ERROR_NULL_POINTER, "y is NULL"},
+    {BACKWARD, null_y, CUDROP_ERROR_NULL_POINTER, "dy is NULL"},
+    {BACKWARD, no_output, CUDROP_ERROR_NULL_POINTER,
+     "dtokens and dpositions are both NULL"},
+    {FORWARD, float_ids, CUDROP_ERROR_DTYPE, "ids has dtype = 1 (F32), which is not I32"},
+    {FORWARD, ids_of_rank_3, CUDROP_ERROR_SHAPE,
+     "ids has rank = 3, and with y of rank = 3 it must be 2"},
+    {BACKWARD, fewer_ids, CUDROP_ERROR_SHAPE,
+     "ids has shape[0] = 2 and dy has shape[0] = 3"},
+    {FORWARD, null_ids_data, CUDROP_ERROR_NULL_POINTER, "ids has data = NULL"},
+    {FORWARD, half_tokens, CUDROP_ERROR_DTYPE, "tokens is F16 and y is F32"},
+    {FORWARD, vector_of_tokens, CUDROP_ERROR_SHAPE,
+     "tokens has rank = 1, and a table has 2"},
+    {FORWARD, narrow_tokens, CUDROP_ERROR_SHAPE,
+     "tokens has shape[1] = 7 and y has shape[2] = 8"},
+    {BACKWARD, tokens_in_pieces, CUDROP_ERROR_INVALID_ARGUMENT,
+     "dtokens has stride[1] = 2, and rows have 1"},
+    {FORWARD, too_many_positions, CUDROP_ERROR_SHAPE,
+     "positions has shape[0] = 6 and y has shape[1] = 5"},
+    {FORWARD, no_places, CUDROP_ERROR_SHAPE,
+     "y has rank = 1, and places for positions are the dimension before the last"},
+    {FORWARD, counter_in_output, CUDROP_ERROR_OVERLAP, "y overlaps out_of_range"},
+    {FORWARD, ids_in_output, CUDROP_ERROR_OVERLAP, "y overlaps ids"},
+    {BACKWARD, ids_in_gradient, CUDROP_ERROR_OVERLAP, "dtokens overlaps ids"},
+    {FORWARD, y_in_tokens, CUDROP_ERROR_OVERLAP, "y overlaps tokens"},
+    {BACKWARD, gradients_overlap, CUDROP_ERROR_OVERLAP, "dtokens overlaps dpositions"},
+    {BACKWARD, gradient_repeats, CUDROP_ERROR_OVERLAP,
+     "dtokens has strides that put two elements in one place"},
+    {BACKWARD, other_vocabulary, CUDROP_ERROR_SHAPE,
+     "vocabulary = 8 and dtokens has shape[0] = 7"},
+    {BACKWARD, no_vocabulary, CUDROP_ERROR_INVALID_ARGUMENT,
+     "vocabulary = 0, and without dtokens it is above 0"},
+    {BACKWARD, negative_vocabulary, CUDROP_ERROR_INVALID_ARGUMENT,
+     "vocabulary = -3, and without dtokens it is above 0"},
+    {BACKWARD, unknown_bit, CUDROP_ERROR_INVALID_ARGUMENT,
+     "accumulate = 0x4 has bits beside those of cudrop_accumulate_t"},
+    {FORWARD, bad_rate, CUDROP_ERROR_INVALID_ARGUMENT, "p = 1.5 is outside [0, 1]"},
+    {BACKWARD, null_workspace, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
+    {BACKWARD, workspace_is_ids, CUDROP_ERROR_OVERLAP, "ids overlaps workspace"},
+    {BACKWARD, too_many_ids, CUDROP_ERROR_OVERFLOW,
+     "dy has 10737418240 rows, and the most is 2^31 - 1"},
+};
+enum { RULES = sizeof rules / sizeof rules[0] };
+
+static cudrop_context_t *context;
+
+static void open_context(void) {
+  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
+}
+static void close_context(void) {
+  ck_assert_ok(cudrop_destroy(&context));
+}
+
+static float memory[6][ROOM] __attribute__((aligned(16)));
+static float before[6][ROOM];
+
+/* Arguments that are right, in poisoned memory. */
+static void make_arguments(arguments_t *a) {
+  static const int64_t shape[] = {BATCH, PLACES, COLS};
+  memset(memory, VIEW_POISON, sizeof memory);
+  memcpy(before, memory, sizeof memory);
+  *a = (arguments_t){.context = context,
+                     .ids = cudrop_matrix(memory[0], CUDROP_I32, BATCH, PLACES),
+                     .tokens = cudrop_matrix(memory[1], CUDROP_F32, VOCABULARY, COLS),
+                     .positions = cudrop_matrix(memory[2], CUDROP_F32, PLACES, COLS),
+                     .y = cudrop_tensor(memory[3], CUDROP_F32, 3, shape),
+                     .mask = cudrop_mask(1, 2, 0.5)};
+  a->forward = (cudrop_embedding_forward_t){.ids = &a->ids,
+                                            .tokens = &a->tokens,
+                                            .positions = &a->positions,
+                                            .mask = &a->mask,
+                                            .y = &a->y,
+                                            .out_of_range = (void *)memory[4]};
+  a->backward = (cudrop_embedding_backward_t){.ids = &a->ids,
+                                              .dy = &a->y,
+                                              .mask = &a->mask,
+                                              .dtokens = &a->tokens,
+                                              .dpositions = &a->positions,
+                                              .workspace = memory[5],
+                                              .workspace_bytes = sizeof memory[5]};
+}
+
+static cudrop_status_t make_call(const arguments_t *a, call_t call) {
+  return call == FORWARD ? cudrop_embedding_forward(a->context, &a->forward)
+                         : cudrop_embedding_backward(a->context, &a->backward);
+}
+
+static void expect_refusal(const arguments_t *a, call_t call, cudrop_status_t status,
+                           const char *rule) {
+  char text[200];
+  ck_assert_str_eq(cudrop_status_name(make_call(a, call)), cudrop_status_name(status));
+  snprintf(text, sizeof text, "cudrop_embedding_%s: %s",
+           call == FORWARD ? "forward" : "backward", rule);
+  ck_assert_str_eq(cudrop_last_error(), text);
+  ck_assert_mem_eq(memory, before, sizeof memory);
+}
+
+/* Break a rule, call, and look at the answer and at every byte of every tensor. */
+START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
+  const rule_t *rule = &rules[_i];
+  arguments_t a;
+  make_arguments(&a);
+  rule->spoil(&a);
+  expect_refusal(&a, rule->call, rule->status, rule->text);
+}
+END_TEST
+
+START_TEST(a_count_that_is_not_aligned_is_refused) {
+  char text[200];
+  arguments_t a;
+  make_arguments(&a);
+  misaligned_counter(&a);
+  snprintf(text, sizeof text,
+           "out_of_range has data = %p, which is not aligned to its 8 bytes an element",
+           (void *)a.forward.out_of_range);
+  expect_refusal(&a, FORWARD, CUDROP_ERROR_INVALID_ARGUMENT, text);
+}
+END_TEST
+
+START_TEST(a_byte_of_workspace_less_is_refused) {
+  char text[200];
+  size_t bytes = 0;
+  arguments_t a;
+  make_arguments(&a);
+  ck_assert_ok(cudrop_embedding_backward_workspace(&a.backward, &bytes));
+  a.backward.workspace_bytes = bytes;
+  small_workspace(&a);
+  snprintf(text, sizeof text, "workspace_bytes = %zu, and the query says %zu", bytes - 1,
+           bytes);
+  expect_refusal(&a, BACKWARD, CUDROP_ERROR_WORKSPACE, text);
+}
+END_TEST
+
+START_TEST(null_arguments_are_named) {
+  ck_assert_error(cudrop_embedding_forward(context, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_embedding_forward: args is NULL");
+  ck_assert_error(cudrop_embedding_backward(context, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_embedding_backward: args is NULL");
+  ck_assert_error(cudrop_embedding_backward_workspace(NULL, NULL),
+                  CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_embedding_backward_workspace: args is NULL");
+}
+END_TEST
+
+static TCase *rules_case(void) {
+  TCase *tests = suite_case("rules", 60);
+  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
+  tcase_add_test(tests, a_count_that_is_not_aligned_is_refused);
+  tcase_add_test(tests, a_byte_of_workspace_less_is_refused);
+  tcase_add_test(tests, null_arguments_are_named);
+  return tests;
+}
+
+SUITE_MAIN("bad_embedding", rules_case())
