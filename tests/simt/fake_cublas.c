@@ -38,6 +38,11 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
   return status;
 }
 
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
+  (void)stream; /* work is done when it is asked for */
+  return handle == NULL ? CUBLAS_STATUS_NOT_INITIALIZED : enter();
+}
+
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
   if (handle == NULL) return CUBLAS_STATUS_NOT_INITIALIZED;
   const cublasStatus_t status = enter();

@@ -149,6 +149,18 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   });
 }
 
+/* Work is done when it is asked for, so that what is waited for has happened. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned flags) {
+  return call("cudaStreamWaitEvent", needs::DEVICE, [&] {
+    CUstream_st *stream = nullptr;
+    FAKE_REQUIRE(flags == cudaEventWaitDefault, cudaErrorInvalidValue);
+    FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
+    FAKE_TRY(find_stream(handle, &stream));
+    return stream->capture || event->captured ? cudaErrorStreamCaptureUnsupported
+                                              : cudaSuccess;
+  });
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call("cudaEventSynchronize", needs::DEVICE, [&] {
     FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
