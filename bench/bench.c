@@ -7,7 +7,11 @@
 #include "failure.h"
 #include "report.h"
 
-enum { SMALL = 1024 }; /* elements of a case whose latency is measured */
+enum {
+  SMALL = 1024, /* elements of a case whose latency is measured */
+  COLS = 1024,  /* elements of a row, unless the options say otherwise */
+  NO_ROOF = 8   /* bytes that are too few to be copied: a number and no tensor */
+};
 
 /* ---- What the options leave open --------------------------------------------------------- */
 
@@ -35,6 +39,7 @@ static bench_options_t choose(const bench_options_t *options, cudrop_backend_t b
     memcpy(chosen.n, choices[chosen.is_quick][backend].n, sizeof chosen.n);
     chosen.sizes = choices[chosen.is_quick][backend].sizes;
   }
+  if (chosen.cols == 0) chosen.cols = COLS;
   if (chosen.repeats == 0) chosen.repeats = choices[chosen.is_quick][backend].repeats;
   return chosen;
 }
@@ -48,13 +53,16 @@ static bool is_in(uint32_t set, int k) {
 /* Every case of one layout and size that fits the options; counts them if `cases` is NULL. */
 static int list_cases(const bench_options_t *options, bench_layout_id_t layout, int64_t n,
                       bench_case_t *cases) {
-  const bench_placement_t placement = bench_layouts[layout].place(n);
   int count = 0;
   for (int op = 0; op < BENCH_OPERATORS; ++op) {
     for (int dtype = 0; dtype < BENCH_DTYPES; ++dtype) {
-      const bench_case_t what = {(bench_operator_id_t)op, (cudrop_dtype_t)dtype, layout,
-                                 bench_placement_count(&placement), options->p};
-      if (!is_in(options->operators, op) || !bench_fits(&what) ||
+      bench_case_t what = {.op = (bench_operator_id_t)op,
+                           .dtype = (cudrop_dtype_t)dtype,
+                           .layout = layout,
+                           .n = n,
+                           .p = options->p,
+                           .cols = options->cols};
+      if (!is_in(options->operators, op) || !bench_fit(&what) ||
           (dtype != 0 && !is_in(options->dtypes, dtype)))
         continue;
       if (cases != NULL) cases[count] = what;
@@ -90,8 +98,8 @@ static bench_verdict_t verify(const bench_options_t *options, bench_work_t *work
 static bench_verdict_t time_work(bench_machine_t *machine, const bench_options_t *options,
                                  bench_work_t *work, bench_row_t *row) {
   const bench_task_t task = bench_work_task(work);
-  const bool is_total = bench_operators[work->what.op].y == BENCH_TOTAL;
-  const size_t bytes = is_total ? 0 : bench_bytes(&work->what);
+  const size_t moved = bench_bytes(&work->what);
+  const size_t bytes = moved > NO_ROOF ? moved : 0;
   return bench_measure(machine, &task, bytes, true, options->repeats, &row->cold) &&
                  bench_measure(machine, &task, bytes, false, options->repeats, &row->warm)
              ? BENCH_RIGHT

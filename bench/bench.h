@@ -21,6 +21,7 @@ typedef struct {
   uint32_t operators, dtypes, layouts; /* sets of bench_select() */
   int64_t n[BENCH_SIZES];
   int sizes;
+  int cols; /* elements of a row, of operators on rows */
   double p;
   int repeats;   /* at most BENCH_MOST_REPEATS */
   double budget; /* no case is begun after so many seconds; 0: no limit */

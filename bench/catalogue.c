@@ -6,30 +6,31 @@
 #include <string.h>
 #include <strings.h>
 
+#include "family.h"
 #include "placement.h"
 
 const bench_operator_t bench_operators[BENCH_OPERATORS] = {
-    [BENCH_FORWARD] = {"forward", .x = BENCH_VALUES, .y = BENCH_VALUES, .draws = true,
-                       .takes_f8 = true},
-    [BENCH_FORWARD_PREPARED] = {"forward_prepared", .x = BENCH_VALUES, .y = BENCH_VALUES,
-                                .draws = true, .takes_f8 = true},
-    [BENCH_BACKWARD] = {"backward", .x = BENCH_VALUES, .y = BENCH_VALUES, .draws = true,
-                        .takes_f8 = true},
-    [BENCH_ACCUMULATE] = {"accumulate", .x = BENCH_VALUES, .y = BENCH_VALUES,
-                          .draws = true, .reads_y = true},
-    [BENCH_ALPHA_FORWARD] = {"alpha_forward", .x = BENCH_VALUES, .y = BENCH_VALUES,
-                             .draws = true},
-    [BENCH_ALPHA_BACKWARD] = {"alpha_backward", .x = BENCH_VALUES, .y = BENCH_VALUES,
-                              .draws = true},
-    [BENCH_EXPORT_BITS] = {"export_bits", .y = BENCH_BITS, .draws = true},
-    [BENCH_EXPORT_BYTES] = {"export_bytes", .y = BENCH_BYTES, .draws = true},
-    [BENCH_EXPORT_SCALE] = {"export_scale", .y = BENCH_VALUES, .draws = true,
-                            .takes_f8 = true},
-    [BENCH_COUNT_KEPT] = {"count_kept", .y = BENCH_TOTAL, .draws = true},
-    [BENCH_APPLY_BYTES] = {"apply_bytes", .x = BENCH_VALUES, .keep = BENCH_BYTES,
-                           .y = BENCH_VALUES, .takes_f8 = true},
-    [BENCH_APPLY_BITS] = {"apply_bits", .x = BENCH_VALUES, .keep = BENCH_BITS,
-                          .y = BENCH_VALUES, .takes_f8 = true},
+    [BENCH_FORWARD] = {"forward", &bench_elementwise},
+    [BENCH_FORWARD_PREPARED] = {"forward_prepared", &bench_elementwise},
+    [BENCH_BACKWARD] = {"backward", &bench_elementwise},
+    [BENCH_ACCUMULATE] = {"accumulate", &bench_elementwise},
+    [BENCH_ALPHA_FORWARD] = {"alpha_forward", &bench_elementwise},
+    [BENCH_ALPHA_BACKWARD] = {"alpha_backward", &bench_elementwise},
+    [BENCH_EXPORT_BITS] = {"export_bits", &bench_elementwise},
+    [BENCH_EXPORT_BYTES] = {"export_bytes", &bench_elementwise},
+    [BENCH_EXPORT_SCALE] = {"export_scale", &bench_elementwise},
+    [BENCH_COUNT_KEPT] = {"count_kept", &bench_elementwise},
+    [BENCH_APPLY_BYTES] = {"apply_bytes", &bench_elementwise},
+    [BENCH_APPLY_BITS] = {"apply_bits", &bench_elementwise},
+    [BENCH_FUSED_FORWARD] = {"fused_forward", &bench_rowwise},
+    [BENCH_FUSED_BACKWARD] = {"fused_backward", &bench_rowwise},
+    [BENCH_NORM_FORWARD] = {"norm_forward", &bench_rowwise},
+    [BENCH_NORM_BACKWARD] = {"norm_backward", &bench_rowwise},
+    [BENCH_ATTENTION_FORWARD] = {"attention_forward", &bench_rowwise},
+    [BENCH_ATTENTION_REAPPLY] = {"attention_reapply", &bench_rowwise},
+    [BENCH_ATTENTION_BACKWARD] = {"attention_backward", &bench_rowwise},
+    [BENCH_EMBEDDING_FORWARD] = {"embedding_forward", &bench_rowwise},
+    [BENCH_EMBEDDING_BACKWARD] = {"embedding_backward", &bench_rowwise},
 };
 
 /* By cudrop_dtype_t. */
@@ -44,67 +45,29 @@ static bool is_measured(int dtype) {
   return dtype != CUDROP_U8 && dtype != CUDROP_I32;
 }
 
-bool bench_has_dtype(bench_operator_id_t op) {
-  return bench_operators[op].x == BENCH_VALUES || bench_operators[op].y == BENCH_VALUES;
-}
+/* ---- Cases ------------------------------------------------------------------------------- */
 
-bool bench_fits(const bench_case_t *what) {
-  const bench_operator_t *op = &bench_operators[what->op];
-  const bench_layout_t *layout = &bench_layouts[what->layout];
-  const bool is_f8 = cudrop_dtype_bytes(what->dtype) == 1;
-  const bool has_tensor = op->y == BENCH_VALUES || op->y == BENCH_BYTES;
-  return (what->dtype != 0) == bench_has_dtype(what->op) &&
-         is_measured((int)what->dtype) && (!is_f8 || op->takes_f8) &&
-         (has_tensor || !layout->needs_tensor) && (op->draws || !layout->needs_draw) &&
-         (op->y != BENCH_TOTAL || what->layout == BENCH_DENSE);
-}
-
-/* ---- Bytes ------------------------------------------------------------------------------- */
-
-size_t bench_form_bytes(bench_form_t form, cudrop_dtype_t dtype, int64_t n) {
-  const size_t bytes[BENCH_FORMS] = {
-      [BENCH_ABSENT] = 0,
-      [BENCH_VALUES] = (size_t)n * cudrop_dtype_bytes(dtype),
-      [BENCH_BYTES] = (size_t)n,
-      [BENCH_BITS] = (size_t)(n + 7) / 8,
-      [BENCH_TOTAL] = sizeof(uint64_t),
-  };
-  return bytes[form];
-}
-
-/* How often an operator moves an operand of each form. */
-static void count_forms(bench_operator_id_t op, int count[BENCH_FORMS]) {
-  const bench_operator_t *row = &bench_operators[op];
-  ++count[row->x];
-  ++count[row->keep];
-  count[row->y] += row->reads_y ? 2 : 1;
+bool bench_fit(bench_case_t *what) {
+  return is_measured((int)what->dtype) && bench_operators[what->op].family->fit(what);
 }
 
 size_t bench_bytes(const bench_case_t *what) {
-  int count[BENCH_FORMS] = {0};
-  size_t bytes = 0;
-  count_forms(what->op, count);
-  for (bench_form_t form = BENCH_VALUES; form < BENCH_FORMS; ++form)
-    bytes += (size_t)count[form] * bench_form_bytes(form, what->dtype, what->n);
-  return bytes;
+  return bench_operators[what->op].family->bytes(what);
 }
 
 const char *bench_formula(bench_operator_id_t op, char text[BENCH_TEXT]) {
-  static const char *const words[BENCH_FORMS] = {"", "n * size", "n", "ceil(n / 8)", "8"};
-  int count[BENCH_FORMS] = {0};
-  size_t length = 0;
-  count_forms(op, count);
   text[0] = '\0';
-  for (bench_form_t form = BENCH_VALUES; form < BENCH_FORMS; ++form) {
-    const char *plus = length > 0 ? " + " : "";
-    if (count[form] == 0) continue;
-    length +=
-        (size_t)(count[form] > 1 ? snprintf(text + length, BENCH_TEXT - length,
-                                            "%s%d * %s", plus, count[form], words[form])
-                                 : snprintf(text + length, BENCH_TEXT - length, "%s%s",
-                                            plus, words[form]));
-  }
+  bench_operators[op].family->state(op, text);
   return text;
+}
+
+void bench_add_term(char text[BENCH_TEXT], int count, const char *words) {
+  const size_t length = strlen(text);
+  const char *plus = length > 0 ? " + " : "";
+  if (count == 1)
+    snprintf(text + length, BENCH_TEXT - length, "%s%s", plus, words);
+  else if (count > 1)
+    snprintf(text + length, BENCH_TEXT - length, "%s%d * %s", plus, count, words);
 }
 
 /* ---- Names ------------------------------------------------------------------------------- */

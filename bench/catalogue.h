@@ -24,6 +24,15 @@ typedef enum {
   BENCH_COUNT_KEPT,
   BENCH_APPLY_BYTES,
   BENCH_APPLY_BITS,
+  BENCH_FUSED_FORWARD,
+  BENCH_FUSED_BACKWARD,
+  BENCH_NORM_FORWARD,
+  BENCH_NORM_BACKWARD,
+  BENCH_ATTENTION_FORWARD,
+  BENCH_ATTENTION_REAPPLY,
+  BENCH_ATTENTION_BACKWARD,
+  BENCH_EMBEDDING_FORWARD,
+  BENCH_EMBEDDING_BACKWARD,
   BENCH_OPERATORS
 } bench_operator_id_t;
 
@@ -40,22 +49,12 @@ typedef enum {
 /* One past the last cudrop_dtype_t. */
 enum { BENCH_DTYPES = CUDROP_I32 + 1 };
 
-/* In which form an operand holds n elements; BENCH_ABSENT: the operator has none. */
-typedef enum {
-  BENCH_ABSENT,
-  BENCH_VALUES, /* elements of the case's type */
-  BENCH_BYTES,  /* a byte an element */
-  BENCH_BITS,   /* a bit an element */
-  BENCH_TOTAL,  /* one number of 8 bytes for all */
-  BENCH_FORMS
-} bench_form_t;
+/* What operators of one kind have in common; family.h. */
+typedef struct bench_family bench_family_t;
 
 typedef struct {
   const char *name;
-  bench_form_t x, keep, y; /* keep: a mask that the caller brings */
-  bool draws;              /* it draws its mask */
-  bool reads_y;            /* it adds to what y holds */
-  bool takes_f8;
+  const bench_family_t *family;
 } bench_operator_t;
 
 extern const bench_operator_t bench_operators[BENCH_OPERATORS];
@@ -67,20 +66,25 @@ typedef struct {
   bench_layout_id_t layout;
   int64_t n;
   double p;
+  int64_t cols; /* of an operator on rows; elementwise 0 */
 } bench_case_t;
 
-/* Whether the operator's operands have a type to choose, and whether there is such a case. */
-bool bench_has_dtype(bench_operator_id_t op);
-bool bench_fits(const bench_case_t *what);
+/*
+ * Let n and cols be what the operator takes of them: whole rows, and one row where n is less.
+ * False: there is no such case.
+ */
+bool bench_fit(bench_case_t *what);
 
-/* Bytes of `n` elements in a form; of a case, every operand counted once for each way. */
-size_t bench_form_bytes(bench_form_t form, cudrop_dtype_t dtype, int64_t n);
+/* The bytes of a case that was fitted: every operand counted once for each way. */
 size_t bench_bytes(const bench_case_t *what);
 
-enum { BENCH_TEXT = 64 };
+enum { BENCH_TEXT = 96 };
 
 /* The formula of bench_bytes() in words, as in "2 * n * size + n"; returns `text`. */
 const char *bench_formula(bench_operator_id_t op, char text[BENCH_TEXT]);
+
+/* Add `count` times something to a formula, nothing for a count of 0. */
+void bench_add_term(char text[BENCH_TEXT], int count, const char *words);
 
 /* What lists of words select from. */
 typedef enum {

@@ -86,6 +86,7 @@ static void write_case(FILE *to, const bench_case_t *what, bench_verdict_t verdi
   write_text_member(to, "dtype", bench_name(BENCH_DTYPE_NAMES, (int)what->dtype));
   write_text_member(to, "layout", bench_name(BENCH_LAYOUT_NAMES, (int)what->layout));
   write_member(to, "n", (double)what->n);
+  write_member(to, "cols", what->cols > 0 ? (double)what->cols : NAN);
   write_member(to, "bytes", what->n == 0 ? 0.0 : (double)bench_bytes(what));
   if (what->n > 0) write_text_member(to, "formula", bench_formula(what->op, text));
   fprintf(to, ", \"verified\": %s", verdict == BENCH_RIGHT ? "true" : "false");

@@ -28,7 +28,7 @@ static uint64_t make_keep(const bench_operand_t *operand, int64_t position, int 
   const cudrop_mask_threshold_t threshold = cudrop_mask_threshold(operand->p);
   uint64_t keep = 0;
   for (int lane = 0; lane < lanes; ++lane) {
-    const uint64_t random = draw((int)operand->role + lane, position);
+    const uint64_t random = draw(operand->stream + lane, position);
     keep |= (uint64_t)((random & 0xffff) >= threshold.t0) << lane;
   }
   return keep;
@@ -36,7 +36,9 @@ static uint64_t make_keep(const bench_operand_t *operand, int64_t position, int 
 
 uint64_t bench_content(const bench_operand_t *operand, int64_t position) {
   if (operand->form == BENCH_VALUES)
-    return make_value(operand->dtype, draw((int)operand->role, position));
+    return make_value(operand->dtype, draw(operand->stream, position));
+  if (operand->form == BENCH_IDS)
+    return draw(operand->stream, position) % (uint64_t)operand->below;
   return make_keep(operand, position, operand->form == BENCH_BYTES ? 1 : 8);
 }
 
@@ -69,38 +71,14 @@ static bool fill(cudrop_context_t *context, const bench_operand_t *operand) {
   return filled;
 }
 
-static bench_form_t find_form(const bench_case_t *what, bench_role_t role) {
-  const bench_operator_t *op = &bench_operators[what->op];
-  return role == BENCH_X ? op->x : role == BENCH_KEEP ? op->keep : op->y;
-}
-
-static void place(bench_operand_t *operand, const bench_placement_t *placement) {
-  const int64_t *stride =
-      operand->role == BENCH_Y ? placement->y_stride : placement->x_stride;
+bool bench_operand_open(bench_operand_t *operand, cudrop_context_t *context) {
   const int64_t size = (int64_t)cudrop_dtype_bytes(operand->dtype);
-  operand->tensor = cudrop_tensor((char *)operand->buffer + placement->start * size,
-                                  operand->dtype, placement->rank, placement->shape);
-  for (int d = 0; d < placement->rank; ++d) operand->tensor.stride[d] = stride[d];
-}
-
-bool bench_operand_open(bench_operand_t *operand, cudrop_context_t *context,
-                        const bench_case_t *what, bench_role_t role) {
-  const bench_placement_t placement = bench_layouts[what->layout].place(what->n);
-  const bench_form_t form = find_form(what, role);
-  const bool has_tensor = form == BENCH_VALUES || form == BENCH_BYTES;
-  *operand = (bench_operand_t){.form = form,
-                               .dtype = form == BENCH_VALUES ? what->dtype : CUDROP_U8,
-                               .start = has_tensor ? placement.start : 0,
-                               .role = role,
-                               .p = what->p};
-  if (form == BENCH_ABSENT) return true;
-  operand->positions = has_tensor ? placement.positions
-                                  : (int64_t)bench_form_bytes(form, what->dtype, what->n);
-  const size_t bytes = (size_t)operand->positions * cudrop_dtype_bytes(operand->dtype);
-  if (!bench_ok(cudrop_alloc(context, bytes, &operand->buffer)) ||
+  if (operand->form == BENCH_ABSENT) return true;
+  if (!bench_ok(
+          cudrop_alloc(context, (size_t)(operand->positions * size), &operand->buffer)) ||
       !fill(context, operand))
     return false;
-  if (has_tensor) place(operand, &placement);
+  operand->tensor.data = (char *)operand->buffer + operand->start * size;
   return true;
 }
 
@@ -109,10 +87,7 @@ void bench_operand_close(bench_operand_t *operand, cudrop_context_t *context) {
 }
 
 bool bench_fill(cudrop_context_t *context, void *buffer, int64_t count) {
-  const bench_operand_t operand = {.form = BENCH_VALUES,
-                                   .dtype = CUDROP_F32,
-                                   .positions = count,
-                                   .role = BENCH_ROOF,
-                                   .buffer = buffer};
+  const bench_operand_t operand = {
+      .form = BENCH_VALUES, .dtype = CUDROP_F32, .positions = count, .buffer = buffer};
   return fill(context, &operand);
 }

@@ -3,7 +3,6 @@
 #define BENCH_REPORT_H
 
 #include "bench.h"
-#include "inspect.h"
 #include "measure.h"
 
 /* A case, measured if it is RIGHT; else the reason why not. */

@@ -27,7 +27,7 @@ static void print_microseconds(FILE *to, double ns) {
 
 static void print_case(FILE *to, const bench_case_t *what) {
   char text[BENCH_TEXT];
-  fprintf(to, "%-16s %-6s %-10s %8s", bench_name(BENCH_OPERATOR_NAMES, (int)what->op),
+  fprintf(to, "%-18s %-6s %-10s %8s", bench_name(BENCH_OPERATOR_NAMES, (int)what->op),
           bench_name(BENCH_DTYPE_NAMES, (int)what->dtype),
           bench_name(BENCH_LAYOUT_NAMES, (int)what->layout), format_count(what->n, text));
 }
@@ -42,12 +42,13 @@ void bench_print_head(FILE *to, const bench_report_t *report) {
           machine->name, machine->cpu);
   if (machine->threads > 0) fprintf(to, "; threads: %d", machine->threads);
   fputc('\n', to);
-  fprintf(to,
-          "p = %g, %d repeats; %.0f MiB are written to flush the caches; every row was "
-          "verified\n\n",
-          report->options.p, report->options.repeats,
-          (double)machine->flush_bytes / (1 << 20));
-  fprintf(to, "%-16s %-6s %-10s %8s %-4s %9s %7s %8s %8s %6s %9s\n", "operator", "type",
+  fprintf(
+      to,
+      "p = %g, rows of %d, %d repeats; %.0f MiB are written to flush the caches; every "
+      "result was verified\n\n",
+      report->options.p, report->options.cols, report->options.repeats,
+      (double)machine->flush_bytes / (1 << 20));
+  fprintf(to, "%-18s %-6s %-10s %8s %-4s %9s %7s %8s %8s %6s %9s\n", "operator", "type",
           "layout", "n", "", "us", "spread%", "GB/s", "roof", "%roof", "host us");
 }
 
@@ -84,7 +85,7 @@ void bench_print_row(FILE *to, const bench_row_t *row) {
 }
 
 void bench_print_small_head(FILE *to) {
-  fprintf(to, "\n%-16s %-6s %-10s %8s      %9s %9s %9s %9s\n", "latency, us", "type",
+  fprintf(to, "\n%-18s %-6s %-10s %8s      %9s %9s %9s %9s\n", "latency, us", "type",
           "layout", "n", "call", "stream", "graph", "trip");
 }
 
@@ -94,7 +95,7 @@ void bench_print_small(FILE *to, const bench_small_t *small) {
     return;
   }
   if (small->what.n == 0)
-    fprintf(to, "%-16s %-6s %-10s %8s", "empty kernel", "-", "-", "-");
+    fprintf(to, "%-18s %-6s %-10s %8s", "empty kernel", "-", "-", "-");
   else
     print_case(to, &small->what);
   fputs("     ", to);

@@ -10,12 +10,13 @@ trap 'rm -rf "$work"' EXIT
 "$program" bench --backend "$backend" --n 4096 --quick --repeats 3 --json "$work/json" \
   >"$work/table"
 grep -q "^$backend device 0: $device;" "$work/table"
-grep -q '^21 cases measured, 0 wrong, 0 failed$' "$work/table"
+grep -q '^39 cases measured, 0 wrong, 0 failed$' "$work/table"
 for operator in $("$program" bench --help | sed -n '/^operators/,/^$/s/^  \([a-z_]*\) .*/\1/p'); do
   grep -q "^$operator .* cold " "$work/table"
   grep -q "^$operator .* warm " "$work/table"
 done
-[ "$(grep -c '"verified": true' "$work/json")" = 43 ]
+[ "$(grep -c '"verified": true' "$work/json")" = 79 ]
+[ "$(grep -c '"cols": 1024' "$work/json")" = 36 ]
 grep -q "\"device_name\": \"$device\"" "$work/json"
 if command -v python3 >/dev/null; then python3 -m json.tool "$work/json" >/dev/null; fi
 tail -n 1 "$work/table"

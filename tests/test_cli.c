@@ -128,11 +128,11 @@ START_TEST(bench_measures_what_it_is_asked_to) {
                        "--threads 2"),
                    0);
   ck_assert_ptr_nonnull(
-      strstr(output, "\nforward          F64    dense           100 cold"));
+      strstr(output, "\nforward            F64    dense           100 cold"));
   ck_assert_ptr_nonnull(
-      strstr(output, "\nforward          F64    channels       2^10 warm"));
+      strstr(output, "\nforward            F64    channels       2^10 warm"));
   ck_assert_ptr_nonnull(
-      strstr(output, "\nexport_bits      -      channels        100 cold"));
+      strstr(output, "\nexport_bits        -      channels        100 cold"));
   ck_assert_ptr_nonnull(strstr(output, "; threads: 2\n"));
   ck_assert_ptr_nonnull(strstr(output, "\nempty kernel "));
   ck_assert_ptr_nonnull(strstr(output, "\n8 cases measured, 0 wrong, 0 failed\n"));

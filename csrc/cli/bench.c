@@ -22,6 +22,7 @@ static const char usage[] =
     "  --dtypes LIST     F32, F16, BF16, F64, F8E4M3, F8E5M2 (F32,BF16)\n"
     "  --layouts LIST    the layouts below (dense)\n"
     "  --n LIST          elements: numbers, or powers of 2 as in 2^20 (by backend)\n"
+    "  --cols C          elements of a row, of operators on rows, 1 to 1048576 (1024)\n"
     "  --p P             the probability to drop, 0 to 1 (0.1)\n"
     "  --repeats R       samples of each figure, 3 to 1000 (by backend)\n"
     "  --budget S        begin no case after S seconds (no limit)\n"
@@ -32,6 +33,14 @@ static const char usage[] =
     "is\n"
     "timed. Exit status 1 says that a result was wrong, or that a case failed.\n";
 
+static const char on_rows[] =
+    "\n"
+    "Of operators on rows, dense and in F32, F16 or BF16, n = rows * cols. seen: "
+    "elements\n"
+    "that a causal attention looks at; places: positions in a sentence; vocabulary: "
+    "rows\n"
+    "of the table of tokens.\n";
+
 typedef enum {
   BACKEND,
   DEVICE,
@@ -40,6 +49,7 @@ typedef enum {
   DTYPES,
   LAYOUTS,
   SIZES,
+  COLS,
   P,
   REPEATS,
   BUDGET,
@@ -56,6 +66,7 @@ static const struct option options[] = {
     {"dtypes", required_argument, NULL, DTYPES},
     {"layouts", required_argument, NULL, LAYOUTS},
     {"n", required_argument, NULL, SIZES},
+    {"cols", required_argument, NULL, COLS},
     {"p", required_argument, NULL, P},
     {"repeats", required_argument, NULL, REPEATS},
     {"budget", required_argument, NULL, BUDGET},
@@ -64,6 +75,9 @@ static const struct option options[] = {
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
+
+/* So that whole rows, however large the case, are inspected in seconds. */
+enum { MOST_COLS = 1 << 20 };
 
 typedef struct {
   bench_options_t bench;
@@ -75,8 +89,9 @@ static void print_usage(void) {
   fputs(usage, stdout);
   puts("\noperators, and the bytes that n elements are said to move:");
   for (int k = 0; k < BENCH_OPERATORS; ++k)
-    printf("  %-16s  %s\n", bench_operators[k].name,
+    printf("  %-18s  %s\n", bench_operators[k].name,
            bench_formula((bench_operator_id_t)k, text));
+  fputs(on_rows, stdout);
   puts("\nlayouts:");
   for (int k = 0; k < BENCH_LAYOUTS; ++k)
     printf("  %-10s  %s\n", bench_layouts[k].name, bench_layouts[k].meaning);
@@ -166,6 +181,8 @@ static int read_option(option_id_t id, request_t *request) {
       return read_names(id, BENCH_LAYOUT_NAMES, &bench->layouts);
     case SIZES:
       return read_sizes(bench);
+    case COLS:
+      return read_integer(id, 1, MOST_COLS, &bench->cols);
     case P:
       return read_positive(id, 1.0, &bench->p);
     case REPEATS:

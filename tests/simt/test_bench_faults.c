@@ -11,13 +11,13 @@
 
 static char table[1 << 14], document[1 << 14];
 
-/* One case of few calls; false if the machine cannot be opened. */
-static bool run(bench_outcome_t *outcome) {
+/* One case; false if the machine cannot be opened. */
+static bool run(bench_operator_id_t op, int64_t n, bench_outcome_t *outcome) {
   FILE *to = fmemopen(table, sizeof table, "w");
   const bench_options_t options = {.backend = CUDROP_CUDA,
-                                   .operators = 1u << BENCH_FORWARD_PREPARED,
+                                   .operators = 1u << op,
                                    .dtypes = 1u << CUDROP_F32,
-                                   .n = {1 << 15}, /* so that few calls make a sample */
+                                   .n = {n},
                                    .sizes = 1,
                                    .p = 0.1,
                                    .repeats = 3,
@@ -46,26 +46,37 @@ static void expect_said(const bench_outcome_t *outcome, bool done, const char *c
   ck_assert_uint_eq(fake_cuda_live_blocks(), 0);
 }
 
-/* The first calls one and all, of later ones, which repeat, every 101st. */
+/* Run a case whose k-th call fails; false if there are fewer. */
+static bool fail_at(long k, bench_operator_id_t op, int64_t n) {
+  bench_outcome_t outcome;
+  fake_cuda_reset();
+  fake_cuda_fail(k, cudaErrorUnknown);
+  const bool done = run(op, n, &outcome);
+  const char *call = fake_cuda_failed_call();
+  if (call != NULL && !gives_back(call)) expect_said(&outcome, done, call);
+  return call != NULL;
+}
+
+/* The first calls one and all, of later ones, which repeat, every 101st; of elements so many that
+ * few calls make a sample. */
 START_TEST(a_call_that_fails_is_said_and_nothing_is_lost) {
   int failures = 0;
-  for (long k = 0;; k += k < 120 ? 1 : 101) {
-    bench_outcome_t outcome;
-    fake_cuda_reset();
-    fake_cuda_fail(k, cudaErrorUnknown);
-    const bool done = run(&outcome);
-    const char *call = fake_cuda_failed_call();
-    if (call == NULL) break;
-    if (!gives_back(call)) expect_said(&outcome, done, call);
+  for (long k = 0; fail_at(k, BENCH_FORWARD_PREPARED, 1 << 15); k += k < 120 ? 1 : 101)
     ++failures;
-  }
   ck_assert_int_gt(failures, 120);
+}
+END_TEST
+
+/* Of the others what is not the same: opening, with a workspace, and inspecting. */
+START_TEST(so_it_is_of_operators_on_rows) {
+  for (long k = 0; k < 60; ++k) ck_assert(fail_at(k, BENCH_FUSED_BACKWARD, 64));
 }
 END_TEST
 
 static TCase *bench_faults_case(void) {
   TCase *tests = suite_case("bench_faults", 300);
   tcase_add_test(tests, a_call_that_fails_is_said_and_nothing_is_lost);
+  tcase_add_test(tests, so_it_is_of_operators_on_rows);
   return tests;
 }
 

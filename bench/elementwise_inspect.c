@@ -1,5 +1,5 @@
-/* inspect.c - the output beside the reference. */
-#include "inspect.h"
+/* elementwise_inspect.c - the output beside the reference. */
+#include "elementwise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "cudrop/mask.h"
 #include "failure.h"
 
-enum { WINDOW = 4096, WINDOWS = 32 }; /* positions; windows of a large output */
+/* Of a large output windows are inspected: positions of one, and how many. */
+enum { WINDOW = 4096, WINDOWS = 32 };
 
 /* ---- What must be there ------------------------------------------------------------------ */
 
@@ -22,7 +23,7 @@ static uint64_t find_index(const bench_work_t *work, int64_t element) {
 }
 
 static bool is_kept(const bench_work_t *work, int64_t element) {
-  const bench_operand_t *keep = &work->keep;
+  const bench_operand_t *keep = &work->operand[BENCH_KEEP];
   if (keep->form == BENCH_BITS)
     return (bench_content(keep, element / 8) >> element % 8 & 1) != 0;
   if (keep->form == BENCH_BYTES)
@@ -41,7 +42,7 @@ static uint64_t expect_bits(const bench_work_t *work, int64_t byte) {
 
 /* The element at a position of the output; in a gap the one that was there. */
 static uint64_t expect(const bench_work_t *work, int64_t position) {
-  const bench_operand_t *x = &work->x, *y = &work->y;
+  const bench_operand_t *x = &work->operand[BENCH_X], *y = &work->operand[BENCH_Y];
   if (y->form == BENCH_BITS) return expect_bits(work, position);
   const uint64_t before = bench_content(y, position);
   const int64_t e = bench_find_element(&y->tensor, position - y->start);
@@ -50,7 +51,7 @@ static uint64_t expect(const bench_work_t *work, int64_t position) {
       x->form == BENCH_ABSENT
           ? 0
           : bench_content(x, x->start + bench_find_position(&x->tensor, e));
-  return bench_reference(&work->what, input, before, is_kept(work, e));
+  return bench_elementwise_reference(&work->what, input, before, is_kept(work, e));
 }
 
 /* ---- What is there ----------------------------------------------------------------------- */
@@ -67,10 +68,11 @@ static bench_verdict_t say_wrong(int64_t position, size_t size, uint64_t found,
 static bench_verdict_t inspect_window(const bench_work_t *work, int64_t first,
                                       int64_t count) {
   uint8_t window[WINDOW * sizeof(uint64_t)];
-  const size_t size = cudrop_dtype_bytes(work->y.dtype);
-  if (!bench_ok(cudrop_download(work->context, window,
-                                (char *)work->y.buffer + first * (int64_t)size,
-                                (size_t)count * size)))
+  const size_t size = cudrop_dtype_bytes(work->operand[BENCH_Y].dtype);
+  if (!bench_ok(
+          cudrop_download(work->context, window,
+                          (char *)work->operand[BENCH_Y].buffer + first * (int64_t)size,
+                          (size_t)count * size)))
     return BENCH_FAILED;
   for (int64_t k = 0; k < count; ++k) {
     uint64_t found = 0;
@@ -89,16 +91,18 @@ static bench_verdict_t inspect_total(const bench_work_t *work) {
     wanted += (uint64_t)__builtin_popcount(cudrop_mask_keep_group(
         work->mask.seed, work->mask.offset, (uint64_t)group, threshold));
   for (int64_t e = n / 8 * 8; e < n; ++e) wanted += is_kept(work, e);
-  if (!bench_ok(cudrop_download(work->context, &found, work->y.buffer, sizeof found)))
+  if (!bench_ok(cudrop_download(work->context, &found, work->operand[BENCH_Y].buffer,
+                                sizeof found)))
     return BENCH_FAILED;
   return found == wanted ? BENCH_RIGHT : say_wrong(0, sizeof found, found, wanted);
 }
 
 static bench_verdict_t inspect_all(const bench_work_t *work) {
   bench_verdict_t verdict = BENCH_RIGHT;
-  for (int64_t first = 0; first < work->y.positions && verdict == BENCH_RIGHT;
+  for (int64_t first = 0;
+       first < work->operand[BENCH_Y].positions && verdict == BENCH_RIGHT;
        first += WINDOW) {
-    const int64_t left = work->y.positions - first;
+    const int64_t left = work->operand[BENCH_Y].positions - first;
     verdict = inspect_window(work, first, left < WINDOW ? left : WINDOW);
   }
   return verdict;
@@ -106,7 +110,7 @@ static bench_verdict_t inspect_all(const bench_work_t *work) {
 
 /* The head, the tail, and windows in between; a large output has more than one. */
 static bench_verdict_t inspect_windows(const bench_work_t *work) {
-  const int64_t last = work->y.positions - WINDOW;
+  const int64_t last = work->operand[BENCH_Y].positions - WINDOW;
   bench_verdict_t verdict = BENCH_RIGHT;
   for (uint64_t k = 0; k < WINDOWS && verdict == BENCH_RIGHT; ++k) {
     const int64_t between = (int64_t)(cudrop_mask_mix(k) % (uint64_t)last);
@@ -115,7 +119,7 @@ static bench_verdict_t inspect_windows(const bench_work_t *work) {
   return verdict;
 }
 
-bench_verdict_t bench_inspect(const bench_work_t *work) {
-  if (work->y.form == BENCH_TOTAL) return inspect_total(work);
+bench_verdict_t bench_elementwise_inspect(const bench_work_t *work) {
+  if (work->operand[BENCH_Y].form == BENCH_TOTAL) return inspect_total(work);
   return work->what.n <= BENCH_INSPECTED ? inspect_all(work) : inspect_windows(work);
 }

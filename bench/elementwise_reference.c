@@ -1,9 +1,9 @@
-/* reference.c - the operators' formulas for one element. */
+/* elementwise_reference.c - the operators' formulas for one element. */
 #include <math.h>
 
 #include "cudrop/mask.h"
+#include "elementwise.h"
 #include "format.h"
-#include "inspect.h"
 
 /* Round to the type in which an operator computes: double for F64, else float. */
 static double round_to(cudrop_dtype_t dtype, double value) {
@@ -73,7 +73,8 @@ static uint64_t export_scale(const bench_case_t *what, uint64_t x, uint64_t y,
   return kept ? bench_encode(what->dtype, find_scale(what)) : 0;
 }
 
-uint64_t bench_reference(const bench_case_t *what, uint64_t x, uint64_t y, bool kept) {
+uint64_t bench_elementwise_reference(const bench_case_t *what, uint64_t x, uint64_t y,
+                                     bool kept) {
   static uint64_t (*const formulas[BENCH_OPERATORS])(const bench_case_t *, uint64_t,
                                                      uint64_t, bool) = {
       [BENCH_FORWARD] = drop,
