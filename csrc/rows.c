@@ -204,7 +204,10 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
   rows.epsilon = call->epsilon;
   rows.adds_to_data = (call->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
   rows.adds_to_parameters = (call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
-  if (rows.rows == 0 || rows.cols == 0) return rows;
+  if (rows.rows == 0 || rows.cols == 0) {
+    rows.rank = 1; /* there are sums of no rows, and no places by dimensions */
+    return rows;
+  }
   merge_dimensions(&rows);
   rows.tiling = cudropi_tile(rows.rows, rows.cols);
   plan_workspace(&rows, call);

@@ -39,6 +39,7 @@ static void expect_right(const rows_trial_t *trial) {
 
 static const rows_layout_t layouts[] = {
     {"no rows", 2, {0, 16}, NULL, 0, false},
+    {"sentences of no rows", 3, {3, 0, 16}, NULL, 0, false},
     {"no columns", 2, {5, 0}, NULL, 0, false},
     {"a vector", 1, {40}, NULL, 0, false},
     {"one column", 2, {50, 1}, NULL, 0, false},

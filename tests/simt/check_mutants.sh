@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # check_mutants.sh SOURCE BUILD CXX TOOLKIT - the emulated tests notice when kernels are wrong.
 #
-# Each mutant changes one thing in a copy of the kernels and headers, builds the operators'
-# suite with them, and must make it fail. One that passes is a hole in the tests.
+# Each mutant changes one thing in a copy of the kernels and headers, and must make the suite fail
+# that is about that file. One that passes is a hole in the tests.
 set -euo pipefail
 source=$1 build=$2 cxx=$3 toolkit=$4
 work=$(mktemp -d)
@@ -30,31 +30,78 @@ mutants=(
   'include/cudrop/device.cuh: group, 1 + lane => group, 2 + lane'
   'include/cudrop/device.cuh: (uint32_t)index \& 7, mask => (uint32_t)index \& 3, mask'
   'include/cudrop/device.cuh: moved |= digit => moved \&= ~digit'
+  'kernels/rows.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
+  'kernels/rows.cuh: shared\[(uint32_t)way \* width => shared[0 * width'
+  'kernels/rows.cuh: Type::get(chunk, j) + values\[j\] => Type::get(chunk, 0) + values[j]'
+  'kernels/fused.cuh: keep\[j\] ? values\[j\] \* mask.scale : 0.0f => values[j] * (keep[j] ? mask.scale : 0.0f)'
+  'kernels/fused_gradient.cuh: if (args.adds_to_data) => if (false)'
+  'kernels/fused_gradient.cuh: sums\[j\] + gradient\[j\] => sums[j] - gradient[j]'
+  'kernels/column_sums.cuh: slab += CUDROPI_STRANDS => slab += 2 * CUDROPI_STRANDS'
+  'kernels/norm.cuh: cudropi_rows_put<walk, Type>(args, stored, place, h); => ;'
+  'kernels/norm.cuh: turn == 0 ? held.chunk\[0\] : held.chunk\[1\] => held.chunk[0]'
+  'kernels/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
+  'kernels/norm_gradient.cuh: args.rows + place.row => place.row'
+  'kernels/norm_means.cuh: sum_g / cols : 0.0f => sum_g / cols : sum_g / cols'
+  'kernels/row_sum.cuh: distance > 0; => distance > 1;'
+  'kernels/attention_row.cuh: bits \& place.valid => bits'
+  'kernels/attention_row.cuh: first + j) >> 3 => first + j) >> 4'
+  'kernels/attention.cuh: most == -INFINITY ? 0.0f : most => most'
+  'kernels/attention.cuh: sum == 0.0f ? 0.0f : 1.0f / sum => 1.0f / sum'
+  'kernels/attention_gradient.cuh: place.valid >> j \& 1 ? gradient : 0.0f => gradient'
+  'kernels/embedding.cuh: place.col == 0 \&\& => true \&\&'
+  'kernels/embedding.cuh: if (is_token) => if (id >= 0)'
+  'kernels/lookup.cuh: if (args.adds_to_parameters) => if (false)'
+  'kernels/embedding_gradient.cuh: is_tail || is_head) { => is_tail) {'
+  'kernels/embedding_gradient.cuh: is_tail = false; => ;'
+  'kernels/embedding_gradient.cuh: key >= args.gather.keys => false'
+  'kernels/embedding_gradient.cuh: sums\[j\] + tail\[j\] => sums[j]'
+  'kernels/sort.cuh: (1u << lane) - 1 => ~(1u << lane)'
+  'kernels/sort.cuh: += CUDROPI_WARP) { => += 2 * CUDROPI_WARP) {'
+  'kernels/sort.cuh: counts\[tile\] = before + => counts[tile] = '
 )
+
+# The suite that a file is for.
+find_suite() {
+  case "$1" in
+    kernels/*fused* | kernels/rows.cuh | kernels/column_sums.cuh | kernels/activate.cuh) echo test_fused ;;
+    kernels/*norm* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
+    kernels/*attention*) echo test_attention ;;
+    kernels/*embedding* | kernels/lookup.cuh | kernels/sort.cuh) echo test_embedding ;;
+    *) echo test_operators ;;
+  esac
+}
 
 compile() {
   "$cxx" -std=c++17 -O1 -x c++ -w -ffp-contract=off -DCUDROP_WITH_CUDA -isystem "$toolkit" \
     -I"$source/tests/simt" -I"$work/tree/include" -I"$source/csrc" -I"$source/csrc/cuda" \
-    -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o"
+    -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o" -MMD
 }
 
-# The kernels of the tree in front of the library: the linker takes them first.
+# The mutant's kernels in front of the library: the linker takes them first.
 link_and_run() {
-  "$cxx" "$build"/tests/simt/CMakeFiles/test_operators_emulated.dir/__/test_operators.c.o \
+  "$cxx" "$build/tests/simt/CMakeFiles/$1_emulated.dir/__/$1.c.o" \
     "$build/tests/libcudrop_test_support.a" "$work"/*.o \
     "$build/tests/simt/libcudrop_emulated.a" "$build/tests/simt/libcudrop_simt.a" \
     $(pkg-config --libs check) -lm -o "$work/test"
-  CUDROP_TEST_BACKEND=cuda CK_EXCLUDE_TAGS=slow "$work/test" >"$work/log" 2>&1
+  CUDROP_TEST_BACKEND=cuda CK_EXCLUDE_TAGS=slow timeout 600 "$work/test" >"$work/log" 2>&1
 }
 
-try() {
+compile_all() {
   rm -f "$work"/*.o
-  for file in "$work"/tree/kernels/*.cu; do
+  for file in "$@"; do
     compile "$file" &
     [ "$(jobs -r | wc -l)" -lt "$(nproc)" ] || wait -n
   done
   wait
-  link_and_run
+}
+
+# The sources that a file is part of, by what the compiler wrote for the unchanged tree.
+find_sources() {
+  local name
+  for name in $(grep -lF "/$1" "$work"/unchanged/*.d); do
+    name=${name##*/}
+    echo "$work/tree/kernels/${name%.d}"
+  done
 }
 
 begin() {
@@ -64,11 +111,16 @@ begin() {
 }
 
 begin
-try || {
-  tail -5 "$work/log"
-  echo "the unchanged kernels fail"
-  exit 1
-}
+compile_all "$work"/tree/kernels/*.cu
+for suite in test_operators test_fused test_norm test_attention test_embedding; do
+  link_and_run "$suite" || {
+    tail -5 "$work/log"
+    echo "$suite fails with the unchanged kernels"
+    exit 1
+  }
+done
+mkdir "$work/unchanged"
+mv "$work"/*.d "$work/unchanged"
 survivors=0
 for mutant in "${mutants[@]}"; do
   file=${mutant%%: *} change=${mutant#*: }
@@ -79,7 +131,8 @@ for mutant in "${mutants[@]}"; do
     echo "no such text in $file: $from"
     exit 1
   fi
-  if try; then
+  compile_all $(find_sources "$file")
+  if link_and_run "$(find_suite "$file")"; then
     echo "survives: ${mutant%%: *}: $from -> $to"
     survivors=$((survivors + 1))
   fi

@@ -1,0 +1,427 @@
+/*
+ * fuzz_rows.c - a target for libFuzzer: an input is a sequence of calls of operators on rows.
+ *
+ * Each call is made in every context that there is: the host on one path and one thread, on
+ * another with three, and with CUDROP_TEST_BACKEND=cuda the GPU, each on an arena of its own with
+ * the same bytes. All give the same status, and leave the same bytes, but for those of NaNs; a
+ * call that is refused names its function and has written nothing. What does not hold aborts.
+ */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+#include "suite.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void insist(bool holds, const char *what) {
+  if (holds) return;
+  fprintf(stderr, "%s; last error: %s\n", what, cudrop_last_error());
+  abort();
+}
+
+/* ---- contexts and memory ------------------------------------------------------------------ */
+
+/* Ids and lengths are read from the first bytes, where small numbers lie. */
+enum { INTEGERS = 1024, WORKSPACE = ARENA / 4 * 3, MOST_CONTEXTS = 3 };
+
+static struct {
+  cudrop_context_t *context;
+  uint8_t *arena; /* in its memory */
+} places[MOST_CONTEXTS];
+static unsigned place_count;
+static uint8_t before[ARENA], first[ARENA], other[ARENA];
+
+static void open_place(cudrop_backend_t backend, const char *path, int threads) {
+  cudrop_context_t *context = NULL;
+  void *buffer = NULL;
+  if (path != NULL) setenv("CUDROP_HOST_PATH", path, 1);
+  insist(cudrop_create(&context, backend, 0) == CUDROP_OK, "there is no context");
+  unsetenv("CUDROP_HOST_PATH");
+  if (backend == CUDROP_HOST)
+    insist(cudrop_set_threads(context, threads) == CUDROP_OK, "no threads");
+  insist(cudrop_alloc(context, ARENA, &buffer) == CUDROP_OK, "no memory");
+  places[place_count].context = context;
+  places[place_count++].arena = buffer;
+}
+
+static void open_places(void) {
+  open_place(CUDROP_HOST, "scalar", 1);
+  open_place(CUDROP_HOST, NULL, 3);
+  if (suite_backend() == CUDROP_CUDA) open_place(CUDROP_CUDA, NULL, 0);
+}
+
+static void upload(const uint8_t *bytes) {
+  for (unsigned k = 0; k < place_count; ++k)
+    insist(cudrop_upload(places[k].context, places[k].arena, bytes, ARENA) == CUDROP_OK,
+           "upload");
+}
+
+/* Numbers that are finite, and not large, in every type: NaNs need not have the same bits. */
+static void fill(uint64_t state) {
+  uint16_t half = 0;
+  int32_t integer = 0;
+  state = state * 2 + 1;
+  for (size_t at = 0; at < ARENA; at += sizeof half) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    half = (uint16_t)((state >> 48 & 0x87ff) | 0x3800);
+    memcpy(before + at, &half, sizeof half);
+  }
+  for (size_t at = 0; at < INTEGERS; at += sizeof integer) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    integer = (int32_t)(state >> 58) - 3;
+    memcpy(before + at, &integer, sizeof integer);
+  }
+  upload(before);
+}
+
+static void fetch(unsigned k, uint8_t *bytes) {
+  insist(cudrop_download(places[k].context, bytes, places[k].arena, ARENA) == CUDROP_OK,
+         "download");
+}
+
+/* ---- arguments ---------------------------------------------------------------------------- */
+
+typedef enum { FULL, ROW, EACH, TABLE, PLACES, FIRST } extent_t;
+
+/* What all tensors of a call follow. */
+typedef struct {
+  bytes_t bytes;
+  uint8_t *arena;
+  int rank;
+  int64_t shape[CUDROP_MAX_RANK];
+  cudrop_dtype_t dtype;
+  cudrop_tensor_t tensor[16];
+  int tensors;
+  cudrop_mask_t mask;
+  size_t workspace; /* bytes that mean nothing after the call */
+} call_t;
+
+static void shape_as(const call_t *call, extent_t extent, cudrop_tensor_t *tensor) {
+  const int last = call->rank - 1;
+  const int64_t cols = last >= 0 ? call->shape[last] : 1;
+  memcpy(tensor->shape, call->shape, sizeof tensor->shape);
+  tensor->rank = call->rank;
+  if (extent == EACH) tensor->rank = last < 0 ? 0 : last;
+  if (extent == FIRST || extent == ROW) tensor->rank = 1;
+  if (extent == ROW) tensor->shape[0] = cols;
+  if (extent != TABLE && extent != PLACES) return;
+  tensor->rank = 2;
+  tensor->shape[0] = extent == TABLE ? 29 : last > 0 ? call->shape[last - 1] : 1;
+  tensor->shape[1] = cols;
+}
+
+/* Bytes from its first element to behind its last; beyond the arena that is all there is to say. */
+static size_t count_span(const cudrop_tensor_t *tensor) {
+  int64_t last = 0;
+  if (tensor->rank < 0 || tensor->rank > CUDROP_MAX_RANK) return 0; /* which is refused */
+  for (int d = 0; d < tensor->rank; ++d)
+    last += (tensor->shape[d] > 0 ? tensor->shape[d] - 1 : 0) * tensor->stride[d];
+  return (size_t)(last + 1) * 8;
+}
+
+/* A tensor of this extent and type, or now and then of something else, or none. */
+static const cudrop_tensor_t *take(call_t *call, extent_t extent, cudrop_dtype_t dtype) {
+  cudrop_tensor_t *tensor = &call->tensor[call->tensors++];
+  const unsigned choice = take_byte(&call->bytes), where = take_byte(&call->bytes);
+  const size_t integers = dtype == CUDROP_I32 ? where % 64 * 4 : 0;
+  const size_t at = dtype == CUDROP_I32 ? integers : INTEGERS + where * 240;
+  int64_t stride = 1;
+  if (choice < 24) return NULL;
+  *tensor = (cudrop_tensor_t){.data = call->arena + at, .dtype = dtype};
+  shape_as(call, extent, tensor);
+  if (choice == 255) tensor->dtype = (cudrop_dtype_t)(take_byte(&call->bytes) % 12);
+  if (choice == 254)
+    tensor->shape[take_byte(&call->bytes) % 4] = take_byte(&call->bytes) % 40;
+  if (choice == 253) tensor->rank = (int)(take_byte(&call->bytes) % 12) - 2;
+  if (choice == 252) tensor->data = NULL;
+  if (choice == 251) tensor->data = call->arena + at + 1;
+  for (int d = tensor->rank < CUDROP_MAX_RANK ? tensor->rank - 1 : -1; d >= 0; --d) {
+    tensor->stride[d] = stride;
+    stride *= tensor->shape[d];
+    if (choice % 8 == 1 && d > 0) stride += (int64_t)(choice / 8 % 4); /* rows apart */
+  }
+  if (choice == 250) tensor->stride[take_byte(&call->bytes) % 4] = 0;
+  if (tensor->data != NULL && at + 1 + count_span(tensor) > ARENA) tensor->dtype = 0;
+  return tensor;
+}
+
+static const cudrop_tensor_t *take_full(call_t *call) {
+  return take(call, FULL, call->dtype);
+}
+static const cudrop_tensor_t *take_row(call_t *call) {
+  return take(call, ROW, take_byte(&call->bytes) & 1 ? CUDROP_F32 : call->dtype);
+}
+static const cudrop_tensor_t *take_each(call_t *call) {
+  return take(call, EACH, CUDROP_F32);
+}
+
+static const cudrop_mask_t *take_mask(call_t *call) {
+  static const double rates[] = {0.1, 0.5, 0.9, 0.0, 1.0, 0.3, 1.5, NAN};
+  const unsigned way = take_byte(&call->bytes), rate = take_byte(&call->bytes);
+  call->mask = cudrop_mask(way, rate, rates[rate % (rate < 250 ? 6 : 8)]);
+  if (way & 1) call->mask.index_base = take_byte(&call->bytes);
+  if (way & 2) {
+    call->mask.index_rank = way & 4 ? (int)(way >> 4) : call->rank;
+    for (int d = 0; d < CUDROP_MAX_RANK; ++d)
+      call->mask.index_stride[d] = take_byte(&call->bytes) % 50;
+  }
+  return way >= 240 ? NULL : &call->mask;
+}
+
+/* The end of the arena, or a little less than is needed. */
+static void *take_workspace(call_t *call, size_t needed, size_t *bytes) {
+  const unsigned choice = take_byte(&call->bytes);
+  *bytes = choice == 255 && needed > 0 ? needed - 1 : needed;
+  if (needed > ARENA / 4) *bytes = 0; /* a call that is refused */
+  call->workspace = *bytes;
+  return call->arena + WORKSPACE + (choice == 254 ? 4 : 0);
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static cudrop_status_t fused_forward(cudrop_context_t *context, call_t *call) {
+  const cudrop_fused_forward_t args = {
+      .x = take_full(call),
+      .bias = take_row(call),
+      .activation = (cudrop_activation_t)(take_byte(&call->bytes) % 6),
+      .mask = take_mask(call),
+      .residual = take_full(call),
+      .y = take_full(call)};
+  return cudrop_fused_forward(context, &args);
+}
+
+static cudrop_status_t fused_backward(cudrop_context_t *context, call_t *call) {
+  cudrop_fused_backward_t args = {
+      .dy = take_full(call),
+      .x = take_full(call),
+      .bias = take_row(call),
+      .activation = (cudrop_activation_t)(take_byte(&call->bytes) % 6),
+      .mask = take_mask(call),
+      .dx = take_full(call),
+      .dbias = take_row(call),
+      .accumulate = take_byte(&call->bytes) % 5};
+  size_t needed = 0;
+  if (cudrop_fused_backward_workspace(&args, &needed) == CUDROP_OK)
+    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+  return cudrop_fused_backward(context, &args);
+}
+
+static cudrop_status_t norm_forward(cudrop_context_t *context, call_t *call) {
+  const cudrop_norm_forward_t args = {
+      .x = take_full(call),
+      .bias = take_row(call),
+      .mask = take_mask(call),
+      .residual = take_full(call),
+      .norm = (cudrop_norm_t)(take_byte(&call->bytes) % 3),
+      .gamma = take_row(call),
+      .beta = take_row(call),
+      .epsilon = take_byte(&call->bytes) < 250 ? 1e-5f : 0.0f,
+      .h = take_full(call),
+      .y = take_full(call),
+      .mean = take_each(call),
+      .rstd = take_each(call)};
+  return cudrop_norm_forward(context, &args);
+}
+
+static cudrop_status_t norm_backward(cudrop_context_t *context, call_t *call) {
+  cudrop_norm_backward_t args = {.dy = take_full(call),
+                                 .dh = take_full(call),
+                                 .h = take_full(call),
+                                 .mean = take_each(call),
+                                 .rstd = take_each(call),
+                                 .gamma = take_row(call),
+                                 .norm = (cudrop_norm_t)(take_byte(&call->bytes) % 3),
+                                 .mask = take_mask(call),
+                                 .dx = take_full(call),
+                                 .dresidual = take_full(call),
+                                 .dbias = take_row(call),
+                                 .dgamma = take_row(call),
+                                 .dbeta = take_row(call),
+                                 .accumulate = take_byte(&call->bytes) % 5};
+  size_t needed = 0;
+  if (cudrop_norm_backward_workspace(&args, &needed) == CUDROP_OK)
+    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+  return cudrop_norm_backward(context, &args);
+}
+
+static cudrop_status_t attention_forward(cudrop_context_t *context, call_t *call) {
+  const unsigned bits = take_byte(&call->bytes);
+  const cudrop_attention_forward_t args = {
+      .scores = take_full(call),
+      .scale = (float)(take_byte(&call->bytes) % 4) * 0.5f,
+      .causal = (int)(take_byte(&call->bytes) % 3),
+      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
+      .lengths = take(call, FIRST, CUDROP_I32),
+      .mask = bits < 200 ? take_mask(call) : NULL,
+      .bits = bits < 180 ? NULL : call->arena + bits,
+      .p = bits < 200 ? 0.0 : 0.5,
+      .weights = take_full(call),
+      .y = take_full(call)};
+  return cudrop_attention_forward(context, &args);
+}
+
+static cudrop_status_t attention_reapply(cudrop_context_t *context, call_t *call) {
+  const cudrop_attention_reapply_t args = {
+      .weights = take_full(call),
+      .causal = (int)(take_byte(&call->bytes) % 3),
+      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
+      .lengths = take(call, FIRST, CUDROP_I32),
+      .mask = take_mask(call),
+      .y = take_full(call)};
+  return cudrop_attention_reapply(context, &args);
+}
+
+static cudrop_status_t attention_backward(cudrop_context_t *context, call_t *call) {
+  const cudrop_attention_backward_t args = {
+      .dy = take_full(call),
+      .weights = take_full(call),
+      .scale = (float)(take_byte(&call->bytes) % 4) * 0.5f,
+      .causal = (int)(take_byte(&call->bytes) % 3),
+      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
+      .lengths = take(call, FIRST, CUDROP_I32),
+      .mask = take_mask(call),
+      .dscores = take_full(call)};
+  return cudrop_attention_backward(context, &args);
+}
+
+static cudrop_dtype_t take_table_dtype(call_t *call) {
+  return take_byte(&call->bytes) & 1 ? CUDROP_F32 : call->dtype;
+}
+
+static cudrop_status_t embedding_forward(cudrop_context_t *context, call_t *call) {
+  const unsigned counter = take_byte(&call->bytes);
+  const cudrop_dtype_t dtype = take_table_dtype(call);
+  const cudrop_embedding_forward_t args = {
+      .ids = take(call, EACH, CUDROP_I32),
+      .tokens = take(call, TABLE, dtype),
+      .positions = take(call, PLACES, dtype),
+      .mask = take_mask(call),
+      .y = take_full(call),
+      .out_of_range =
+          counter < 100 ? NULL : (void *)(call->arena + INTEGERS + counter * 4)};
+  return cudrop_embedding_forward(context, &args);
+}
+
+static cudrop_status_t embedding_backward(cudrop_context_t *context, call_t *call) {
+  const cudrop_dtype_t dtype = take_table_dtype(call);
+  cudrop_embedding_backward_t args = {
+      .ids = take(call, EACH, CUDROP_I32),
+      .dy = take_full(call),
+      .mask = take_mask(call),
+      .dtokens = take(call, TABLE, dtype),
+      .dpositions = take(call, PLACES, dtype),
+      .vocabulary = take_byte(&call->bytes) % 2 == 0 ? 29 : 0,
+      .accumulate = take_byte(&call->bytes) % 5};
+  size_t needed = 0;
+  if (cudrop_embedding_backward_workspace(&args, &needed) == CUDROP_OK)
+    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+  return cudrop_embedding_backward(context, &args);
+}
+
+static const struct {
+  const char *name;
+  cudrop_status_t (*run)(cudrop_context_t *context, call_t *call);
+} operators[] = {
+    {"cudrop_fused_forward", fused_forward},
+    {"cudrop_fused_backward", fused_backward},
+    {"cudrop_norm_forward", norm_forward},
+    {"cudrop_norm_backward", norm_backward},
+    {"cudrop_attention_forward", attention_forward},
+    {"cudrop_attention_reapply", attention_reapply},
+    {"cudrop_attention_backward", attention_backward},
+    {"cudrop_embedding_forward", embedding_forward},
+    {"cudrop_embedding_backward", embedding_backward},
+};
+enum { OPERATORS = sizeof operators / sizeof operators[0] };
+
+/* The shape that the tensors follow, and their type. */
+static void take_shape(call_t *call) {
+  static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
+  const unsigned choice = take_byte(&call->bytes);
+  call->rank = (int)(choice % 4 == 3 ? 2 : 1 + choice % 4);
+  if (choice == 255) call->rank = 0;
+  call->dtype = dtypes[choice / 4 % 3];
+  for (int d = 0; d < call->rank; ++d)
+    call->shape[d] = (int64_t)(take_byte(&call->bytes) % (d == call->rank - 1 ? 70 : 9));
+  if (choice >= 250 && call->rank > 0) call->shape[call->rank - 1] = 2100;
+}
+
+/* What follows in the input as a call in one context, and the bytes of its arena. */
+static cudrop_status_t make_call(unsigned k, const bytes_t *from, bytes_t *rest,
+                                 uint8_t *arena) {
+  call_t call = {.bytes = *from, .arena = places[k].arena};
+  const unsigned op = take_byte(&call.bytes) % OPERATORS;
+  take_shape(&call);
+  const cudrop_status_t status = operators[op].run(places[k].context, &call);
+  const char *text = cudrop_last_error(), *name = operators[op].name;
+  if (status != CUDROP_OK)
+    insist(strncmp(text, name, strlen(name)) == 0, "the text does not name the function");
+  fetch(k, arena);
+  if (status == CUDROP_OK) memset(arena + WORKSPACE, 0, call.workspace);
+  *rest = call.bytes;
+  return status;
+}
+
+/* NaNs of the type, and of F32 vectors beside it, as which a tensor reads bytes. */
+static bool is_nan(cudrop_dtype_t dtype, const uint8_t *at) {
+  const unsigned infinity = dtype == CUDROP_F16 ? 0x7c00 : 0x7f80;
+  uint32_t word = 0;
+  memcpy(&word, at, dtype == CUDROP_F32 ? 4 : 2);
+  return dtype == CUDROP_F32 ? (word & 0x7fffffff) > 0x7f800000
+                             : (word & 0x7fff) > infinity;
+}
+
+static bool are_equal(cudrop_dtype_t dtype, const uint8_t *a, const uint8_t *b) {
+  if (memcmp(a, b, 4) == 0 || (is_nan(CUDROP_F32, a) && is_nan(CUDROP_F32, b)))
+    return true;
+  if (dtype == CUDROP_F32) return false;
+  for (int half = 0; half < 4; half += 2)
+    if (memcmp(a + half, b + half, 2) != 0 &&
+        !(is_nan(dtype, a + half) && is_nan(dtype, b + half)))
+      return false;
+  return true;
+}
+
+/* A call in another context has left what it did in the first, but for the bits of NaNs. */
+static void compare(const bytes_t *from) {
+  call_t call = {.bytes = *from};
+  const char *name = operators[take_byte(&call.bytes) % OPERATORS].name;
+  take_shape(&call);
+  for (size_t at = 0; at < ARENA; at += 4) {
+    if (are_equal(call.dtype, first + at, other + at)) continue;
+    fprintf(stderr,
+            "%s, dtype %d, %d columns, byte %zu: %02x%02x%02x%02x, %02x%02x%02x%02x\n",
+            name, (int)call.dtype, (int)call.shape[call.rank > 0 ? call.rank - 1 : 0], at,
+            first[at + 3], first[at + 2], first[at + 1], first[at], other[at + 3],
+            other[at + 2], other[at + 1], other[at]);
+    insist(false, "contexts give different bytes");
+  }
+}
+
+static void make_calls(bytes_t *bytes) {
+  bytes_t rest = *bytes;
+  fetch(0, before);
+  const cudrop_status_t status = make_call(0, bytes, &rest, first);
+  if (status != CUDROP_OK)
+    insist(memcmp(first, before, ARENA) == 0, "a refused call has written");
+  for (unsigned k = 1; k < place_count; ++k) {
+    insist(make_call(k, bytes, &rest, other) == status,
+           "contexts give different statuses");
+    if (memcmp(first, other, ARENA) != 0) compare(bytes);
+  }
+  upload(first); /* without what workspaces were left with */
+  *bytes = rest;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  enum { MOST_CALLS = 3 };
+  bytes_t bytes = {data, size};
+  if (place_count == 0) open_places();
+  fill(take_byte(&bytes));
+  for (int k = 0; k < MOST_CALLS && bytes.left > 0; ++k) make_calls(&bytes);
+  return 0;
+}
