@@ -32,16 +32,8 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
 /* The strip of a row from column `first` on, before column `end`. */
 static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   const int64_t left = end - first;
-  return (cudropi_strip_t){row->rows, row->row, first,
+  return (cudropi_strip_t){row->job, row->rows, row->row, first,
                            left < CUDROPI_STRIP ? (int)left : CUDROPI_STRIP};
-}
-
-/* values[j] = keep ? values[j] * scale : 0 */
-static void drop(const cudropi_strip_t *strip, float *values) {
-  const float scale = strip->rows->scale;
-  uint8_t kept[CUDROPI_STRIP];
-  cudropi_strip_keep(strip, kept);
-  for (int j = 0; j < strip->n; ++j) values[j] = kept[j] ? values[j] * scale : 0.0f;
 }
 
 /* +0 where the row does not see. */
@@ -130,7 +122,7 @@ static void do_row(const row_t *row) {
     round_values(rows, strip.n, z);
     if (has_weights) cudropi_strip_store(&strip, CUDROPI_ROWS_WEIGHTS, z);
     if (!has_y) continue;
-    drop(&strip, z);
+    cudropi_strip_drop(&strip, z);
     cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
   }
   if (has_y) clear_unseen(row, CUDROPI_ROWS_Y);
@@ -147,7 +139,7 @@ static void reapply_row(const row_t *row) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float values[CUDROPI_STRIP];
     cudropi_strip_load(&strip, CUDROPI_ROWS_WEIGHTS, 0.0f, values);
-    drop(&strip, values);
+    cudropi_strip_drop(&strip, values);
     cudropi_strip_store(&strip, CUDROPI_ROWS_Y, values);
   }
   clear_unseen(row, CUDROPI_ROWS_Y);
@@ -163,7 +155,7 @@ void cudropi_host_attention_reapply(const cudropi_rows_job_t *job, int64_t slab)
 static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
   cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, gradient);
   cudropi_strip_load(strip, CUDROPI_ROWS_WEIGHTS, 0.0f, weights);
-  drop(strip, gradient);
+  cudropi_strip_drop(strip, gradient);
 }
 
 /* The sum of dP * P. */

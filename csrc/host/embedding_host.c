@@ -56,7 +56,7 @@ void cudropi_host_embedding(const cudropi_rows_job_t *job, int64_t slab) {
     const int32_t id = get_id(rows, row);
     out_of_range += !cudropi_is_token(&rows->lookup, id);
     for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-      const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+      const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
       float z[CUDROPI_STRIP];
       embed(&strip, id, z);
       cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
@@ -88,7 +88,8 @@ static void sort_by(const cudropi_gather_t *gather, int pass) {
   }
 }
 
-void cudropi_host_list_entries(const cudropi_rows_t *rows) {
+void cudropi_host_list_entries(const cudropi_rows_job_t *job) {
+  const cudropi_rows_t *rows = job->rows;
   const cudropi_gather_t *gather = &rows->gather;
   if (!gather->is_sorted) return;
   for (int64_t row = 0; row < gather->entries; ++row) {
@@ -146,7 +147,7 @@ void cudropi_host_embedding_gradient(const cudropi_rows_job_t *job, int64_t segm
   const int64_t first = segment * CUDROPI_SEGMENT, left = gather->entries - first;
   const int64_t end = first + (left < CUDROPI_SEGMENT ? left : CUDROPI_SEGMENT);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-    cudropi_strip_t strip = cudropi_cut_strip(rows, 0, col, CUDROPI_STRIP);
+    cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
     bool is_tail = cudropi_has_tail(gather, segment);
     float sum[CUDROPI_STRIP] = {0.0f};
     for (int64_t e = first; e < end; ++e) {
@@ -162,14 +163,15 @@ void cudropi_host_embedding_gradient(const cudropi_rows_job_t *job, int64_t segm
   }
 }
 
-void cudropi_host_join_runs(const cudropi_rows_t *rows) {
+void cudropi_host_join_runs(const cudropi_rows_job_t *job) {
+  const cudropi_rows_t *rows = job->rows;
   const cudropi_gather_t *gather = &rows->gather;
   for (int64_t head = 0; head < gather->segments; ++head) {
     if (!cudropi_has_head(gather, head)) continue;
     const uint32_t key = cudropi_entry_key(gather, (head + 1) * CUDROPI_SEGMENT);
     if (key >= gather->keys) continue;
     for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-      const cudropi_strip_t strip = cudropi_cut_strip(rows, 0, col, CUDROPI_STRIP);
+      const cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
       float sum[CUDROPI_STRIP] = {0.0f};
       cudropi_add(strip.n, sum, gather->head + head * rows->cols + col);
       for (int64_t segment = head + 1;

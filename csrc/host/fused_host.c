@@ -8,7 +8,7 @@ void cudropi_host_fused(const cudropi_rows_job_t *job, int64_t slab) {
   cudropi_find_slab(rows, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
     for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-      const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+      const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
       float z[CUDROPI_STRIP], residual[CUDROPI_STRIP];
       cudropi_strip_load_biased(&strip, z);
       if (activate != NULL) activate(strip.n, z, z);
@@ -32,13 +32,13 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, gradient);
   cudropi_strip_keep(strip, kept);
-  for (int j = 0; j < strip->n; ++j) gradient[j] = gradient[j] * rows->scale;
+  cudropi_scale(strip->n, gradient, rows->scale);
   if (find_slopes != NULL) {
     cudropi_strip_load_biased(strip, z);
     find_slopes(strip->n, z, slope);
     for (int j = 0; j < strip->n; ++j) gradient[j] = gradient[j] * slope[j];
   }
-  for (int j = 0; j < strip->n; ++j) gradient[j] = kept[j] ? gradient[j] : 0.0f;
+  cudropi_select(strip->n, gradient, kept);
 }
 
 void cudropi_host_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
@@ -53,12 +53,12 @@ void cudropi_host_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
     float sums[CUDROPI_TILE_THREADS * 8] = {0.0f}; /* of each way */
     float gradient[CUDROPI_STRIP], total[CUDROPI_STRIP] = {0.0f};
     for (int64_t row = first; row < end; ++row) {
-      const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, width);
+      const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, width);
       find_gradient(&strip, find_slopes, gradient);
       cudropi_strip_store_gradient(&strip, CUDROPI_ROWS_DX, gradient);
       cudropi_add(strip.n, sums + (row - first) % ways * width, gradient);
     }
-    const int n = cudropi_cut_strip(rows, first, col, width).n;
+    const int n = cudropi_cut_strip(job, first, col, width).n;
     for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums + way * width);
     for (int j = 0; partial != NULL && j < n; ++j)
       partial[slab * rows->cols + col + j] = total[j];

@@ -82,25 +82,26 @@ static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
 }
 
-static void do_row(const cudropi_rows_t *rows, int64_t row) {
+static void do_row(const cudropi_rows_job_t *job, int64_t row) {
+  const cudropi_rows_t *rows = job->rows;
   row_sum_t sum = {.threads = cudropi_row_threads(rows->cols)};
   float values[CUDROPI_STRIP], mean = 0.0f;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_h(&strip, values);
     add_to_row(&sum, &strip, values);
   }
   const float total = finish_row(&sum);
   if (rows->norm == CUDROP_LAYER_NORM) mean = total / (float)rows->cols;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     cudropi_strip_load(&strip, find_stored(rows), 0.0f, values);
     for (int j = 0; j < strip.n; ++j) values[j] = cudropi_square(values[j], mean);
     add_to_row(&sum, &strip, values);
   }
   const float rstd = cudropi_rstd(finish_row(&sum), rows->cols, rows->epsilon);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_y(&strip, mean, rstd);
   }
   write_each(rows, CUDROPI_ROWS_MEAN, row, mean);
@@ -110,7 +111,7 @@ static void do_row(const cudropi_rows_t *rows, int64_t row) {
 void cudropi_host_norm(const cudropi_rows_job_t *job, int64_t slab) {
   int64_t first = 0, end = 0;
   cudropi_find_slab(job->rows, slab, &first, &end);
-  for (int64_t row = first; row < end; ++row) do_row(job->rows, row);
+  for (int64_t row = first; row < end; ++row) do_row(job, row);
 }
 
 /* ---- The gradient ----------------------------------------------------------------- */
@@ -133,10 +134,11 @@ static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
 }
 
 /* The means of a row, to the workspace. */
-static void find_means(const cudropi_rows_t *rows, int64_t row) {
+static void find_means(const cudropi_rows_job_t *job, int64_t row) {
+  const cudropi_rows_t *rows = job->rows;
   row_sum_t g = {.threads = cudropi_row_threads(rows->cols)}, gh = g;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, CUDROPI_STRIP);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     float products[CUDROPI_STRIP];
     terms_t terms;
     find_terms(&strip, &terms);
@@ -179,15 +181,16 @@ static void find_gradients(const cudropi_strip_t *strip,
 }
 
 /* The slab's columns from `col` on: each way of tiling.h sums its rows. */
-static void do_tile(const cudropi_rows_t *rows, int64_t slab, int64_t col, int width) {
+static void do_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col, int width) {
+  const cudropi_rows_t *rows = job->rows;
   float sums[SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
   float added[SUMS][CUDROPI_STRIP];
   const int ways = rows->tiling.ways;
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
-  const int n = cudropi_cut_strip(rows, first, col, width).n;
+  const int n = cudropi_cut_strip(job, first, col, width).n;
   for (int64_t row = first; row < end; ++row) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, row, col, width);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, width);
     find_gradients(&strip, added);
     for (int s = 0; s < SUMS; ++s)
       cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
@@ -206,6 +209,6 @@ void cudropi_host_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
-  for (int64_t row = first; row < end; ++row) find_means(rows, row);
-  for (int64_t col = 0; col < rows->cols; col += width) do_tile(rows, slab, col, width);
+  for (int64_t row = first; row < end; ++row) find_means(job, row);
+  for (int64_t col = 0; col < rows->cols; col += width) do_tile(job, slab, col, width);
 }

@@ -9,6 +9,9 @@
 /* Below so many elements a thread, waking it takes longer than its work. */
 enum { ELEMENTS_A_THREAD = 1 << 12 };
 
+/* So many neighbours are worth a span of which only they count. */
+enum { LEAST_SPAN = 16 };
+
 /* ---- Strips ----------------------------------------------------------------------- */
 
 void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab, int64_t *first,
@@ -18,10 +21,24 @@ void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab, int64_t *first,
   *end = *first + (left < rows->tiling.slab_rows ? left : rows->tiling.slab_rows);
 }
 
-cudropi_strip_t cudropi_cut_strip(const cudropi_rows_t *rows, int64_t row, int64_t first,
-                                  int width) {
-  const int64_t left = rows->cols - first;
-  return (cudropi_strip_t){rows, row, first, left < width ? (int)left : width};
+cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job, int64_t row,
+                                  int64_t first, int width) {
+  const int64_t left = job->rows->cols - first;
+  return (cudropi_strip_t){job, job->rows, row, first, left < width ? (int)left : width};
+}
+
+void cudropi_scale(int n, float *values, float scale) {
+  for (int j = 0; j < n; ++j) values[j] = values[j] * scale;
+}
+
+/* In bits, which compilers make vectors of. */
+void cudropi_select(int n, float *values, const uint8_t *kept) {
+  for (int j = 0; j < n; ++j) {
+    uint32_t bits;
+    memcpy(&bits, &values[j], sizeof bits);
+    bits &= 0u - kept[j];
+    memcpy(&values[j], &bits, sizeof bits);
+  }
 }
 
 void cudropi_add(int n, float *values, const float *others) {
@@ -74,6 +91,21 @@ void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
   cudropi_add(strip->n, z, bias);
 }
 
+/* Neighbours in vectors: from the group on in which the first one lies, by whole steps. */
+static void draw_span(const cudropi_rows_job_t *job, uint64_t index, int n,
+                      uint8_t *kept) {
+  _Alignas(64) char drawn[CUDROPI_STRIP + CUDROPI_SPAN_STEP];
+  const int lead = (int)(index % CUDROP_MASK_LANES);
+  const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
+  cudropi_span_t span = {.plan = &job->bytes,
+                         .mask = &job->mask,
+                         .y = drawn,
+                         .group = index / CUDROP_MASK_LANES,
+                         .n = (int64_t)steps * CUDROPI_SPAN_STEP};
+  job->draw(&span);
+  memcpy(kept, drawn + lead, (size_t)n);
+}
+
 void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_rows_t *rows = strip->rows;
   if (rows->source == CUDROPI_FROM_OPERAND) {
@@ -91,25 +123,31 @@ void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_draw_t draw = {rows->seed, rows->offset, rows->threshold};
   const int64_t row =
       cudropi_row_place(rows->rank, rows->shape, rows->index_stride, strip->row);
-  cudropi_host_draw_indices(
-      &draw, rows->index_base + (uint64_t)(row + strip->first * rows->index_step),
-      (uint64_t)rows->index_step, strip->n, kept);
+  const uint64_t index =
+      rows->index_base + (uint64_t)(row + strip->first * rows->index_step);
+  if (strip->job->draw != NULL && strip->n >= LEAST_SPAN) {
+    draw_span(strip->job, index, strip->n, kept);
+  } else {
+    cudropi_host_draw_indices(&draw, index, (uint64_t)rows->index_step, strip->n, kept);
+  }
 }
 
 void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
   const float scale = strip->rows->scale;
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_keep(strip, kept);
-  for (int j = 0; j < strip->n; ++j) values[j] = kept[j] ? values[j] * scale : 0.0f;
+  cudropi_scale(strip->n, values, scale);
+  cudropi_select(strip->n, values, kept);
 }
 
 /* ---- Sums over slabs -------------------------------------------------------------- */
 
 /* The sum of a vector's partial sums, in the order of tiling.h, to its gradient. */
-static void finish_sum(const cudropi_rows_t *rows, cudropi_rows_operand_t operand) {
+static void finish_sum(const cudropi_rows_job_t *job, cudropi_rows_operand_t operand) {
+  const cudropi_rows_t *rows = job->rows;
   const float *partial = rows->partial[operand];
   for (int64_t first = 0; first < rows->cols; first += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(rows, 0, first, CUDROPI_STRIP);
+    const cudropi_strip_t strip = cudropi_cut_strip(job, 0, first, CUDROPI_STRIP);
     float strand[CUDROPI_STRANDS][CUDROPI_STRIP] = {{0.0f}};
     float total[CUDROPI_STRIP] = {0.0f}, old[CUDROPI_STRIP];
     for (int64_t slab = 0; slab < rows->tiling.slabs; ++slab) {
@@ -130,8 +168,8 @@ static void finish_sum(const cudropi_rows_t *rows, cudropi_rows_operand_t operan
 
 static const struct {
   cudropi_slab_function_t *slab;
-  void (*begin)(const cudropi_rows_t *rows); /* NULL: there is nothing to do ... */
-  void (*end)(const cudropi_rows_t *rows);   /* ... before or after all slabs */
+  void (*begin)(const cudropi_rows_job_t *job); /* NULL: there is nothing to do ... */
+  void (*end)(const cudropi_rows_job_t *job);   /* ... before or after all slabs */
 } functions[CUDROPI_ROWS_OPERATORS] = {
     [CUDROPI_ROWS_FUSED] = {cudropi_host_fused, NULL, NULL},
     [CUDROPI_ROWS_FUSED_GRADIENT] = {cudropi_host_fused_gradient, NULL, NULL},
@@ -161,14 +199,33 @@ static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *ro
   return most < 1 ? 1 : most < context->host.threads ? (int)most : context->host.threads;
 }
 
+static cudropi_rows_job_t make_job(const cudrop_context_t *context,
+                                   const cudropi_rows_t *rows) {
+  cudropi_rows_job_t job = {.rows = rows, .activations = context->host.path.activations};
+  if (rows->source != CUDROPI_FROM_PHILOX || rows->index_step != 1 ||
+      context->host.path.find_span == NULL)
+    return job;
+  job.bytes = (cudropi_plan_t){.op = CUDROPI_EXPORT_BYTES,
+                               .kernel = CUDROPI_KERNEL_BYTES,
+                               .source = rows->source,
+                               .y = {.dtype = CUDROP_U8},
+                               .seed = rows->seed,
+                               .offset = rows->offset,
+                               .p = rows->p,
+                               .threshold = rows->threshold};
+  job.mask = cudrop_mask_schedule(rows->seed, rows->offset, rows->p);
+  job.draw = context->host.path.find_span(&job.bytes);
+  return job;
+}
+
 void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows) {
-  const cudropi_rows_job_t job = {rows, context->host.path.activations};
+  const cudropi_rows_job_t job = make_job(context, rows);
   if (rows->cols == 0) return;
   if (rows->rows > 0) {
-    if (functions[rows->op].begin != NULL) functions[rows->op].begin(rows);
+    if (functions[rows->op].begin != NULL) functions[rows->op].begin(&job);
     cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, rows));
-    if (functions[rows->op].end != NULL) functions[rows->op].end(rows);
+    if (functions[rows->op].end != NULL) functions[rows->op].end(&job);
   }
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
-    if (rows->is_sum[k]) finish_sum(rows, (cudropi_rows_operand_t)k);
+    if (rows->is_sum[k]) finish_sum(&job, (cudropi_rows_operand_t)k);
 }

@@ -11,8 +11,18 @@ void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t
 
 enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
 
+/* A plan that is being done, and what the context's path has for it. */
+typedef struct {
+  const cudropi_rows_t *rows;
+  const cudropi_activations_t *activations;
+  cudropi_plan_t bytes; /* of keep bytes, drawn as the rows' mask is: ... */
+  cudrop_mask_schedule_t mask;
+  cudropi_span_function_t *draw; /* ... so, or NULL: an element at a time */
+} cudropi_rows_job_t;
+
 /* Some neighbours of a row: columns first to first + n, n <= CUDROPI_STRIP. */
 typedef struct {
+  const cudropi_rows_job_t *job;
   const cudropi_rows_t *rows;
   int64_t row, first;
   int n;
@@ -23,10 +33,12 @@ void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab, int64_t *first,
                        int64_t *end);
 
 /* The strip of at most `width` columns from `first` on. */
-cudropi_strip_t cudropi_cut_strip(const cudropi_rows_t *rows, int64_t row, int64_t first,
-                                  int width);
+cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job, int64_t row,
+                                  int64_t first, int width);
 
-/* values[j] += others[j] */
+/* values[j] *= scale; values[j] = kept[j] ? values[j] : +0; values[j] += others[j] */
+void cudropi_scale(int n, float *values, float scale);
+void cudropi_select(int n, float *values, const uint8_t *kept);
 void cudropi_add(int n, float *values, const float *others);
 
 /* values[0..n) of an operand; of one that is absent, `absent`. */
@@ -49,11 +61,6 @@ void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept);
 void cudropi_strip_drop(const cudropi_strip_t *strip, float *values);
 
 /* The operators: a slab of their rows. */
-typedef struct {
-  const cudropi_rows_t *rows;
-  const cudropi_activations_t *activations;
-} cudropi_rows_job_t;
-
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
 cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient,
     cudropi_host_norm, cudropi_host_norm_gradient, cudropi_host_attention,
@@ -61,7 +68,7 @@ cudropi_slab_function_t cudropi_host_fused, cudropi_host_fused_gradient,
     cudropi_host_embedding, cudropi_host_embedding_gradient;
 
 /* What comes before and after the slabs of an embedding's gradient, which are segments. */
-void cudropi_host_list_entries(const cudropi_rows_t *rows);
-void cudropi_host_join_runs(const cudropi_rows_t *rows);
+void cudropi_host_list_entries(const cudropi_rows_job_t *job);
+void cudropi_host_join_runs(const cudropi_rows_job_t *job);
 
 #endif /* CUDROP_ROWS_HOST_H */
