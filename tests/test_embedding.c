@@ -98,6 +98,18 @@ START_TEST(long_lists_are_sorted) {
 }
 END_TEST
 
+/* More tiles than a warp adds at a time. */
+START_TEST(very_long_lists_are_sorted) {
+  static const embedding_layout_t layout = {
+      "a very long list", 2, {2, 35000}, NULL, NULL, 300, 1, 0, 0};
+  expect_right(&(embedding_trial_t){.layout = &layout,
+                                    .dtype = CUDROP_F32,
+                                    .table_dtype = CUDROP_F32,
+                                    .ids = (embedding_ids_t)_i,
+                                    .mask = cudrop_mask(3, 4, 0.2)});
+}
+END_TEST
+
 /* Index maps of shards, of whole tokens, and of columns. */
 static const struct {
   uint64_t base;
@@ -157,5 +169,6 @@ SUITE_MAIN("embedding",
            loop_case("layouts", every_part_is_right_in_every_layout, LAYOUTS),
            loop_case("alone", an_id_alone_has_no_place, 1),
            loop_case("sort", long_lists_are_sorted, 6),
+           loop_case("long", very_long_lists_are_sorted, 2),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),
            loop_case("threads", results_do_not_depend_on_threads, 1))

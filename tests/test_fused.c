@@ -197,7 +197,7 @@ END_TEST
 
 /* Many slabs, and as many threads as they like: sums have the same bits. */
 START_TEST(sums_do_not_depend_on_threads) {
-  static const rows_layout_t tall = {"many rows", 2, {5000, 24}, NULL, 0, false};
+  static const rows_layout_t tall = {"many rows", 2, {9000, 24}, NULL, 0, false};
   const rows_trial_t trial = {.layout = &tall,
                               .dtype = CUDROP_BF16,
                               .vector_dtype = CUDROP_F32,

@@ -87,9 +87,10 @@ link_and_run() {
 }
 
 compile_all() {
+  local kernel
   rm -f "$work"/*.o
-  for file in "$@"; do
-    compile "$file" &
+  for kernel in "$@"; do
+    compile "$kernel" &
     [ "$(jobs -r | wc -l)" -lt "$(nproc)" ] || wait -n
   done
   wait
