@@ -84,11 +84,19 @@ static bool is_selectable(bench_names_t names, int k) {
   return names != BENCH_DTYPE_NAMES || (k != 0 && is_measured(k));
 }
 
+/* Is the entry one of a word that stands for several? */
+static bool is_in_group(bench_names_t names, int k, const char *word) {
+  if (strcmp(word, "all") == 0) return true;
+  if (names != BENCH_OPERATOR_NAMES) return false;
+  return strcmp(word, bench_operators[k].family == &bench_rowwise ? "rows"
+                                                                  : "elementwise") == 0;
+}
+
 static uint32_t find_name(bench_names_t names, const char *word) {
   uint32_t set = 0;
   for (int k = 0; bench_name(names, k) != NULL; ++k)
     if (is_selectable(names, k) &&
-        (strcmp(word, "all") == 0 || strcasecmp(word, bench_name(names, k)) == 0))
+        (is_in_group(names, k, word) || strcasecmp(word, bench_name(names, k)) == 0))
       set |= 1u << k;
   return set;
 }

@@ -28,6 +28,8 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                          const cudrop_attention_forward_t *args) {
   cudrop_tensor_t packed;
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  REQUIRE(args->scores == NULL || args->weights != NULL || args->y != NULL,
+          CUDROP_ERROR_NULL_POINTER, "%s: weights and y are both NULL", __func__);
   const cudropi_attention_t attention = {args->scale, args->causal, args->query_offset};
   const cudropi_rows_call_t call = {
       .function = __func__,
@@ -43,7 +45,6 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                              .is_output = true},
                    [CUDROPI_ROWS_Y] = {.name = "y",
                                        .tensor = args->y,
-                                       .is_needed = args->weights == NULL,
                                        .is_output = true}},
       .mask = args->mask,
       .p = args->p,

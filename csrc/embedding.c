@@ -142,6 +142,9 @@ cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   REQUIRE(args->dtokens != NULL || args->dpositions != NULL, CUDROP_ERROR_NULL_POINTER,
           "%s: dtokens and dpositions are both NULL", __func__);
+  REQUIRE((args->accumulate & CUDROP_ACCUMULATE_DATA) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: accumulate has CUDROP_ACCUMULATE_DATA, and there is no gradient of data",
+          __func__);
   const cudropi_rows_call_t call = describe_backward(__func__, args);
   TRY(cudropi_rows_validate(context, &call));
   TRY(sum_table(context, &call, CUDROPI_ROWS_DTOKENS));

@@ -178,6 +178,10 @@ static cudrop_status_t check_attention(const cudropi_rows_call_t *call) {
   REQUIRE(attention->query_offset >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: query_offset = %lld is negative", function,
           (long long)attention->query_offset);
+  REQUIRE(attention->query_offset == 0 || attention->causal,
+          CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: query_offset = %lld means nothing without causal", function,
+          (long long)attention->query_offset);
   return CUDROP_OK;
 }
 
@@ -223,8 +227,8 @@ static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t n
   const cudropi_workspace_t *workspace = &call->workspace;
   if (needed == 0) return CUDROP_OK;
   REQUIRE(workspace->bytes >= needed, CUDROP_ERROR_WORKSPACE,
-          "%s: workspace_bytes = %zu, and the query says %zu", call->function,
-          workspace->bytes, needed);
+          "%s: workspace_bytes = %zu, and %s_workspace() says %zu", call->function,
+          workspace->bytes, call->function, needed);
   REQUIRE(workspace->memory != NULL, CUDROP_ERROR_NULL_POINTER, "%s: workspace is NULL",
           call->function);
   REQUIRE((uintptr_t)workspace->memory % WORKSPACE_ALIGNMENT == 0,

@@ -11,6 +11,10 @@ trap 'rm -rf "$work"' EXIT
   >"$work/table"
 grep -q "^$backend device 0: $device;" "$work/table"
 grep -q '^39 cases measured, 0 wrong, 0 failed$' "$work/table"
+for group in elementwise=21 rows=18; do
+  "$program" bench --backend "$backend" --operators "${group%=*}" --n 64 --repeats 3 |
+    grep -q "^${group#*=} cases measured, 0 wrong, 0 failed$"
+done
 for operator in $("$program" bench --help | sed -n '/^operators/,/^$/s/^  \([a-z_]*\) .*/\1/p'); do
   grep -q "^$operator .* cold " "$work/table"
   grep -q "^$operator .* warm " "$work/table"

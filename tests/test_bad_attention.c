@@ -93,6 +93,9 @@ static void causal_two(arguments_t *a) {
 static void offset_negative(arguments_t *a) {
   a->forward.query_offset = a->reapply.query_offset = a->backward.query_offset = -1;
 }
+static void offset_alone(arguments_t *a) {
+  a->forward.query_offset = a->reapply.query_offset = a->backward.query_offset = 3;
+}
 static void mask_and_bits(arguments_t *a) {
   a->forward.bits = a->reapply.bits = a->backward.bits = a->bits;
 }
@@ -135,7 +138,7 @@ static const rule_t rules[] = {
     {FORWARD, null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
     {FORWARD, null_scores, CUDROP_ERROR_NULL_POINTER, "scores is NULL"},
     {FORWARD, null_scores_with_bits, CUDROP_ERROR_NULL_POINTER, "scores is NULL"},
-    {FORWARD, no_output, CUDROP_ERROR_NULL_POINTER, "y is NULL"},
+    {FORWARD, no_output, CUDROP_ERROR_NULL_POINTER, "weights and y are both NULL"},
     {REAPPLY, null_weights, CUDROP_ERROR_NULL_POINTER, "weights is NULL"},
     {REAPPLY, null_y, CUDROP_ERROR_NULL_POINTER, "y is NULL"},
     {BACKWARD, null_weights, CUDROP_ERROR_NULL_POINTER, "weights is NULL"},
@@ -160,6 +163,8 @@ static const rule_t rules[] = {
     {FORWARD, causal_two, CUDROP_ERROR_INVALID_ARGUMENT, "causal = 2 is neither 0 nor 1"},
     {REAPPLY, offset_negative, CUDROP_ERROR_INVALID_ARGUMENT,
      "query_offset = -1 is negative"},
+    {FORWARD, offset_alone, CUDROP_ERROR_INVALID_ARGUMENT,
+     "query_offset = 3 means nothing without causal"},
     {FORWARD, mask_and_bits, CUDROP_ERROR_INVALID_ARGUMENT,
      "mask and bits are both there, and one of them drops"},
     {BACKWARD, rate_without_bits, CUDROP_ERROR_INVALID_ARGUMENT,

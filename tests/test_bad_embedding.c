@@ -106,6 +106,9 @@ static void negative_vocabulary(arguments_t *a) {
 static void unknown_bit(arguments_t *a) {
   a->backward.accumulate = 4;
 }
+static void adds_to_data(arguments_t *a) {
+  a->backward.accumulate = CUDROP_ACCUMULATE_DATA;
+}
 static void bad_rate(arguments_t *a) {
   a->mask.p = 1.5;
 }
@@ -165,6 +168,8 @@ static const rule_t rules[] = {
      "vocabulary = -3, and without dtokens it is above 0"},
     {BACKWARD, unknown_bit, CUDROP_ERROR_INVALID_ARGUMENT,
      "accumulate = 0x4 has bits beside those of cudrop_accumulate_t"},
+    {BACKWARD, adds_to_data, CUDROP_ERROR_INVALID_ARGUMENT,
+     "accumulate has CUDROP_ACCUMULATE_DATA, and there is no gradient of data"},
     {FORWARD, bad_rate, CUDROP_ERROR_INVALID_ARGUMENT, "p = 1.5 is outside [0, 1]"},
     {BACKWARD, null_workspace, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
     {BACKWARD, workspace_is_ids, CUDROP_ERROR_OVERLAP, "ids overlaps workspace"},
@@ -256,8 +261,9 @@ START_TEST(a_byte_of_workspace_less_is_refused) {
   ck_assert_ok(cudrop_embedding_backward_workspace(&a.backward, &bytes));
   a.backward.workspace_bytes = bytes;
   small_workspace(&a);
-  snprintf(text, sizeof text, "workspace_bytes = %zu, and the query says %zu", bytes - 1,
-           bytes);
+  snprintf(text, sizeof text,
+           "workspace_bytes = %zu, and cudrop_embedding_backward_workspace() says %zu",
+           bytes - 1, bytes);
   expect_refusal(&a, BACKWARD, CUDROP_ERROR_WORKSPACE, text);
 }
 END_TEST

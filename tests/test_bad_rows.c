@@ -191,7 +191,7 @@ static const rule_t backward_rules[] = {
     {unknown_bit, CUDROP_ERROR_INVALID_ARGUMENT,
      "accumulate = 0x4 has bits beside those of cudrop_accumulate_t"},
     {workspace_short, CUDROP_ERROR_WORKSPACE,
-     "workspace_bytes = 31, and the query says 32"},
+     "workspace_bytes = 31, and cudrop_fused_backward_workspace() says 32"},
     {workspace_null, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
     {workspace_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL},
     {workspace_in_x, CUDROP_ERROR_OVERLAP, "x overlaps workspace"},

@@ -393,7 +393,10 @@ START_TEST(backward_refuses_what_makes_no_sense) {
   REFUSES(NULL_POINTER, "rstd is NULL", args.rstd = NULL);
   REFUSES(NULL_POINTER, "mean is NULL", args.mean = NULL);
   REFUSES(NULL_POINTER, "workspace is NULL", args.workspace = NULL);
-  REFUSES(NULL_POINTER, "dx is NULL",
+  REFUSES(INVALID_ARGUMENT,
+          "dresidual is dh, which CUDROP_ACCUMULATE_DATA would add once more",
+          args.dh = args.dresidual, args.accumulate = CUDROP_ACCUMULATE_DATA);
+  REFUSES(NULL_POINTER, "dx, dresidual, dbias, dgamma and dbeta are all NULL",
           args.dx = args.dresidual = args.dbias = args.dgamma = args.dbeta = NULL);
   REFUSES(INVALID_ARGUMENT, "there is a mean, and CUDROP_RMS_NORM has none",
           args.norm = CUDROP_RMS_NORM);

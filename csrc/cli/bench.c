@@ -18,7 +18,7 @@ static const char usage[] =
     "  --backend B       host, cuda, or auto: a GPU where there is one (auto)\n"
     "  --device K        the device, from 0 (0)\n"
     "  --threads T       of the host backend, 1 to 1024 (1)\n"
-    "  --operators LIST  the operators below (all)\n"
+    "  --operators LIST  the operators below, or elementwise, or rows (all)\n"
     "  --dtypes LIST     F32, F16, BF16, F64, F8E4M3, F8E5M2 (F32,BF16)\n"
     "  --layouts LIST    the layouts below (dense)\n"
     "  --n LIST          elements: numbers, or powers of 2 as in 2^20 (by backend)\n"

@@ -1,10 +1,12 @@
-/* llmc.c - the four dropouts of GPT-2, at the places that llm.c leaves for them. */
-#include <stdlib.h>
-
+/*
+ * llmc.c - the four dropouts of GPT-2, at the places that llm.c leaves for them. C and C++, which
+ * llm.c is, both read it.
+ */
 #include "recipes.h"
 
 static cudrop_tensor_t tensor3(const void *data, int a, int b, int c) {
-  return cudrop_tensor(data, FLOATX, 3, (int64_t[]){a, b, c});
+  const int64_t shape[] = {a, b, c};
+  return cudrop_tensor(data, FLOATX, 3, shape);
 }
 
 /* A workspace for one call, in stream order. llm.c would take its scratch buffer instead. */
@@ -23,12 +25,13 @@ void encoder_forward(floatX *out, const int *inp, const floatX *wte, const float
   const cudrop_tensor_t tokens = cudrop_matrix(wte, FLOATX, V, C);
   const cudrop_tensor_t positions = cudrop_matrix(wpe, FLOATX, T, C);
   const cudrop_tensor_t y = tensor3(out, B, T, C);
-  recipe_check(
-      cudrop_embedding_forward(ctx, &(cudrop_embedding_forward_t){.ids = &ids,
-                                                                  .tokens = &tokens,
-                                                                  .positions = &positions,
-                                                                  .mask = mask,
-                                                                  .y = &y}));
+  cudrop_embedding_forward_t args = {0};
+  args.ids = &ids;
+  args.tokens = &tokens;
+  args.positions = &positions;
+  args.mask = mask;
+  args.y = &y;
+  recipe_check(cudrop_embedding_forward(ctx, &args));
 }
 
 void encoder_backward(floatX *dwte, floatX *dwpe, const floatX *dout, const int *inp,
@@ -38,12 +41,13 @@ void encoder_backward(floatX *dwte, floatX *dwpe, const floatX *dout, const int 
   const cudrop_tensor_t dy = tensor3(dout, B, T, C);
   const cudrop_tensor_t dtokens = cudrop_matrix(dwte, FLOATX, V, C);
   const cudrop_tensor_t dpositions = cudrop_matrix(dwpe, FLOATX, T, C);
-  cudrop_embedding_backward_t args = {.ids = &ids,
-                                      .dy = &dy,
-                                      .mask = mask,
-                                      .dtokens = &dtokens,
-                                      .dpositions = &dpositions,
-                                      .accumulate = CUDROP_ACCUMULATE_PARAMETERS};
+  cudrop_embedding_backward_t args = {0};
+  args.ids = &ids;
+  args.dy = &dy;
+  args.mask = mask;
+  args.dtokens = &dtokens;
+  args.dpositions = &dpositions;
+  args.accumulate = CUDROP_ACCUMULATE_PARAMETERS;
   recipe_check(cudrop_embedding_backward_workspace(&args, &args.workspace_bytes));
   args.workspace = lend(ctx, args.workspace_bytes);
   recipe_check(cudrop_embedding_backward(ctx, &args));
@@ -64,16 +68,18 @@ void fused_residual_forward5(floatX *residual, floatX *normed, float *mean, floa
   const cudrop_tensor_t y = cudrop_matrix(normed, FLOATX, N, C);
   const cudrop_tensor_t means = cudrop_vector(mean, CUDROP_F32, N);
   const cudrop_tensor_t rstds = cudrop_vector(rstd, CUDROP_F32, N);
-  recipe_check(cudrop_norm_forward(ctx, &(cudrop_norm_forward_t){.x = &x,
-                                                                 .mask = mask,
-                                                                 .residual = &before,
-                                                                 .gamma = &gamma,
-                                                                 .beta = &beta,
-                                                                 .epsilon = 1e-5f,
-                                                                 .h = &h,
-                                                                 .y = &y,
-                                                                 .mean = &means,
-                                                                 .rstd = &rstds}));
+  cudrop_norm_forward_t args = {0};
+  args.x = &x;
+  args.mask = mask;
+  args.residual = &before;
+  args.gamma = &gamma;
+  args.beta = &beta;
+  args.epsilon = 1e-5f;
+  args.h = &h;
+  args.y = &y;
+  args.mean = &means;
+  args.rstd = &rstds;
+  recipe_check(cudrop_norm_forward(ctx, &args));
 }
 
 void layernorm_backward(floatX *dinp, floatX *drop_dinp, floatX *dweight, floatX *dbias,
@@ -90,18 +96,19 @@ void layernorm_backward(floatX *dinp, floatX *drop_dinp, floatX *dweight, floatX
   const cudrop_tensor_t dbeta = cudrop_vector(dbias, FLOATX, C);
   const cudrop_tensor_t means = cudrop_vector(mean, CUDROP_F32, N);
   const cudrop_tensor_t rstds = cudrop_vector(rstd, CUDROP_F32, N);
-  cudrop_norm_backward_t args = {.dy = &dy,
-                                 .dh = &dh, /* what has come down the residual so far */
-                                 .h = &h,
-                                 .mean = &means,
-                                 .rstd = &rstds,
-                                 .gamma = &gamma,
-                                 .mask = mask,
-                                 .dx = &dx,
-                                 .dresidual = &dh, /* in place: dinp += */
-                                 .dgamma = &dgamma,
-                                 .dbeta = &dbeta,
-                                 .accumulate = CUDROP_ACCUMULATE_PARAMETERS};
+  cudrop_norm_backward_t args = {0};
+  args.dy = &dy;
+  args.dh = &dh; /* what has come down the residual so far */
+  args.h = &h;
+  args.mean = &means;
+  args.rstd = &rstds;
+  args.gamma = &gamma;
+  args.mask = mask;
+  args.dx = &dx;
+  args.dresidual = &dh; /* in place: dinp += */
+  args.dgamma = &dgamma;
+  args.dbeta = &dbeta;
+  args.accumulate = CUDROP_ACCUMULATE_PARAMETERS;
   recipe_check(cudrop_norm_backward_workspace(&args, &args.workspace_bytes));
   args.workspace = lend(ctx, args.workspace_bytes);
   recipe_check(cudrop_norm_backward(ctx, &args));
@@ -116,22 +123,26 @@ void softmax_forward(floatX *att, floatX *drop_att, float inv_temperature,
   const cudrop_tensor_t scores = tensor3(preatt, B * NH, T, T);
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
   const cudrop_tensor_t y = tensor3(drop_att, B * NH, T, T);
-  recipe_check(cudrop_attention_forward(
-      ctx, &(cudrop_attention_forward_t){.scores = &scores,
-                                         .scale = inv_temperature,
-                                         .causal = 1,
-                                         .mask = mask,
-                                         .weights = &weights,
-                                         .y = &y}));
+  cudrop_attention_forward_t args = {0};
+  args.scores = &scores;
+  args.scale = inv_temperature;
+  args.causal = 1;
+  args.mask = mask;
+  args.weights = &weights;
+  args.y = &y;
+  recipe_check(cudrop_attention_forward(ctx, &args));
 }
 
 void softmax_reapply(floatX *drop_att, const floatX *att, int B, int NH, int T,
                      cudrop_context_t *ctx, const cudrop_mask_t *mask) {
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
   const cudrop_tensor_t y = tensor3(drop_att, B * NH, T, T);
-  recipe_check(cudrop_attention_reapply(
-      ctx, &(cudrop_attention_reapply_t){
-               .weights = &weights, .causal = 1, .mask = mask, .y = &y}));
+  cudrop_attention_reapply_t args = {0};
+  args.weights = &weights;
+  args.causal = 1;
+  args.mask = mask;
+  args.y = &y;
+  recipe_check(cudrop_attention_reapply(ctx, &args));
 }
 
 void softmax_autoregressive_backward_inplace(floatX *datt, const floatX *att, int B,
@@ -140,11 +151,12 @@ void softmax_autoregressive_backward_inplace(floatX *datt, const floatX *att, in
                                              const cudrop_mask_t *mask) {
   const cudrop_tensor_t dy = tensor3(datt, B * NH, T, T);
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
-  recipe_check(
-      cudrop_attention_backward(ctx, &(cudrop_attention_backward_t){.dy = &dy,
-                                                                    .weights = &weights,
-                                                                    .scale = scale,
-                                                                    .causal = 1,
-                                                                    .mask = mask,
-                                                                    .dscores = &dy}));
+  cudrop_attention_backward_t args = {0};
+  args.dy = &dy;
+  args.weights = &weights;
+  args.scale = scale;
+  args.causal = 1;
+  args.mask = mask;
+  args.dscores = &dy;
+  recipe_check(cudrop_attention_backward(ctx, &args));
 }

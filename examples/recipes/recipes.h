@@ -9,9 +9,16 @@
 
 #include <cudrop/cudrop.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- llm.c (llmc/encoder.cuh, layernorm.cuh, attention.cuh) ----------------------- */
 
-/* As that program's floatX is: float, or with ENABLE_BF16 __nv_bfloat16 and CUDROP_BF16. */
+/*
+ * Pasted into llm.c, which has a floatX of its own, this goes, but for FLOATX: CUDROP_BF16 by
+ * default, CUDROP_F32 with ENABLE_FP32, CUDROP_F16 with ENABLE_FP16.
+ */
 typedef float floatX;
 #define FLOATX CUDROP_F32
 
@@ -75,5 +82,9 @@ void fill_scaled_mask(float *data, const int64_t ne[4], cudrop_context_t *ctx,
 
 /* What these programs do about an error: say it and exit. */
 void recipe_check(cudrop_status_t status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RECIPES_H */

@@ -612,8 +612,10 @@ CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
 /*
  * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
  * pass over the data, forward and backward. Each takes a struct, to be filled in with
- * designated initialisers; a member that is left out, and so is NULL or 0, is off. (C++ takes no
- * address of such a value: there make a variable = {}, fill it in, and give its address.)
+ * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
+ * is needed (what is not marked "or NULL") is asked for. (C++ takes no address of such a value:
+ * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
+ * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}.)
  *
  *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
  *                before it count the rows and may have any strides; an input may repeat rows.
@@ -629,7 +631,13 @@ CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
  *                parameters, unless `accumulate` says that they are added to it.
  *   Workspace    Sums over rows need memory that the caller lends, as large as a query says,
  *                of the context's backend and aligned to 16 bytes. Its contents mean nothing
- *                before and after the call.
+ *                before and after the call: one, as large as the largest answer, serves all
+ *                calls on a stream.
+ *
+ *     cudrop_fused_backward_t args = {.dy = &dy, .mask = &mask, .dx = &dx, .dbias = &dbias};
+ *     status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);  // from the shapes
+ *     status = cudrop_alloc(ctx, args.workspace_bytes, &args.workspace);       // once
+ *     status = cudrop_fused_backward(ctx, &args);
  *
  * Statuses are those of section 7, and
  *   ERROR_WORKSPACE         workspace_bytes below what the query, ..._workspace(), says
@@ -677,7 +685,7 @@ typedef struct {
   const cudrop_tensor_t *x;
   const cudrop_tensor_t *bias; /* vector, or NULL */
   cudrop_activation_t activation;
-  const cudrop_mask_t *mask;
+  const cudrop_mask_t *mask;       /* or NULL */
   const cudrop_tensor_t *residual; /* or NULL */
   const cudrop_tensor_t *y;
 } cudrop_fused_forward_t;
@@ -690,7 +698,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
  *
  * with the x, bias, activation and mask of the forward call; the residual's gradient is dy
  * itself, and dx may be dy where nothing else needs it. dx is summed before it is rounded.
- * x and bias are needed for an activation alone. dx or dbias may be NULL, not both; in one
+ * x and bias are needed for an activation alone; without one they are not looked at, so mind
+ * that .activation is not left out. dx or dbias may be NULL, not both; in one
  * pass dbias costs nearly nothing. ReLU has slope 0 at 0.
  */
 typedef struct {
@@ -698,7 +707,7 @@ typedef struct {
   const cudrop_tensor_t *x;    /* NULL for CUDROP_IDENTITY */
   const cudrop_tensor_t *bias; /* vector, or NULL */
   cudrop_activation_t activation;
-  const cudrop_mask_t *mask;
+  const cudrop_mask_t *mask; /* or NULL */
   const cudrop_tensor_t *dx;
   const cudrop_tensor_t *dbias; /* vector */
   uint32_t accumulate;          /* bits of cudrop_accumulate_t */
@@ -751,15 +760,15 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
  * mean, which a large mean does not spoil; one that float cannot hold makes rstd 0.
  *
  * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
- * y and h may be x or residual themselves, not both the same. Rows without columns have no mean:
- * nothing is written.
+ * y and h may be x or residual themselves, not both the same. Where nothing is dropped or added
+ * h is x, and need not be stored. Rows without columns have no mean: nothing is written.
  *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
  *                           CUDROP_RMS_NORM
  */
 typedef struct {
   const cudrop_tensor_t *x;
-  const cudrop_tensor_t *bias; /* vector, or NULL */
-  const cudrop_mask_t *mask;
+  const cudrop_tensor_t *bias;     /* vector, or NULL */
+  const cudrop_mask_t *mask;       /* or NULL */
   const cudrop_tensor_t *residual; /* or NULL */
   cudrop_norm_t norm;
   const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
@@ -787,6 +796,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  * mask. Any of the outputs may be NULL, not all; beside dx the others cost little. dresidual is
  * rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
  * same. dy and h are read twice.
+ *   ERROR_INVALID_ARGUMENT  also: a dresidual that is dh, together with CUDROP_ACCUMULATE_DATA,
+ *                           which would add dh once more
  */
 typedef struct {
   const cudrop_tensor_t *dy;
@@ -796,7 +807,7 @@ typedef struct {
   const cudrop_tensor_t *rstd;
   const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
   cudrop_norm_t norm;
-  const cudrop_mask_t *mask;
+  const cudrop_mask_t *mask; /* or NULL */
   const cudrop_tensor_t *dx;
   const cudrop_tensor_t *dresidual;
   const cudrop_tensor_t *dbias;  /* vector */
@@ -852,14 +863,14 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  *
  * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
  * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes
- * their rate `p`, which gives the factor alone. Either of `weights` and y may be NULL: training
+ * their rate `p`, which gives the factor alone (left out it is 0, and nothing is scaled). Either of `weights` and y may be NULL: training
  * needs both, or P alone and cudrop_attention_reapply(); inference needs y alone, and has P there.
  * Either may be S itself.
  *
  * Statuses are those of section 12, and
  *   ERROR_INVALID_ARGUMENT  a scale that is not finite; causal neither 0 nor 1; a negative
- *                           query_offset; mask and bits together; p without bits; scores of rank
- *                           0 or 1
+ *                           query_offset, or one that is not 0 without causal; mask and bits
+ *                           together; p without bits; scores of rank 0 or 1
  */
 typedef struct {
   const cudrop_tensor_t *scores;
@@ -867,9 +878,9 @@ typedef struct {
   int causal;
   int64_t query_offset;
   const cudrop_tensor_t *lengths; /* or NULL */
-  const cudrop_mask_t *mask;
-  const void *bits; /* or NULL */
-  double p;         /* of bits */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
   const cudrop_tensor_t *weights, *y;
 } cudrop_attention_forward_t;
 
@@ -880,16 +891,17 @@ CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
  * y = keep ? P * 1/(1 - p) : 0        the y of the forward call, to the bit
  *
  * so that P alone need be kept between forward and backward: y, as large, is made again where
- * backward multiplies by it. y is +0 where a key is not seen. y may be P itself.
+ * backward multiplies by it. y is +0 where a key is not seen. y may be P itself. The options are
+ * those of the forward call: without its causal or lengths weights are read that it never wrote.
  */
 typedef struct {
   const cudrop_tensor_t *weights;
   int causal;
   int64_t query_offset;
   const cudrop_tensor_t *lengths; /* or NULL */
-  const cudrop_mask_t *mask;
-  const void *bits; /* or NULL */
-  double p;         /* of bits */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
   const cudrop_tensor_t *y;
 } cudrop_attention_reapply_t;
 
@@ -908,9 +920,9 @@ typedef struct {
   int causal;
   int64_t query_offset;
   const cudrop_tensor_t *lengths; /* or NULL */
-  const cudrop_mask_t *mask;
-  const void *bits; /* or NULL */
-  double p;         /* of bits */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
   const cudrop_tensor_t *dscores;
 } cudrop_attention_backward_t;
 
@@ -943,7 +955,7 @@ typedef struct {
   const cudrop_tensor_t *ids;
   const cudrop_tensor_t *tokens;
   const cudrop_tensor_t *positions; /* or NULL */
-  const cudrop_mask_t *mask;
+  const cudrop_mask_t *mask;        /* or NULL */
   const cudrop_tensor_t *y;
   uint64_t *out_of_range; /* or NULL */
 } cudrop_embedding_forward_t;
@@ -956,18 +968,20 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  * dpositions[t] = the sum of drop(dy) over the rows at t
  *
  * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
- * table may be NULL, not both. They are gradients of parameters, which replace what is there, rows
+ * table may be NULL, not both. dpositions has a row for each t; more rows, of a longer table, are
+ * the caller's to clear. They are gradients of parameters, which replace what is there, rows
  * without a gradient becoming +0, unless `accumulate` says that they are added; that spares writing
  * all of a large table, too. Sums are made in an order that follows from the ids alone: ids are
  * sorted, nothing depends on which block comes first.
- *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0
+ *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
+ *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data
  *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
  *   ERROR_OVERFLOW          also: more than 2^31 - 1 ids
  */
 typedef struct {
   const cudrop_tensor_t *ids;
   const cudrop_tensor_t *dy;
-  const cudrop_mask_t *mask;
+  const cudrop_mask_t *mask; /* or NULL */
   const cudrop_tensor_t *dtokens;
   const cudrop_tensor_t *dpositions;
   int64_t vocabulary;  /* where dtokens is NULL, its size; else 0 will do */

@@ -142,7 +142,8 @@ static void free_options(cudrop_context_t *context, options_t *options) {
 }
 
 #define OPTIONS(trial, options)                                                  \
-  .causal = (trial)->causal, .query_offset = (trial)->query_offset,              \
+  .causal = (trial)->causal,                                                     \
+  .query_offset = (trial)->causal ? (trial)->query_offset : 0,                   \
   .lengths = (trial)->has_lengths ? &(options)->lengths.tensor : NULL,           \
   .mask = (trial)->no_mask || (options)->bits != NULL ? NULL : &(options)->mask, \
   .bits = (options)->bits, .p = (options)->bits != NULL ? (trial)->mask.p : 0.0
