@@ -111,7 +111,7 @@ static void fill(void) {
   uint32_t state = 1;
   for (size_t k = 0; k < 4; ++k) {
     uint16_t *halves = (uint16_t *)memory[k];
-    for (size_t e = 0; e < sizeof memory[k] / sizeof *halves; ++e) {
+    for (size_t e = 0; e < 2 * (sizeof memory[k] / sizeof memory[k][0]); ++e) {
       state = state * 1664525u + 1013904223u;
       halves[e] = (uint16_t)((state >> 16 & 0x83ff) | 0x3c00);
     }
