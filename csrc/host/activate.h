@@ -1,4 +1,4 @@
-/* activate.h - activations of many values at once, by the instructions of a path. */
+/* activate.h - activations and F16 of many values at once, by the instructions of a path. */
 #ifndef CUDROP_ACTIVATE_H
 #define CUDROP_ACTIVATE_H
 
@@ -13,6 +13,9 @@ enum { CUDROPI_ACTIVATIONS = 5 };
 typedef struct {
   cudropi_map_t *value[CUDROPI_ACTIVATIONS], *slope[CUDROPI_ACTIVATIONS];
   cudropi_map_t *exp_to_zero; /* not one of them, and what a softmax is made of */
+  void (*load_f16)(int n, const void *memory, float *values);
+  void (*store_f16)(int n, const float *values,
+                    void *memory); /* to nearest, ties to even */
 } cudropi_activations_t;
 
 /* All have the same bits. */

@@ -3,7 +3,6 @@
 
 #include "row_sum.h"
 #include "rows_host.h"
-#include "storage.h"
 
 /* Keys of a row that are worked out once; those of a longer one are, in every pass over it. */
 enum { HELD = 4096 };
@@ -68,13 +67,12 @@ static void exponentiate(const row_t *row, int n, float reference, float *z) {
   row->job->activations->exp_to_zero(n, z, z);
 }
 
-/* As they come back from memory. */
-static void round_values(const cudropi_rows_t *rows, int n, float *values) {
-  const cudropi_storage_t *storage =
-      cudropi_host_storage(rows->operand[CUDROPI_ROWS_X].dtype);
-  float stored[CUDROPI_STRIP];
-  storage->store(stored, 1, n, values);
-  storage->load(stored, 1, n, values);
+/* As they are stored. */
+static void round_values(const cudropi_strip_t *strip, float *values) {
+  const cudrop_dtype_t dtype = strip->rows->operand[CUDROPI_ROWS_X].dtype;
+  float stored[CUDROPI_STRIP]; /* or narrower ones */
+  cudropi_strip_write(strip, dtype, stored, values);
+  cudropi_strip_read(strip, dtype, stored, values);
 }
 
 /* The largest value of the row; NaN is ignored. */
@@ -119,7 +117,7 @@ static void do_row(const row_t *row) {
       exponentiate(row, strip.n, reference, z);
     }
     for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
-    round_values(rows, strip.n, z);
+    round_values(&strip, z);
     if (has_weights) cudropi_strip_store(&strip, CUDROPI_ROWS_WEIGHTS, z);
     if (!has_y) continue;
     cudropi_strip_drop(&strip, z);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "rows_host.h"
-#include "storage.h"
 
 /* ---- Tables ----------------------------------------------------------------------- */
 
@@ -16,8 +15,8 @@ static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
 
 static void load_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
                        int64_t stride, int64_t row, float *values) {
-  cudropi_host_storage(strip->rows->operand[table].dtype)
-      ->load(locate(strip, table, stride, row), 1, strip->n, values);
+  cudropi_strip_read(strip, strip->rows->operand[table].dtype,
+                     locate(strip, table, stride, row), values);
 }
 
 /* The id of a row. */
@@ -115,8 +114,8 @@ static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *s
     load_table(strip, table, stride, key, total);
     cudropi_add(strip->n, total, sum);
   }
-  cudropi_host_storage(rows->operand[table].dtype)
-      ->store(locate(strip, table, stride, key), 1, strip->n, total);
+  cudropi_strip_write(strip, rows->operand[table].dtype,
+                      locate(strip, table, stride, key), total);
 }
 
 /* A run's sum: of a key of several runs to the workspace. */

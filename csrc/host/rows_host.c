@@ -54,11 +54,29 @@ static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t operand
          (row + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
 }
 
+void cudropi_strip_read(const cudropi_strip_t *strip, cudrop_dtype_t dtype,
+                        const void *memory, float *values) {
+  if (dtype == CUDROP_F16) {
+    strip->job->activations->load_f16(strip->n, memory, values);
+  } else {
+    cudropi_host_storage(dtype)->load(memory, 1, strip->n, values);
+  }
+}
+
+void cudropi_strip_write(const cudropi_strip_t *strip, cudrop_dtype_t dtype, void *memory,
+                         const float *values) {
+  if (dtype == CUDROP_F16) {
+    strip->job->activations->store_f16(strip->n, values, memory);
+  } else {
+    cudropi_host_storage(dtype)->store(memory, 1, strip->n, values);
+  }
+}
+
 void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
                         float absent, float *values) {
   if (cudropi_rows_has(strip->rows, operand)) {
-    cudropi_host_storage(strip->rows->operand[operand].dtype)
-        ->load(locate(strip, operand), 1, strip->n, values);
+    cudropi_strip_read(strip, strip->rows->operand[operand].dtype, locate(strip, operand),
+                       values);
   } else {
     for (int j = 0; j < strip->n; ++j) values[j] = absent;
   }
@@ -66,8 +84,8 @@ void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t ope
 
 void cudropi_strip_store(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
                          const float *values) {
-  cudropi_host_storage(strip->rows->operand[operand].dtype)
-      ->store(locate(strip, operand), 1, strip->n, values);
+  cudropi_strip_write(strip, strip->rows->operand[operand].dtype, locate(strip, operand),
+                      values);
 }
 
 void cudropi_strip_store_gradient(const cudropi_strip_t *strip,

@@ -41,6 +41,12 @@ void cudropi_scale(int n, float *values, float scale);
 void cudropi_select(int n, float *values, const uint8_t *kept);
 void cudropi_add(int n, float *values, const float *others);
 
+/* As many neighbours in memory as the strip has columns. */
+void cudropi_strip_read(const cudropi_strip_t *strip, cudrop_dtype_t dtype,
+                        const void *memory, float *values);
+void cudropi_strip_write(const cudropi_strip_t *strip, cudrop_dtype_t dtype, void *memory,
+                         const float *values);
+
 /* values[0..n) of an operand; of one that is absent, `absent`. */
 void cudropi_strip_load(const cudropi_strip_t *strip, cudropi_rows_operand_t operand,
                         float absent, float *values);
