@@ -2,7 +2,7 @@
 # check_instructions.sh PROGRAM TABLE COMPILER [--update] - how many instructions an element takes
 # on the paths of the host, as callgrind counts them, so that a regression shows on any machine.
 #
-# Compared with TABLE, tests/data/instructions.txt: not 2 % more. Another compiler than the
+# Compared with TABLE, tests/data/instructions.txt: not 5 % more. Another compiler than the
 # table's makes other code: then the check is skipped. --update writes the table anew.
 set -euo pipefail
 program=$1 table=$2 compiler=$3 update=${4-}
@@ -53,7 +53,7 @@ awk '
   NR == FNR { was[$1 " " $2 " " $3] = $4; next }
   { key = $1 " " $2 " " $3; ++counts }
   !(key in was) { print key ": is counted and is not in the table"; bad = 1; next }
-  $4 > was[key] * 1.02 { print key ": " $4 " instructions an element, was " was[key]; bad = 1 }
+  $4 > was[key] * 1.05 { print key ": " $4 " instructions an element, was " was[key]; bad = 1 }
   { delete was[key] }
   END {
     for (key in was) { print key ": is in the table and is not counted"; bad = 1 }
