@@ -14,12 +14,13 @@ if [ -z "$update" ] && ! grep -qxF "# compiler: $compiler" "$table"; then
   echo "skipped: the table is of $(sed -n 's/^# compiler: //p' "$table"), this is $compiler"
   exit 77
 fi
-if ! CUDROP_HOST_PATH=avx2 "$program" 2>/dev/null; then
-  echo "skipped: this processor has no AVX2"
-  exit 77
-fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+if ! CUDROP_HOST_PATH=avx2 "$program" 2>"$work/stderr"; then
+  cat "$work/stderr"
+  if grep -q 'is no path of this processor' "$work/stderr"; then exit 77; fi
+  exit 1
+fi
 
 for path in scalar sse2 avx2; do # callgrind does not know AVX-512
   mkdir "$work/$path"
