@@ -7,17 +7,14 @@
 
 /* ---- The gradients' memory -------------------------------------------------------- */
 
-static int64_t count_pieces(int64_t n, int64_t piece) {
-  return n / piece + (n % piece != 0);
-}
-
 /* What is kept for each digit: its counts by tile, and its count. */
 static int64_t count_counts(int64_t entries) {
-  return CUDROPI_SORT_DIGITS * (count_pieces(entries, CUDROPI_SORT_TILE) + 1);
+  const int64_t tiles = (entries + CUDROPI_SORT_TILE - 1) / CUDROPI_SORT_TILE;
+  return CUDROPI_SORT_DIGITS * (tiles + 1);
 }
 
 size_t cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted) {
-  const int64_t segments = count_pieces(entries, CUDROPI_SEGMENT);
+  const int64_t segments = cudropi_count_segments(entries);
   size_t sums = 0, bytes = 0;
   if (entries > INT32_MAX ||
       __builtin_mul_overflow(2 * sizeof(float) * (size_t)segments, cols, &sums))

@@ -99,6 +99,11 @@ CUDROP_INLINE bool cudropi_has_head(const cudropi_gather_t *gather, int64_t segm
            cudropi_entry_key(gather, first) == cudropi_entry_key(gather, last));
 }
 
+/* How many segments a list has. */
+CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
+  return entries / CUDROPI_SEGMENT + (entries % CUDROPI_SEGMENT != 0);
+}
+
 /* The bytes that it needs for `entries` rows of `cols` columns; SIZE_MAX past it. */
 size_t cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted);
 

@@ -165,7 +165,7 @@ static void plan_gather(cudropi_rows_t *rows, const cudropi_rows_call_t *call) {
   cudropi_tiling_t *tiling = &rows->tiling;
   gather->is_sorted = call->argument[CUDROPI_ROWS_DTOKENS].tensor != NULL;
   gather->entries = rows->rows;
-  gather->segments = (rows->rows + CUDROPI_SEGMENT - 1) / CUDROPI_SEGMENT;
+  gather->segments = cudropi_count_segments(rows->rows);
   gather->keys = gather->is_sorted ? rows->lookup.vocabulary : rows->lookup.places;
   gather->batches = rows->rows / rows->lookup.places;
   if (gather->keys > (int64_t)INT32_MAX + 1) gather->keys = (int64_t)INT32_MAX + 1;

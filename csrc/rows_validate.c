@@ -31,6 +31,17 @@ static bool is_empty(const cudrop_tensor_t *tensor) {
   return cudropi_count(tensor->rank, tensor->shape, &n) && n == 0;
 }
 
+/* Dimension d of `argument` has the size of dimension e of `first`. */
+static cudrop_status_t check_size(const char *function,
+                                  const cudropi_argument_t *argument, int d,
+                                  const cudropi_argument_t *first, int e) {
+  REQUIRE(argument->tensor->shape[d] == first->tensor->shape[e], CUDROP_ERROR_SHAPE,
+          "%s: %s has shape[%d] = %lld and %s has shape[%d] = %lld", function,
+          argument->name, d, (long long)argument->tensor->shape[d], first->name, e,
+          (long long)first->tensor->shape[e]);
+  return CUDROP_OK;
+}
+
 /* The dimensions of `argument` are those of `first` from `from` on, `rank` of them. */
 static cudrop_status_t check_dimensions(const char *function,
                                         const cudropi_argument_t *argument,
@@ -39,27 +50,17 @@ static cudrop_status_t check_dimensions(const char *function,
   REQUIRE(argument->tensor->rank == rank, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and with %s of rank = %d it must be %d", function,
           argument->name, argument->tensor->rank, first->name, first->tensor->rank, rank);
-  for (int d = 0; d < rank; ++d) {
-    REQUIRE(argument->tensor->shape[d] == first->tensor->shape[from + d],
-            CUDROP_ERROR_SHAPE, "%s: %s has shape[%d] = %lld and %s has shape[%d] = %lld",
-            function, argument->name, d, (long long)argument->tensor->shape[d],
-            first->name, from + d, (long long)first->tensor->shape[from + d]);
-  }
+  for (int d = 0; d < rank; ++d) TRY(check_size(function, argument, d, first, from + d));
   return CUDROP_OK;
 }
 
 /* A matrix whose rows are as long as those of `first`. */
 static cudrop_status_t check_table(const char *function, const cudropi_argument_t *table,
                                    const cudropi_argument_t *first) {
-  const int outer = first->tensor->rank - 1;
   REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and a table has 2", function, table->name,
           table->tensor->rank);
-  REQUIRE(table->tensor->shape[1] == first->tensor->shape[outer], CUDROP_ERROR_SHAPE,
-          "%s: %s has shape[1] = %lld and %s has shape[%d] = %lld", function, table->name,
-          (long long)table->tensor->shape[1], first->name, outer,
-          (long long)first->tensor->shape[outer]);
-  return CUDROP_OK;
+  return check_size(function, table, 1, first, first->tensor->rank - 1);
 }
 
 /* A row of it for each place in the last dimension but one. */
@@ -69,11 +70,7 @@ static cudrop_status_t check_places(const char *function, const cudropi_argument
   REQUIRE(place >= 0, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = 1, and places for %s are the dimension before the last",
           function, first->name, table->name);
-  REQUIRE(table->tensor->shape[0] == first->tensor->shape[place], CUDROP_ERROR_SHAPE,
-          "%s: %s has shape[0] = %lld and %s has shape[%d] = %lld", function, table->name,
-          (long long)table->tensor->shape[0], first->name, place,
-          (long long)first->tensor->shape[place]);
-  return CUDROP_OK;
+  return check_size(function, table, 0, first, place);
 }
 
 static cudrop_status_t check_extent(const char *function, cudropi_extent_t extent,

@@ -118,14 +118,7 @@ static options_t make_options(cudrop_context_t *context, const attention_trial_t
   options_t options = {.mask = trial->mask};
   options.lengths = view_place(context, &t->lengths, false);
   if (trial->source == TRIAL_PREPARED) {
-    cudrop_mask_t value = trial->mask;
-    value.offset -= 3;
-    view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &options.block));
-    view_insist(cudrop_prepare(context, &value, options.block));
-    options.mask.seed = 0;
-    options.mask.p = 0.0;
-    options.mask.offset = 3;
-    options.mask.prepared = options.block;
+    options.mask = trial_prepare(context, &trial->mask, &options.block);
   } else if (trial->source == TRIAL_BITS) {
     view_insist(
         cudrop_alloc(context, (size_t)(view_count(&t->scores) + 7) / 8, &options.bits));

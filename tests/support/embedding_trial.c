@@ -103,24 +103,16 @@ static void free_tensors(tensors_t *t) {
 
 /* ---- Calls ------------------------------------------------------------------------ */
 
-static cudrop_mask_t prepare(cudrop_context_t *context, const embedding_trial_t *trial,
-                             void **block) {
-  cudrop_mask_t mask = trial->mask, value = trial->mask;
-  if (!trial->prepared) return mask;
-  value.offset -= 3;
-  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, block));
-  view_insist(cudrop_prepare(context, &value, *block));
-  mask.seed = 0;
-  mask.p = 0.0;
-  mask.offset = 3;
-  mask.prepared = *block;
-  return mask;
+/* The mask by value, or in a block. */
+static cudrop_mask_t make_mask(cudrop_context_t *context, const embedding_trial_t *trial,
+                               void **block) {
+  return trial->prepared ? trial_prepare(context, &trial->mask, block) : trial->mask;
 }
 
 static cudrop_status_t run_forward(cudrop_context_t *context,
                                    const embedding_trial_t *trial, tensors_t *t) {
   void *block = NULL;
-  const cudrop_mask_t mask = prepare(context, trial, &block);
+  const cudrop_mask_t mask = make_mask(context, trial, &block);
   placed_t ids = view_place(context, &t->ids, false);
   placed_t tokens = view_place(context, &t->tokens, false);
   placed_t positions = view_place(context, &t->positions, false);
@@ -145,7 +137,7 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
 static cudrop_status_t run_backward(cudrop_context_t *context,
                                     const embedding_trial_t *trial, tensors_t *t) {
   void *block = NULL, *workspace = NULL;
-  const cudrop_mask_t mask = prepare(context, trial, &block);
+  const cudrop_mask_t mask = make_mask(context, trial, &block);
   placed_t ids = view_place(context, &t->ids, false);
   placed_t dy = view_place(context, &t->dy, false);
   placed_t dtokens = view_place(context, &t->dtokens, true);

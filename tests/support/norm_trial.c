@@ -157,15 +157,7 @@ static void place(cudrop_context_t *context, const norm_trial_t *trial,
   for (name_t k = X; k < VIEWS; ++k)
     if (t->from[k] != k) p->placed[t->from[k]].tensor = p->placed[k].tensor;
   p->mask = trial->mask;
-  if (!trial->prepared) return;
-  cudrop_mask_t value = trial->mask;
-  value.offset -= 3;
-  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p->block));
-  view_insist(cudrop_prepare(context, &value, p->block));
-  p->mask.seed = 0;
-  p->mask.p = 0.0;
-  p->mask.offset = 3;
-  p->mask.prepared = p->block;
+  if (trial->prepared) p->mask = trial_prepare(context, &trial->mask, &p->block);
 }
 
 static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {

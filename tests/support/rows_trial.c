@@ -138,15 +138,7 @@ static places_t place(cudrop_context_t *context, const rows_trial_t *trial,
   p.y = view_place(context, &t->y, true);
   p.dbias = view_place(context, &t->dbias, true);
   if (trial->in_place) p.x.tensor = p.y.tensor;
-  if (!trial->prepared) return p;
-  cudrop_mask_t value = trial->mask;
-  value.offset -= 3;
-  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &p.block));
-  view_insist(cudrop_prepare(context, &value, p.block));
-  p.mask.seed = 0;
-  p.mask.p = 0.0;
-  p.mask.offset = 3;
-  p.mask.prepared = p.block;
+  if (trial->prepared) p.mask = trial_prepare(context, &trial->mask, &p.block);
   return p;
 }
 

@@ -281,6 +281,19 @@ float trial_scale(const cudrop_mask_t *mask) {
   return p < 1.0 ? (float)(1.0 / (1.0 - p)) : 0.0f;
 }
 
+cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
+                            void **block) {
+  cudrop_mask_t value = *mask, prepared = *mask;
+  value.offset -= 3;
+  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, block));
+  view_insist(cudrop_prepare(context, &value, *block));
+  prepared.seed = 0;
+  prepared.p = 0.0;
+  prepared.offset = 3;
+  prepared.prepared = *block;
+  return prepared;
+}
+
 const char *trial_complain(const char *format, ...) {
   static char text[600];
   va_list arguments;
