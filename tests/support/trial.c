@@ -123,20 +123,6 @@ static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
   }
 }
 
-/* The trial's mask with its numbers in a block, behind an offset of 5 there. */
-static cudrop_status_t prepare(cudrop_context_t *context, const trial_t *trial,
-                               void **block, cudrop_mask_t *mask) {
-  cudrop_mask_t value = trial->mask;
-  value.offset -= 5;
-  cudrop_status_t status = cudrop_alloc(context, CUDROP_PREPARED_BYTES, block);
-  if (status == CUDROP_OK) status = cudrop_prepare(context, &value, *block);
-  mask->seed = 0;
-  mask->p = 0.0;
-  mask->offset = 5;
-  mask->prepared = *block;
-  return status;
-}
-
 /* Place the tensors, make the call, and read y back. */
 static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial,
                                  tensors_t *t) {
@@ -145,11 +131,10 @@ static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial
   placed_t y = view_place(context, &t->y, true);
   cudrop_mask_t mask = trial->mask;
   void *block = NULL;
-  cudrop_status_t status = CUDROP_OK;
-  if (trial->prepared) status = prepare(context, trial, &block, &mask);
-  if (status == CUDROP_OK)
-    status = call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor,
-                  &keep.tensor, &y.tensor);
+  if (trial->prepared) mask = trial_prepare(context, &trial->mask, &block);
+  const cudrop_status_t status =
+      call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor, &keep.tensor,
+           &y.tensor);
   view_fetch(context, &y, &t->y);
   view_displace(context, &x);
   view_displace(context, &keep);
