@@ -1,19 +1,20 @@
 #!/bin/sh
-# check_symbols.sh LIBRARY.so LIBRARY.a HEADER - the shared library exports exactly the
-# functions that the header declares, and the static one defines no name of another's.
+# check_symbols.sh LIBRARY.so LIBRARY.a HEADER ... - the shared library exports exactly the
+# functions that the headers declare, and the static one defines no name of another's.
 set -eu
-shared=$1 static=$2 header=$3
+shared=$1 static=$2
+shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # A declaration begins its line with CUDROP_API or CUDROP_CHECKED; its name is what stands
 # before the first bracket, perhaps on the next line.
-grep -A1 -E '^CUDROP_(API|CHECKED) ' "$header" | tr '\n' ' ' |
+grep -h -A1 -E '^CUDROP_(API|CHECKED) ' "$@" | tr '\n' ' ' |
   grep -oE 'cudrop_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$work/declared"
 nm -D --defined-only "$shared" | awk '{ print $3 }' | grep -v '^__' | sort -u >"$work/exported"
-[ "$(wc -l <"$work/declared")" -ge 30 ] || { echo "read too few names in $header"; exit 1; }
+[ "$(wc -l <"$work/declared")" -ge 30 ] || { echo "read too few names in $*"; exit 1; }
 diff "$work/declared" "$work/exported" || {
-  echo "$shared does not export what $header declares (< declared, > exported)"
+  echo "$shared does not export what $* declare (< declared, > exported)"
   exit 1
 }
 nm -g --defined-only "$static" | awk 'NF == 3 { print $3 }' |

@@ -1,0 +1,413 @@
+/*
+ * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h.
+ *
+ * That header includes this one; the rules for every operator stand there.
+ */
+#ifndef CUDROP_TRANSFORMER_H
+#define CUDROP_TRANSFORMER_H
+
+#include "cudrop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 12. Operators on rows -------------------------------------------------------- */
+
+/*
+ * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
+ * pass over the data, forward and backward. Each takes a struct, to be filled in with
+ * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
+ * is needed (what is not marked "or NULL") is asked for. (C++ takes no address of such a value:
+ * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
+ * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}.)
+ *
+ *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
+ *                before it count the rows and may have any strides; an input may repeat rows.
+ *                Full tensors have the shape of the first; vectors have the shape [cols].
+ *   Types        F32, F16 or BF16, equal for all full tensors; vectors (biases and their
+ *                gradients) have that type or F32. Everything is computed in float, and
+ *                rounded once where it is stored.
+ *   Mask         NULL keeps every element: inference, with the rest of the formula. The mask
+ *                index is that of the element in the full tensor; every index map will do.
+ *   Bits         Equal on the host and on every GPU: activations are made of operations that
+ *                round correctly, and sums have an order that follows from the shape alone.
+ *   Gradients    Gradients of data replace what their tensors hold, and so do those of
+ *                parameters, unless `accumulate` says that they are added to it.
+ *   Workspace    Sums over rows need memory that the caller lends, as large as a query says,
+ *                of the context's backend and aligned to 16 bytes. Its contents mean nothing
+ *                before and after the call: one, as large as the largest answer, serves all
+ *                calls on a stream.
+ *
+ *     cudrop_fused_backward_t args = {.dy = &dy, .mask = &mask, .dx = &dx, .dbias = &dbias};
+ *     status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);  // from the shapes
+ *     status = cudrop_alloc(ctx, args.workspace_bytes, &args.workspace);       // once
+ *     status = cudrop_fused_backward(ctx, &args);
+ *
+ * Statuses are those of section 7, and
+ *   ERROR_WORKSPACE         workspace_bytes below what the query, ..._workspace(), says
+ *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1, an activation or a bit of
+ *                           `accumulate` that does not exist
+ */
+
+/* Bits of `accumulate`. */
+typedef enum {
+  CUDROP_ACCUMULATE_DATA = 1,      /* dx and the like: fl32(old + gradient), rounded */
+  CUDROP_ACCUMULATE_PARAMETERS = 2 /* dbias and the like, over micro-batches */
+} cudrop_accumulate_t;
+
+/* act(z); name and value. */
+#define CUDROP_ACTIVATION_LIST(X)                                         \
+  X(IDENTITY, 0)  /* z */                                                 \
+  X(RELU, 1)      /* max(z, 0) */                                         \
+  X(GELU, 2)      /* z Phi(z), Phi the normal distribution */             \
+  X(GELU_TANH, 3) /* z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 */ \
+  X(SILU, 4)      /* z / (1 + exp(-z)) */
+
+typedef enum {
+#define CUDROP_ACTIVATION_ENUM(name, value) CUDROP_##name = value,
+  CUDROP_ACTIVATION_LIST(CUDROP_ACTIVATION_ENUM)
+#undef CUDROP_ACTIVATION_ENUM
+} cudrop_activation_t;
+
+/* ---- 13. Bias, activation, dropout and residual ----------------------------------- */
+
+/*
+ * y = residual + drop(act(x + bias))
+ *
+ *   status = cudrop_fused_forward(ctx, &(cudrop_fused_forward_t){.x = &x,
+ *                                                                .bias = &bias,
+ *                                                                .activation = CUDROP_GELU,
+ *                                                                .mask = &mask,
+ *                                                                .residual = &residual,
+ *                                                                .y = &y});
+ *
+ * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
+ * each rounded, and the last rounded to y's type. y may be x or residual itself. The value of
+ * GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not subnormal.
+ */
+typedef struct {
+  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  cudrop_activation_t activation;
+  const cudrop_mask_t *mask;       /* or NULL */
+  const cudrop_tensor_t *residual; /* or NULL */
+  const cudrop_tensor_t *y;
+} cudrop_fused_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
+                                                    const cudrop_fused_forward_t *args);
+
+/*
+ * dx = act'(x + bias) * drop(dy)        dbias = the sum of dx over all rows
+ *
+ * with the x, bias, activation and mask of the forward call; the residual's gradient is dy
+ * itself, and dx may be dy where nothing else needs it. dx is summed before it is rounded.
+ * x and bias are needed for an activation alone; without one they are not looked at, so mind
+ * that .activation is not left out. dx or dbias may be NULL, not both; in one
+ * pass dbias costs nearly nothing. ReLU has slope 0 at 0.
+ */
+typedef struct {
+  const cudrop_tensor_t *dy;
+  const cudrop_tensor_t *x;    /* NULL for CUDROP_IDENTITY */
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  cudrop_activation_t activation;
+  const cudrop_mask_t *mask; /* or NULL */
+  const cudrop_tensor_t *dx;
+  const cudrop_tensor_t *dbias; /* vector */
+  uint32_t accumulate;          /* bits of cudrop_accumulate_t */
+  void *workspace;              /* for dbias */
+  size_t workspace_bytes;
+} cudrop_fused_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
+                                                     const cudrop_fused_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_fused_backward() needs; it follows from the shape
+ * of dy and from whether there is a dbias, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t
+cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args, size_t *bytes);
+
+/* ---- 14. Bias, dropout, residual and a norm ---------------------------------------- */
+
+/*
+ * LayerNorm of a row h, and RMSNorm, which is the same with a mean of 0:
+ *
+ *   mean = sum(h) / cols        rstd = 1 / sqrt(sum((h - mean)^2) / cols + epsilon)
+ *   norm(h) = (h - mean) * rstd * gamma + beta
+ *
+ * Sources: J. L. Ba et al., "Layer normalization"; B. Zhang and R. Sennrich, "Root mean square
+ * layer normalization".
+ */
+typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
+
+/*
+ * h = residual + drop(x + bias)        y = norm(h)
+ *
+ *   status = cudrop_norm_forward(ctx, &(cudrop_norm_forward_t){.x = &x,
+ *                                                              .bias = &bias,
+ *                                                              .mask = &mask,
+ *                                                              .residual = &residual,
+ *                                                              .gamma = &gamma,
+ *                                                              .beta = &beta,
+ *                                                              .epsilon = 1e-5f,
+ *                                                              .h = &h,
+ *                                                              .y = &y,
+ *                                                              .mean = &mean,
+ *                                                              .rstd = &rstd});
+ *
+ * h is rounded to its type, and y is the norm of what was rounded, with or without an h to store
+ * it in. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then the formulas
+ * above, each operation rounded, from left to right. The squares are those of distances from the
+ * mean, which a large mean does not spoil; one that float cannot hold makes rstd 0.
+ *
+ * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
+ * y and h may be x or residual themselves, not both the same. Where nothing is dropped or added
+ * h is x, and need not be stored. Rows without columns have no mean: nothing is written.
+ *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
+ *                           CUDROP_RMS_NORM
+ */
+typedef struct {
+  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *bias;     /* vector, or NULL */
+  const cudrop_mask_t *mask;       /* or NULL */
+  const cudrop_tensor_t *residual; /* or NULL */
+  cudrop_norm_t norm;
+  const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
+  const cudrop_tensor_t *beta;  /* vector; NULL: 0 */
+  float epsilon;
+  const cudrop_tensor_t *h; /* what the next residual and backward need; or NULL */
+  const cudrop_tensor_t *y;
+  const cudrop_tensor_t *mean; /* what backward needs; or NULL, as for CUDROP_RMS_NORM */
+  const cudrop_tensor_t *rstd; /* what backward needs; or NULL */
+} cudrop_norm_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
+                                                   const cudrop_norm_forward_t *args);
+
+/*
+ * The gradients of all that went into h and y, from dy and from the dh that comes from elsewhere,
+ * where h is the next residual:
+ *
+ *   hhat = (h - mean) * rstd        g = dy * gamma
+ *   dresidual = dh + ((g - mean(g)) - hhat * mean(g * hhat)) * rstd    mean(): of the row
+ *   dx = drop(dresidual)            dbias = the sum of dx over all rows
+ *   dgamma = the sum of dy * hhat   dbeta = the sum of dy
+ *
+ * RMSNorm has no mean(g). h, mean and rstd are those of the forward call, and so are gamma and the
+ * mask. Any of the outputs may be NULL, not all; beside dx the others cost little. dresidual is
+ * rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
+ * same. dy and h are read twice.
+ *   ERROR_INVALID_ARGUMENT  also: a dresidual that is dh, together with CUDROP_ACCUMULATE_DATA,
+ *                           which would add dh once more
+ */
+typedef struct {
+  const cudrop_tensor_t *dy;
+  const cudrop_tensor_t *dh; /* or NULL */
+  const cudrop_tensor_t *h;
+  const cudrop_tensor_t *mean; /* NULL for CUDROP_RMS_NORM */
+  const cudrop_tensor_t *rstd;
+  const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
+  cudrop_norm_t norm;
+  const cudrop_mask_t *mask; /* or NULL */
+  const cudrop_tensor_t *dx;
+  const cudrop_tensor_t *dresidual;
+  const cudrop_tensor_t *dbias;  /* vector */
+  const cudrop_tensor_t *dgamma; /* vector */
+  const cudrop_tensor_t *dbeta;  /* vector */
+  uint32_t accumulate;           /* bits of cudrop_accumulate_t */
+  void *workspace;               /* always */
+  size_t workspace_bytes;
+} cudrop_norm_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
+                                                    const cudrop_norm_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_norm_backward() needs; it follows from the shape of dy
+ * and from which of dbias, dgamma and dbeta there are, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t
+cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes);
+/* ---- 15. Attention weights -------------------------------------------------------- */
+
+/*
+ * P = softmax(scale * S)        y = drop(P)
+ *
+ * along each row of S, the scores of one query with all keys. S, P and y have the shape
+ * [..., queries, keys], as in [batch, heads, queries, keys], and at least these two dimensions.
+ *
+ *   status = cudrop_attention_forward(ctx, &(cudrop_attention_forward_t){.scores = &s,
+ *                                                                        .scale = 0.125f,
+ *                                                                        .causal = 1,
+ *                                                                        .mask = &mask,
+ *                                                                        .weights = &p,
+ *                                                                        .y = &y});
+ *
+ * A query sees the first of the keys, and how many follows from its coordinate q along the
+ * second to last dimension, and from b along the first one:
+ *
+ *   causal    q + query_offset + 1      1, or 0 for off. query_offset, from 0, is how many keys
+ *                                       come before query 0, as with a cache of keys
+ *   lengths   lengths[b]                an I32 tensor [first size of S] of any stride, or NULL;
+ *                                       below 0 it counts as 0
+ *   both      the smaller one; and there are no more than all keys
+ *
+ * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for
+ * them, their weights are not written. y is +0 there, because a matrix product reads it.
+ *
+ * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
+ * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
+ * rounded P. `scale` is finite; 0, as of a member that is left out, stands for 1. A row that sees
+ * no key, or scores of -infinity alone, has P = y = +0. A NaN or +infinity that is seen makes all
+ * that the row sees NaN, but for what is dropped of y.
+ *
+ * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
+ * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes
+ * their rate `p`, which gives the factor alone (left out it is 0, and nothing is scaled). Either of `weights` and y may be NULL: training
+ * needs both, or P alone and cudrop_attention_reapply(); inference needs y alone, and has P there.
+ * Either may be S itself.
+ *
+ * Statuses are those of section 12, and
+ *   ERROR_INVALID_ARGUMENT  a scale that is not finite; causal neither 0 nor 1; a negative
+ *                           query_offset, or one that is not 0 without causal; mask and bits
+ *                           together; p without bits; scores of rank 0 or 1
+ */
+typedef struct {
+  const cudrop_tensor_t *scores;
+  float scale; /* of the scores; 0 stands for 1 */
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
+  const cudrop_tensor_t *weights, *y;
+} cudrop_attention_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
+    cudrop_context_t *context, const cudrop_attention_forward_t *args);
+
+/*
+ * y = keep ? P * 1/(1 - p) : 0        the y of the forward call, to the bit
+ *
+ * so that P alone need be kept between forward and backward: y, as large, is made again where
+ * backward multiplies by it. y is +0 where a key is not seen. y may be P itself. The options are
+ * those of the forward call: without its causal or lengths weights are read that it never wrote.
+ */
+typedef struct {
+  const cudrop_tensor_t *weights;
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
+  const cudrop_tensor_t *y;
+} cudrop_attention_reapply_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_reapply(
+    cudrop_context_t *context, const cudrop_attention_reapply_t *args);
+
+/*
+ * dP = keep ? dy * 1/(1 - p) : 0        dS = scale * (P * (dP - sum of dP * P along the row))
+ *
+ * with the P and the options of the forward call. dS is +0 where a key is not seen, and neither P
+ * nor dy is looked at there. dS may be dy or P itself.
+ */
+typedef struct {
+  const cudrop_tensor_t *dy, *weights;
+  float scale; /* of the scores; 0 stands for 1 */
+  int causal;
+  int64_t query_offset;
+  const cudrop_tensor_t *lengths; /* or NULL */
+  const cudrop_mask_t *mask;      /* or NULL */
+  const void *bits;               /* or NULL */
+  double p;                       /* of bits */
+  const cudrop_tensor_t *dscores;
+} cudrop_attention_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
+    cudrop_context_t *context, const cudrop_attention_backward_t *args);
+
+/* ---- 16. Embedding ------------------------------------------------------------------ */
+
+/*
+ * y = drop(tokens[id] + positions[t])
+ *
+ * for each id; t is its coordinate along the last dimension of ids, as in [batch, time].
+ *
+ *   status = cudrop_embedding_forward(ctx, &(cudrop_embedding_forward_t){.ids = &ids,
+ *                                                                        .tokens = &wte,
+ *                                                                        .positions = &wpe,
+ *                                                                        .mask = &mask,
+ *                                                                        .y = &y});
+ *
+ * ids is I32 with any strides; y has its shape and one dimension more, a row [cols] for each id.
+ * tokens has the shape [vocabulary, cols], positions [last size of ids, cols]: a longer table is
+ * given as its first rows. Tables have y's type or F32, and rows any distance apart. In float:
+ * z = token + position, then keep ? z * scale : +0, rounded to y's type.
+ *
+ * An id below 0 or not below vocabulary gives a row of +0 and adds 1 to *out_of_range, a count in
+ * the memory of the context's backend that the call does not clear: asynchronous work cannot
+ * return a status. So an id of -1 can stand for padding.
+ */
+typedef struct {
+  const cudrop_tensor_t *ids;
+  const cudrop_tensor_t *tokens;
+  const cudrop_tensor_t *positions; /* or NULL */
+  const cudrop_mask_t *mask;        /* or NULL */
+  const cudrop_tensor_t *y;
+  uint64_t *out_of_range; /* or NULL */
+} cudrop_embedding_forward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
+    cudrop_context_t *context, const cudrop_embedding_forward_t *args);
+
+/*
+ * dtokens[v] = the sum of drop(dy) over the rows whose id is v
+ * dpositions[t] = the sum of drop(dy) over the rows at t
+ *
+ * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
+ * table may be NULL, not both. dpositions has a row for each t; more rows, of a longer table, are
+ * the caller's to clear. They are gradients of parameters, which replace what is there, rows
+ * without a gradient becoming +0, unless `accumulate` says that they are added; that spares writing
+ * all of a large table, too. Sums are made in an order that follows from the ids alone: ids are
+ * sorted, nothing depends on which block comes first.
+ *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
+ *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data
+ *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
+ *   ERROR_OVERFLOW          also: more than 2^31 - 1 ids
+ */
+typedef struct {
+  const cudrop_tensor_t *ids;
+  const cudrop_tensor_t *dy;
+  const cudrop_mask_t *mask; /* or NULL */
+  const cudrop_tensor_t *dtokens;
+  const cudrop_tensor_t *dpositions;
+  int64_t vocabulary;  /* where dtokens is NULL, its size; else 0 will do */
+  uint32_t accumulate; /* CUDROP_ACCUMULATE_PARAMETERS */
+  void *workspace;     /* always */
+  size_t workspace_bytes;
+} cudrop_embedding_backward_t;
+
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward(
+    cudrop_context_t *context, const cudrop_embedding_backward_t *args);
+
+/*
+ * Write to *bytes the workspace that cudrop_embedding_backward() needs; it follows from the shape
+ * of dy and from whether there is a dtokens, and other members need not be set yet.
+ *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(
+    const cudrop_embedding_backward_t *args, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CUDROP_TRANSFORMER_H */
