@@ -86,10 +86,8 @@ static bool is_selectable(bench_names_t names, int k) {
 
 /* Is the entry one of a word that stands for several? */
 static bool is_in_group(bench_names_t names, int k, const char *word) {
-  if (strcmp(word, "all") == 0) return true;
-  if (names != BENCH_OPERATOR_NAMES) return false;
-  return strcmp(word, bench_operators[k].family == &bench_rowwise ? "rows"
-                                                                  : "elementwise") == 0;
+  return strcmp(word, "all") == 0 || (names == BENCH_OPERATOR_NAMES &&
+                                      strcmp(word, bench_operators[k].family->name) == 0);
 }
 
 static uint32_t find_name(bench_names_t names, const char *word) {

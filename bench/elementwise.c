@@ -193,6 +193,7 @@ static cudrop_status_t call(const bench_work_t *work) {
 }
 
 const bench_family_t bench_elementwise = {
+    .name = "elementwise",
     .fit = fit,
     .open = open,
     .call = call,

@@ -15,6 +15,7 @@
 #include "work.h"
 
 struct bench_family {
+  const char *name; /* which stands for all its operators in a list */
   /* As bench_fit(), of a case whose dtype is 0 or one that is measured. */
   bool (*fit)(bench_case_t *what);
   /* Describe and open the work's operands, in work->operand, and what else the call needs. */

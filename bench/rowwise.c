@@ -151,6 +151,7 @@ static cudrop_status_t call(const bench_work_t *work) {
 }
 
 const bench_family_t bench_rowwise = {
+    .name = "rows",
     .fit = fit,
     .open = open,
     .call = call,
