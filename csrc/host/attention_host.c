@@ -64,7 +64,7 @@ static void load_scores(const cudropi_strip_t *strip, float *z) {
 /* e^(z - reference) */
 static void exponentiate(const row_t *row, int n, float reference, float *z) {
   for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
-  row->job->activations->exp_to_zero(n, z, z);
+  row->job->loops->exp_to_zero(n, z, z);
 }
 
 /* As they are stored. */

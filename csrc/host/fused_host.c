@@ -3,7 +3,7 @@
 
 void cudropi_host_fused(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_map_t *const activate = job->activations->value[rows->activation];
+  cudropi_map_t *const activate = job->loops->value[rows->activation];
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
@@ -43,7 +43,7 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
 
 void cudropi_host_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_map_t *const find_slopes = job->activations->slope[rows->activation];
+  cudropi_map_t *const find_slopes = job->loops->slope[rows->activation];
   const int ways = rows->tiling.ways, lanes = rows->tiling.lanes;
   const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
   float *partial = rows->partial[CUDROPI_ROWS_DBIAS];

@@ -1,6 +1,6 @@
-/* activate.h - activations and F16 of many values at once, by the instructions of a path. */
-#ifndef CUDROP_ACTIVATE_H
-#define CUDROP_ACTIVATE_H
+/* loops.h - activations and F16 of many values at once, by the instructions of a path. */
+#ifndef CUDROP_LOOPS_H
+#define CUDROP_LOOPS_H
 
 #include "cudrop/cudrop.h"
 
@@ -16,10 +16,10 @@ typedef struct {
   void (*load_f16)(int n, const void *memory, float *values);
   void (*store_f16)(int n, const float *values,
                     void *memory); /* to nearest, ties to even */
-} cudropi_activations_t;
+} cudropi_loops_t;
 
 /* All have the same bits. */
-extern const cudropi_activations_t cudropi_activations_scalar, cudropi_activations_avx2,
-    cudropi_activations_avx512;
+extern const cudropi_loops_t cudropi_loops_scalar, cudropi_loops_avx2,
+    cudropi_loops_avx512;
 
-#endif /* CUDROP_ACTIVATE_H */
+#endif /* CUDROP_LOOPS_H */

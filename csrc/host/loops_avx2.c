@@ -1,4 +1,4 @@
-/* activate_avx2.c - activations with the instructions of avx2. */
-#include "activate_loops.h"
+/* loops_avx2.c - loops with the instructions of avx2. */
+#include "loops_body.h"
 
-DEFINE_ACTIVATIONS(cudropi_activations_avx2);
+DEFINE_LOOPS(cudropi_loops_avx2);

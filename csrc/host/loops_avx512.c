@@ -1,4 +1,4 @@
-/* activate_avx512.c - activations with the instructions of avx512. */
-#include "activate_loops.h"
+/* loops_avx512.c - loops with the instructions of avx512. */
+#include "loops_body.h"
 
-DEFINE_ACTIVATIONS(cudropi_activations_avx512);
+DEFINE_LOOPS(cudropi_loops_avx512);

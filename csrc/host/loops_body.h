@@ -1,7 +1,7 @@
-/* activate_loops.h - the loops of activate.h, compiled once for each set of instructions. */
-#include "activate.h"
+/* loops_body.h - the loops of loops.h, compiled once for each set of instructions. */
 #include "activation.h"
 #include "convert.h"
+#include "loops.h"
 #if defined(__F16C__)
 #include <immintrin.h>
 #endif
@@ -50,16 +50,15 @@ static void store_f16(int n, const float *values, void *memory) {
   }
 }
 
-#define DEFINE_ACTIVATIONS(NAME)                          \
-  const cudropi_activations_t NAME = {                    \
-      .value = {[CUDROP_RELU] = map_relu,                 \
-                [CUDROP_GELU] = map_gelu,                 \
-                [CUDROP_GELU_TANH] = map_gelu_tanh,       \
-                [CUDROP_SILU] = map_silu},                \
-      .slope = {[CUDROP_RELU] = map_relu_slope,           \
-                [CUDROP_GELU] = map_gelu_slope,           \
-                [CUDROP_GELU_TANH] = map_gelu_tanh_slope, \
-                [CUDROP_SILU] = map_silu_slope},          \
-      .exp_to_zero = map_exp_to_zero,                     \
-      .load_f16 = load_f16,                               \
-      .store_f16 = store_f16}
+#define DEFINE_LOOPS(NAME)                                                          \
+  const cudropi_loops_t NAME = {.value = {[CUDROP_RELU] = map_relu,                 \
+                                          [CUDROP_GELU] = map_gelu,                 \
+                                          [CUDROP_GELU_TANH] = map_gelu_tanh,       \
+                                          [CUDROP_SILU] = map_silu},                \
+                                .slope = {[CUDROP_RELU] = map_relu_slope,           \
+                                          [CUDROP_GELU] = map_gelu_slope,           \
+                                          [CUDROP_GELU_TANH] = map_gelu_tanh_slope, \
+                                          [CUDROP_SILU] = map_silu_slope},          \
+                                .exp_to_zero = map_exp_to_zero,                     \
+                                .load_f16 = load_f16,                               \
+                                .store_f16 = store_f16}

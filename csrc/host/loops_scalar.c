@@ -1,4 +1,4 @@
-/* activate_scalar.c - activations without vectors. */
-#include "activate_loops.h"
+/* loops_scalar.c - loops without vectors. */
+#include "loops_body.h"
 
-DEFINE_ACTIVATIONS(cudropi_activations_scalar);
+DEFINE_LOOPS(cudropi_loops_scalar);

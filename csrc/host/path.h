@@ -4,13 +4,13 @@
 
 #include <stddef.h>
 
-#include "activate.h"
+#include "loops.h"
 #include "span.h"
 
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
   cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
-  const cudropi_activations_t *activations;
+  const cudropi_loops_t *loops;
 } cudropi_path_t;
 
 /*

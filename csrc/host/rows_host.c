@@ -57,7 +57,7 @@ static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t operand
 void cudropi_strip_read(const cudropi_strip_t *strip, cudrop_dtype_t dtype,
                         const void *memory, float *values) {
   if (dtype == CUDROP_F16) {
-    strip->job->activations->load_f16(strip->n, memory, values);
+    strip->job->loops->load_f16(strip->n, memory, values);
   } else {
     cudropi_host_storage(dtype)->load(memory, 1, strip->n, values);
   }
@@ -66,7 +66,7 @@ void cudropi_strip_read(const cudropi_strip_t *strip, cudrop_dtype_t dtype,
 void cudropi_strip_write(const cudropi_strip_t *strip, cudrop_dtype_t dtype, void *memory,
                          const float *values) {
   if (dtype == CUDROP_F16) {
-    strip->job->activations->store_f16(strip->n, values, memory);
+    strip->job->loops->store_f16(strip->n, values, memory);
   } else {
     cudropi_host_storage(dtype)->store(memory, 1, strip->n, values);
   }
@@ -219,7 +219,7 @@ static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *ro
 
 static cudropi_rows_job_t make_job(const cudrop_context_t *context,
                                    const cudropi_rows_t *rows) {
-  cudropi_rows_job_t job = {.rows = rows, .activations = context->host.path.activations};
+  cudropi_rows_job_t job = {.rows = rows, .loops = context->host.path.loops};
   if (rows->source != CUDROPI_FROM_PHILOX || rows->index_step != 1 ||
       context->host.path.find_span == NULL)
     return job;

@@ -14,7 +14,7 @@ enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multipl
 /* A plan that is being done, and what the context's path has for it. */
 typedef struct {
   const cudropi_rows_t *rows;
-  const cudropi_activations_t *activations;
+  const cudropi_loops_t *loops;
   cudropi_plan_t bytes; /* of keep bytes, drawn as the rows' mask is: ... */
   cudrop_mask_schedule_t mask;
   cudropi_span_function_t *draw; /* ... so, or NULL: an element at a time */
