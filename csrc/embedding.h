@@ -65,6 +65,12 @@ typedef struct {
   float *head, *tail; /* of each segment: a row of the table */
 } cudropi_gather_t;
 
+/* Elements from row to row of the table. */
+CUDROP_INLINE int64_t cudropi_table_stride(const cudropi_lookup_t *lookup,
+                                           const cudropi_gather_t *gather) {
+  return gather->is_sorted ? lookup->token_stride : lookup->place_stride;
+}
+
 CUDROP_INLINE uint32_t cudropi_entry_key(const cudropi_gather_t *gather, int64_t entry) {
   if (gather->is_sorted) return gather->key[gather->passes % 2][entry];
   return (uint32_t)entry / (uint32_t)gather->batches;

@@ -42,12 +42,11 @@ template <class Type>
 CUDROPI_DEVICE void cudropi_gather_store(const cudropi_rows_args_t &args, uint32_t key,
                                          const cudropi_rows_place_t &place,
                                          float (&sums)[CUDROPI_CHUNK]) {
-  const bool is_sorted = args.gather.is_sorted;
-  const int64_t stride = is_sorted ? args.lookup.token_stride : args.lookup.place_stride;
+  const int64_t stride = cudropi_table_stride(&args.lookup, &args.gather);
   if (key >= args.gather.keys) return;
-  cudropi_lookup_store<Type>(args,
-                             is_sorted ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_DPOSITIONS,
-                             key * stride + place.col, place.valid, sums);
+  cudropi_lookup_store<Type>(
+      args, args.gather.is_sorted ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_DPOSITIONS,
+      key * stride + place.col, place.valid, sums);
 }
 
 /* A run's sum, which is a tail, a head, or all of its key. */

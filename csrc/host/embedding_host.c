@@ -106,8 +106,7 @@ void cudropi_host_list_entries(const cudropi_rows_job_t *job) {
 static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *sum) {
   const cudropi_rows_t *rows = strip->rows;
   const cudropi_rows_operand_t table = cudropi_rows_table(rows);
-  const int64_t stride =
-      rows->gather.is_sorted ? rows->lookup.token_stride : rows->lookup.place_stride;
+  const int64_t stride = cudropi_table_stride(&rows->lookup, &rows->gather);
   float total[CUDROPI_STRIP];
   memcpy(total, sum, (size_t)strip->n * sizeof *total);
   if (rows->adds_to_parameters) {
