@@ -70,9 +70,11 @@ static bool open_cuda(bench_machine_t *machine) {
   cuda_clock_t *own = calloc(1, sizeof *own);
   machine->own = own;
   if (own == NULL) return bench_fail("no memory for a clock");
-  return CUDA_OK(cudaSetDevice, machine->device) &&
-         CUDA_OK(cudaStreamCreateWithFlags, &own->stream, cudaStreamNonBlocking) &&
-         CUDA_OK(cudaEventCreate, &own->start) && CUDA_OK(cudaEventCreate, &own->stop) &&
+  if (!CUDA_OK(cudaSetDevice, machine->device) ||
+      !CUDA_OK(cudaStreamCreateWithFlags, &own->stream, cudaStreamNonBlocking))
+    return false;
+  machine->stream = own->stream;
+  return CUDA_OK(cudaEventCreate, &own->start) && CUDA_OK(cudaEventCreate, &own->stop) &&
          bench_ok(cudrop_set_stream(machine->context, own->stream)) &&
          note_facts(machine);
 }

@@ -54,7 +54,8 @@ struct bench_machine {
   size_t flush_bytes;
   void *roof[2]; /* the buffers of the copy beside a case, and the size of each */
   size_t roof_bytes;
-  void *own; /* the clock's */
+  void *stream; /* a cudaStream_t, which a GPU's clock times; NULL on the host */
+  void *own;    /* the clock's */
 };
 
 /* With 0 threads as many as a new context has, which on a GPU is all there is. Give it to

@@ -5,8 +5,9 @@
 # tests/data/kernels.txt, so that a regression shows without a GPU: not one register more, not
 # 5 % more code, no stack. Where a disassembler is at hand (NVDISASM, or nvdisasm on the PATH;
 # the wheel `triton` has one) it counts the instructions of the dense kernels' loop too, which
-# are spent on 8 elements, or on 16 of one byte. A call that is skipped but for ties does not
-# count. --update writes the table anew.
+# are spent on 8 elements, or on 16 of one byte, and of them those for integers: multiplications,
+# and all else, whose units take half a warp at a time. A call that is skipped but for ties does
+# not count. --update writes the table anew; bench/limits.py makes times of it.
 set -euo pipefail
 source=$1 nvcc=$2 update=${3-}
 table=$source/tests/data/kernels.txt
@@ -40,31 +41,45 @@ sizes() {
     while read -r name size; do echo "$name $((16#$size))"; done
 }
 
-# The longest loop, less the calls that a branch may skip: MANGLED INSTRUCTIONS
+# The longest loop, less the calls that a branch may skip: MANGLED INSTRUCTIONS MULTIPLICATIONS
+# OTHERS
 loops() {
   "$disassembler" -c "$1" | awk '
-    function report(  k, from, skip, hot, best) {
+    function report(  k, from, hot, best, result) {
       for (k = 1; k <= n; ++k) {
         if (target[k] == "" || !(target[k] in at) || at[target[k]] > k) continue
-        from = at[target[k]]; hot = k - from + 1
-        for (skip = from; skip < k; ++skip)
-          if (target[skip] != "" && at[target[skip]] > skip && at[target[skip]] <= k &&
-              has_call(skip, at[target[skip]]))
-            hot -= at[target[skip]] - skip - 1
-        if (hot > best) best = hot
+        from = at[target[k]]
+        hot = count(from, k, "")
+        if (hot > best) { best = hot; result = count(from, k, "mul") " " count(from, k, "int") }
       }
-      if (name != "") print name, best + 0
+      if (name != "") print name, best + 0, result == "" ? "0 0" : result
+    }
+    # Of a class, or all: from, to and between, less what is skipped.
+    function count(from, to, class,  k, sum) {
+      for (k = from; k <= to; ++k) {
+        if (class == "" || class == kind[k]) ++sum
+        if (target[k] != "" && at[target[k]] > k && at[target[k]] <= to &&
+            has_call(k, at[target[k]]))
+          k = at[target[k]] - 1
+      }
+      return sum + 0
     }
     function has_call(from, to,  k) {
       for (k = from; k < to; ++k) if (call[k]) return 1
       return 0
     }
-    function begin(text) { report(); name = text; n = 0; delete at; delete target; delete call }
+    function classify(line) {
+      if (line ~ / (IMAD|IDP)/) return "mul"
+      if (line ~ / (IADD3?|LOP3|ISETP|FSETP|PLOP3|SEL|FSEL|PRMT|SHF|LEA|IMNMX|VIADD|FMNMX|POPC|I2F|F2F|F2FP)[. ]/) return "int"
+      return ""
+    }
+    function begin(text) { report(); name = text; n = 0; delete at; delete target; delete call
+      delete kind }
     /^\.text\./ { sub(/^\.text\./, ""); sub(/:.*/, ""); begin($0); next }
     /\.size +\$/ { begin(""); next }
     /^\.L_x_[0-9]+:/ { sub(/:.*/, ""); at[$0] = n + 1; next }
     /^ +\/\*[0-9a-f]+\*\/ / {
-      ++n; target[n] = ""; call[n] = /CALL/
+      ++n; target[n] = ""; call[n] = /CALL/; kind[n] = classify($0)
       if (/BRA/ && match($0, /\.L_x_[0-9]+/)) target[n] = substr($0, RSTART, RLENGTH) }
     END { report() }'
 }
@@ -73,18 +88,18 @@ for cubin in "$work"/*.cubin; do
   base=${cubin%.cubin}
   registers "$base.log" | sort >"$base.registers"
   sizes "$cubin" | sort >"$base.sizes"
-  if [ -n "$disassembler" ]; then loops "$cubin"; else awk '{ print $1, "-" }' "$base.sizes"; fi |
+  if [ -n "$disassembler" ]; then loops "$cubin"; else awk '{ print $1, "- - -" }' "$base.sizes"; fi |
     sort >"$base.loops"
   join "$base.registers" "$base.sizes" | join - "$base.loops"
 done | c++filt | sed 's/void //; s/cudropi_//g; s/([^()]*)//g; s/ >/>/g; s/, /,/g' |
-  awk '{ print $1, $2, $3, $4, $1 ~ /^dense/ ? $5 : "-" }' | sort >"$work/now"
+  awk '{ print $1, $2, $3, $4, $1 ~ /^dense/ ? $5 " " $6 " " $7 : "- - -" }' | sort >"$work/now"
 [ "$(wc -l <"$work/now")" -ge 60 ] || { echo "found too few kernels"; exit 1; }
 
 if [ "$update" = --update ]; then
   [ -n "$disassembler" ] || { echo "the table needs a disassembler: set NVDISASM"; exit 1; }
   {
     echo "# What nvcc $("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p') makes of the kernels for sm_90; see tests/check_kernels.sh."
-    echo "# kernel registers stack code-bytes loop-instructions"
+    echo "# kernel registers stack code-bytes loop-instructions multiplications other-integer"
     cat "$work/now"
   } >"$table"
   exit 0

@@ -11,8 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -S "$source/bench/peers/compare.py" "$build" --n 2^14 --repeats 3 --json "$work/json" \
   >"$work/table"
-grep -q 'F32 *cudrop .* 1.0x$' "$work/table"
-grep -q 'BF16 *cudrop .* 1.0x$' "$work/table"
+grep -q 'F32 *cudrop .* 1.00x$' "$work/table"
+grep -q 'BF16 *cudrop .* 1.00x$' "$work/table"
 grep -q 'F32 *plain loop in C' "$work/table"
 grep -q '^left out: PyTorch, host: Python has no torch$' "$work/table"
 grep -q '"peer": "plain loop in C"' "$work/json"

@@ -1,0 +1,67 @@
+"""with_programs.py - cudrop, and the peers that are programs in C."""
+import json
+import os
+import subprocess
+import tempfile
+
+from peer import BYTES, Missing, Result
+
+OURS = {
+    "dropout": ("forward", "backward"),
+    "fused": ("fused_forward", "fused_backward"),
+    "norm": ("norm_forward", "norm_backward"),
+    "attention": ("attention_forward", "attention_backward"),
+}
+
+
+def count_state(task):
+    """What cudrop's backward is given of forward's: a seed and an offset, and tensors."""
+    tensor = task.n * BYTES[task.dtype]
+    rows = task.n // task.cols
+    return 16 + {
+        "dropout": 0,
+        "fused": tensor + task.cols * BYTES[task.dtype],  # x and bias
+        "norm": tensor + 2 * rows * 4 + task.cols * BYTES[task.dtype],  # h, mean, rstd, gamma
+        "attention": tensor,  # P
+    }[task.operator]
+
+
+def run_cudrop(task):
+    names = OURS[task.operator]
+    with tempfile.NamedTemporaryFile("r") as document:
+        subprocess.run(
+            [f"{task.build}/cudrop", "bench", "--backend", task.backend,
+             "--operators", ",".join(names), "--dtypes", task.dtype, "--n", str(task.n),
+             "--cols", str(task.cols), "--p", str(task.p), "--repeats", str(task.repeats),
+             "--json", document.name],
+            check=True, stdout=subprocess.DEVNULL)
+        cases = json.load(document)["cases"]
+    if not all(case["verified"] for case in cases):
+        raise Missing("a result was wrong")
+    medians = {case["operator"]: case["warm"]["ns"]["median"] for case in cases}
+    return Result(medians[names[0]], medians[names[1]], count_state(task))
+
+
+def run_program(task, name):
+    """A program of this folder, which verifies and measures as `cudrop bench` does."""
+    program = f"{task.build}/bench/peers/{name}"
+    if task.operator != "dropout":
+        raise Missing("it has no such operator")
+    if not os.path.exists(program):
+        raise Missing(f"there is no {program}")
+    ran = subprocess.run([program, task.dtype, str(task.n), str(task.p), str(task.repeats)],
+                         capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise Missing(ran.stderr.strip())
+    said = json.loads(ran.stdout)
+    return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"])
+
+
+def list_peers(backend):
+    peers = [("cudrop", run_cudrop)]
+    if backend == "host":
+        peers.append(("plain loop in C", lambda task: run_program(task, "plain_loop")))
+    else:
+        peers += [("cuDNN", lambda task: run_program(task, "cudnn_dropout")),
+                  ("cuRAND and a kernel", lambda task: run_program(task, "curand_dropout"))]
+    return peers
