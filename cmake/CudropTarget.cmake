@@ -26,7 +26,7 @@ function(cudrop_compile_vectors target)
     set_property(SOURCE ${PROJECT_SOURCE_DIR}/csrc/host/vector_${name}.c APPEND PROPERTY
       COMPILE_OPTIONS ${flags} -O2 -Wno-psabi)
     if(NOT name STREQUAL sse2)
-      set_property(SOURCE ${PROJECT_SOURCE_DIR}/csrc/host/loops_${name}.c APPEND PROPERTY
+      set_property(SOURCE ${PROJECT_SOURCE_DIR}/csrc/host/rows_${name}.c APPEND PROPERTY
         COMPILE_OPTIONS ${flags} -mfma -O3 -fno-math-errno -fno-trapping-math)
     endif()
   endforeach()

@@ -21,6 +21,8 @@ typedef struct {
 
 static uint32_t memory[4][2 * N * 2]; /* also of F64 */
 static uint8_t bits[2 * N / 8];
+static float statistics[2][2 * N / COLS], sums[2][COLS];
+static _Alignas(16) uint8_t workspace[1 << 21];
 
 static cudrop_tensor_t vector(const call_t *call, int k) {
   return cudrop_vector(memory[k], call->dtype, call->n);
@@ -84,6 +86,49 @@ static cudrop_status_t embedding(const call_t *call) {
   return cudrop_embedding_forward(call->context, &args);
 }
 
+/* Backward: dy, what it needs, dx, and the sums that a training asks for. */
+static cudrop_status_t fused_backward(const call_t *call) {
+  const cudrop_tensor_t dy = matrix(call, 0), x = matrix(call, 1), dx = matrix(call, 2);
+  const cudrop_tensor_t bias = cudrop_vector(memory[3], call->dtype, COLS);
+  const cudrop_tensor_t dbias = cudrop_vector(sums[0], CUDROP_F32, COLS);
+  const cudrop_fused_backward_t args = {.dy = &dy,
+                                        .x = &x,
+                                        .bias = &bias,
+                                        .activation = CUDROP_GELU,
+                                        .mask = &call->mask,
+                                        .dx = &dx,
+                                        .dbias = &dbias,
+                                        .workspace = workspace,
+                                        .workspace_bytes = sizeof workspace};
+  return cudrop_fused_backward(call->context, &args);
+}
+static cudrop_status_t norm_backward(const call_t *call) {
+  const cudrop_tensor_t dy = matrix(call, 0), h = matrix(call, 1), dx = matrix(call, 2);
+  const cudrop_tensor_t mean = cudrop_vector(statistics[0], CUDROP_F32, call->n / COLS);
+  const cudrop_tensor_t rstd = cudrop_vector(statistics[1], CUDROP_F32, call->n / COLS);
+  const cudrop_tensor_t gamma = cudrop_vector(memory[3], call->dtype, COLS);
+  const cudrop_tensor_t dgamma = cudrop_vector(sums[0], CUDROP_F32, COLS);
+  const cudrop_tensor_t dbeta = cudrop_vector(sums[1], CUDROP_F32, COLS);
+  const cudrop_norm_backward_t args = {.dy = &dy,
+                                       .h = &h,
+                                       .mean = &mean,
+                                       .rstd = &rstd,
+                                       .gamma = &gamma,
+                                       .mask = &call->mask,
+                                       .dx = &dx,
+                                       .dgamma = &dgamma,
+                                       .dbeta = &dbeta,
+                                       .workspace = workspace,
+                                       .workspace_bytes = sizeof workspace};
+  return cudrop_norm_backward(call->context, &args);
+}
+static cudrop_status_t attention_backward(const call_t *call) {
+  const cudrop_tensor_t dy = matrix(call, 0), p = matrix(call, 1), ds = matrix(call, 2);
+  const cudrop_attention_backward_t args = {
+      .dy = &dy, .weights = &p, .scale = 0.125f, .mask = &call->mask, .dscores = &ds};
+  return cudrop_attention_backward(call->context, &args);
+}
+
 static const struct {
   const char *name;
   cudrop_dtype_t dtype;
@@ -101,8 +146,11 @@ static const struct {
     {"export_bits", export_bits, 1},
     {"apply_bits", apply_bits, DTYPES},
     {"fused_forward", fused, DTYPES},
+    {"fused_backward", fused_backward, DTYPES},
     {"norm_forward", norm, DTYPES},
+    {"norm_backward", norm_backward, DTYPES},
     {"attention_forward", attention, DTYPES},
+    {"attention_backward", attention_backward, DTYPES},
     {"embedding_forward", embedding, DTYPES},
 };
 

@@ -4,13 +4,12 @@
 
 #include <stddef.h>
 
-#include "loops.h"
-#include "span.h"
+#include "rows_path.h"
 
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
   cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
-  const cudropi_loops_t *loops;
+  const cudropi_rows_functions_t *rows;
 } cudropi_path_t;
 
 /*

@@ -1,35 +1,11 @@
-/* norm_host.c - bias, dropout, residual and a norm, on the host. */
+/* norm_body.h - bias, dropout, residual and a norm; compiled as strip.h is. */
+#ifndef CUDROP_NORM_BODY_H
+#define CUDROP_NORM_BODY_H
+
 #include "norm.h"
+#include "row_total.h"
 
-#include <string.h>
-
-#include "row_sum.h"
-#include "rows_host.h"
-
-/* ---- Sums along a row ------------------------------------------------------------- */
-
-/* What the threads of row_sum.h have summed so far. */
-typedef struct {
-  int32_t threads;
-  float sum[CUDROPI_ROW_MOST_THREADS];
-} row_sum_t;
-
-/* Add a strip's values; those behind its end, to the end of a chunk, become 0. */
-static void add_to_row(row_sum_t *row, const cudropi_strip_t *strip, float *values) {
-  enum { CHUNK = 8 };
-  const int chunks = (strip->n + CHUNK - 1) / CHUNK;
-  float *first = row->sum + strip->first / CHUNK % row->threads;
-  for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
-  for (int j = 0; j < CHUNK; ++j)
-    for (int c = 0; c < chunks; ++c) first[c] = first[c] + values[c * CHUNK + j];
-}
-
-/* The sum, and begin another. */
-static float finish_row(row_sum_t *row) {
-  const float total = cudropi_row_fold(row->threads, row->sum);
-  memset(row->sum, 0, sizeof row->sum);
-  return total;
-}
+/* ---- One value a row --------------------------------------------------------------- */
 
 /* The element of a row of a tensor that has one a row. */
 static float *get_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
@@ -82,24 +58,24 @@ static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
 }
 
-static void do_row(const cudropi_rows_job_t *job, int64_t row) {
+static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
   const cudropi_rows_t *rows = job->rows;
-  row_sum_t sum = {.threads = cudropi_row_threads(rows->cols)};
+  cudropi_row_total_t sum = {.threads = cudropi_row_threads(rows->cols)};
   float values[CUDROPI_STRIP], mean = 0.0f;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_h(&strip, values);
-    add_to_row(&sum, &strip, values);
+    cudropi_add_to_total(&sum, &strip, values);
   }
-  const float total = finish_row(&sum);
+  const float total = cudropi_finish_total(&sum);
   if (rows->norm == CUDROP_LAYER_NORM) mean = total / (float)rows->cols;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     cudropi_strip_load(&strip, find_stored(rows), 0.0f, values);
     for (int j = 0; j < strip.n; ++j) values[j] = cudropi_square(values[j], mean);
-    add_to_row(&sum, &strip, values);
+    cudropi_add_to_total(&sum, &strip, values);
   }
-  const float rstd = cudropi_rstd(finish_row(&sum), rows->cols, rows->epsilon);
+  const float rstd = cudropi_rstd(cudropi_finish_total(&sum), rows->cols, rows->epsilon);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_y(&strip, mean, rstd);
@@ -108,10 +84,10 @@ static void do_row(const cudropi_rows_job_t *job, int64_t row) {
   write_each(rows, CUDROPI_ROWS_RSTD, row, rstd);
 }
 
-void cudropi_host_norm(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
   int64_t first = 0, end = 0;
   cudropi_find_slab(job->rows, slab, &first, &end);
-  for (int64_t row = first; row < end; ++row) do_row(job, row);
+  for (int64_t row = first; row < end; ++row) do_norm_row(job, row);
 }
 
 /* ---- The gradient ----------------------------------------------------------------- */
@@ -136,28 +112,28 @@ static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
 /* The means of a row, to the workspace. */
 static void find_means(const cudropi_rows_job_t *job, int64_t row) {
   const cudropi_rows_t *rows = job->rows;
-  row_sum_t g = {.threads = cudropi_row_threads(rows->cols)}, gh = g;
+  cudropi_row_total_t g = {.threads = cudropi_row_threads(rows->cols)}, gh = g;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     float products[CUDROPI_STRIP];
     terms_t terms;
     find_terms(&strip, &terms);
     for (int j = 0; j < strip.n; ++j) products[j] = terms.g[j] * terms.hhat[j];
-    add_to_row(&g, &strip, terms.g);
-    add_to_row(&gh, &strip, products);
+    cudropi_add_to_total(&g, &strip, terms.g);
+    cudropi_add_to_total(&gh, &strip, products);
   }
-  const float total = finish_row(&g), cols = (float)rows->cols;
+  const float total = cudropi_finish_total(&g), cols = (float)rows->cols;
   rows->of_rows[row] = rows->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
-  rows->of_rows[rows->rows + row] = finish_row(&gh) / cols;
+  rows->of_rows[rows->rows + row] = cudropi_finish_total(&gh) / cols;
 }
 
-enum { SUMS = 3 };
-static const cudropi_rows_operand_t sum_operands[SUMS] = {
+enum { NORM_SUMS = 3 };
+static const cudropi_rows_operand_t norm_sums[NORM_SUMS] = {
     CUDROPI_ROWS_DBIAS, CUDROPI_ROWS_DGAMMA, CUDROPI_ROWS_DBETA};
 
 /* The gradients of data, and what a row adds to the sums of its columns. */
 static void find_gradients(const cudropi_strip_t *strip,
-                           float added[SUMS][CUDROPI_STRIP]) {
+                           float added[NORM_SUMS][CUDROPI_STRIP]) {
   const cudropi_rows_t *rows = strip->rows;
   const float rstd = read_each(rows, CUDROPI_ROWS_RSTD, strip->row);
   const float mean_g = rows->of_rows[strip->row];
@@ -181,10 +157,11 @@ static void find_gradients(const cudropi_strip_t *strip,
 }
 
 /* The slab's columns from `col` on: each way of tiling.h sums its rows. */
-static void do_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col, int width) {
+static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
+                         int width) {
   const cudropi_rows_t *rows = job->rows;
-  float sums[SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
-  float added[SUMS][CUDROPI_STRIP];
+  float sums[NORM_SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
+  float added[NORM_SUMS][CUDROPI_STRIP];
   const int ways = rows->tiling.ways;
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
@@ -192,23 +169,26 @@ static void do_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col, in
   for (int64_t row = first; row < end; ++row) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, width);
     find_gradients(&strip, added);
-    for (int s = 0; s < SUMS; ++s)
+    for (int s = 0; s < NORM_SUMS; ++s)
       cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
   }
-  for (int s = 0; s < SUMS; ++s) {
-    float *partial = rows->partial[sum_operands[s]], total[CUDROPI_STRIP] = {0.0f};
+  for (int s = 0; s < NORM_SUMS; ++s) {
+    float *partial = rows->partial[norm_sums[s]], total[CUDROPI_STRIP] = {0.0f};
     if (partial == NULL) continue;
     for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums[s] + way * width);
     memcpy(partial + slab * rows->cols + col, total, (size_t)n * sizeof *total);
   }
 }
 
-void cudropi_host_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
   const int lanes = rows->tiling.lanes;
   const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) find_means(job, row);
-  for (int64_t col = 0; col < rows->cols; col += width) do_tile(job, slab, col, width);
+  for (int64_t col = 0; col < rows->cols; col += width)
+    do_norm_tile(job, slab, col, width);
 }
+
+#endif /* CUDROP_NORM_BODY_H */

@@ -1,13 +1,14 @@
-/* embedding_host.c - tokens, positions and dropout, and the gradients of tables, on the host. */
-#include <string.h>
+/* embedding_body.h - tokens, positions, dropout, and the tables' gradients; compiled as strip.h is. */
+#ifndef CUDROP_EMBEDDING_BODY_H
+#define CUDROP_EMBEDDING_BODY_H
 
-#include "rows_host.h"
+#include "strip.h"
 
 /* ---- Tables ----------------------------------------------------------------------- */
 
 /* The strip's columns in a row of a table, whose rows are `stride` elements apart. */
-static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
-                    int64_t stride, int64_t row) {
+static char *locate_in_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
+                             int64_t stride, int64_t row) {
   const cudropi_operand_t *from = &strip->rows->operand[table];
   return (char *)from->data +
          (row * stride + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
@@ -15,8 +16,8 @@ static char *locate(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
 
 static void load_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
                        int64_t stride, int64_t row, float *values) {
-  cudropi_strip_read(strip, strip->rows->operand[table].dtype,
-                     locate(strip, table, stride, row), values);
+  cudropi_read(strip->rows->operand[table].dtype, strip->n,
+               locate_in_table(strip, table, stride, row), values);
 }
 
 /* The id of a row. */
@@ -46,7 +47,7 @@ static void embed(const cudropi_strip_t *strip, int32_t id, float *z) {
   cudropi_strip_drop(strip, z);
 }
 
-void cudropi_host_embedding(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
   uint64_t out_of_range = 0;
   int64_t first = 0, end = 0;
@@ -87,7 +88,7 @@ static void sort_by(const cudropi_gather_t *gather, int pass) {
   }
 }
 
-void cudropi_host_list_entries(const cudropi_rows_job_t *job) {
+static void list_entries(const cudropi_rows_job_t *job) {
   const cudropi_rows_t *rows = job->rows;
   const cudropi_gather_t *gather = &rows->gather;
   if (!gather->is_sorted) return;
@@ -113,8 +114,8 @@ static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *s
     load_table(strip, table, stride, key, total);
     cudropi_add(strip->n, total, sum);
   }
-  cudropi_strip_write(strip, rows->operand[table].dtype,
-                      locate(strip, table, stride, key), total);
+  cudropi_write(rows->operand[table].dtype, strip->n,
+                locate_in_table(strip, table, stride, key), total);
 }
 
 /* A run's sum: of a key of several runs to the workspace. */
@@ -139,7 +140,7 @@ static void add_entry(const cudropi_strip_t *strip, float *sum) {
   cudropi_add(strip->n, sum, gradient);
 }
 
-void cudropi_host_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment) {
+static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment) {
   const cudropi_rows_t *rows = job->rows;
   const cudropi_gather_t *gather = &rows->gather;
   const int64_t first = segment * CUDROPI_SEGMENT, left = gather->entries - first;
@@ -161,7 +162,7 @@ void cudropi_host_embedding_gradient(const cudropi_rows_job_t *job, int64_t segm
   }
 }
 
-void cudropi_host_join_runs(const cudropi_rows_job_t *job) {
+static void join_runs(const cudropi_rows_job_t *job) {
   const cudropi_rows_t *rows = job->rows;
   const cudropi_gather_t *gather = &rows->gather;
   for (int64_t head = 0; head < gather->segments; ++head) {
@@ -181,3 +182,5 @@ void cudropi_host_join_runs(const cudropi_rows_job_t *job) {
     }
   }
 }
+
+#endif /* CUDROP_EMBEDDING_BODY_H */

@@ -1,8 +1,11 @@
-/* attention_host.c - attention weights, on the host. */
+/* attention_body.h - attention weights; compiled as strip.h is. */
+#ifndef CUDROP_ATTENTION_BODY_H
+#define CUDROP_ATTENTION_BODY_H
+
 #include <math.h>
 
-#include "row_sum.h"
-#include "rows_host.h"
+#include "maps.h"
+#include "row_total.h"
 
 /* Keys of a row that are worked out once; those of a longer one are, in every pass over it. */
 enum { HELD = 4096 };
@@ -44,15 +47,6 @@ static void clear_unseen(const row_t *row, cudropi_rows_operand_t operand) {
   }
 }
 
-/* Add a strip's values to what the threads of the row have, as row_sum.h deals them. */
-static void add_strip(const cudropi_strip_t *strip, int32_t threads, const float *values,
-                      float *partial) {
-  for (int j = 0; j < strip->n; ++j) {
-    float *sum = &partial[(strip->first + j) / 8 % threads];
-    *sum = *sum + values[j];
-  }
-}
-
 /* ---- Forward ---------------------------------------------------------------------- */
 
 /* scale * s */
@@ -62,17 +56,17 @@ static void load_scores(const cudropi_strip_t *strip, float *z) {
 }
 
 /* e^(z - reference) */
-static void exponentiate(const row_t *row, int n, float reference, float *z) {
+static void exponentiate(int n, float reference, float *z) {
   for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
-  row->job->loops->exp_to_zero(n, z, z);
+  map_exp_to_zero(n, z, z);
 }
 
 /* As they are stored. */
 static void round_values(const cudropi_strip_t *strip, float *values) {
   const cudrop_dtype_t dtype = strip->rows->operand[CUDROPI_ROWS_X].dtype;
   float stored[CUDROPI_STRIP]; /* or narrower ones */
-  cudropi_strip_write(strip, dtype, stored, values);
-  cudropi_strip_read(strip, dtype, stored, values);
+  cudropi_write(dtype, strip->n, stored, values);
+  cudropi_read(dtype, strip->n, stored, values);
 }
 
 /* The largest value of the row; NaN is ignored. */
@@ -88,19 +82,18 @@ static float find_most(const row_t *row, float *held) {
 }
 
 static float sum_powers(const row_t *row, float reference, float *held) {
-  const int32_t threads = cudropi_row_threads(row->rows->cols);
-  float partial[CUDROPI_ROW_MOST_THREADS] = {0.0f};
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float *z = row->is_held ? held + col : held;
     if (!row->is_held) load_scores(&strip, z);
-    exponentiate(row, strip.n, reference, z);
-    add_strip(&strip, threads, z, partial);
+    exponentiate(strip.n, reference, z);
+    cudropi_add_to_total(&total, &strip, z);
   }
-  return cudropi_row_fold(threads, partial);
+  return cudropi_finish_total(&total);
 }
 
-static void do_row(const row_t *row) {
+static void do_attention_row(const row_t *row) {
   const cudropi_rows_t *rows = row->rows;
   float held[HELD];
   const float most = find_most(row, held);
@@ -114,7 +107,7 @@ static void do_row(const row_t *row) {
     float *z = row->is_held ? held + col : held;
     if (!row->is_held) {
       load_scores(&strip, z);
-      exponentiate(row, strip.n, reference, z);
+      exponentiate(strip.n, reference, z);
     }
     for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
     round_values(&strip, z);
@@ -126,8 +119,8 @@ static void do_row(const row_t *row) {
   if (has_y) clear_unseen(row, CUDROPI_ROWS_Y);
 }
 
-void cudropi_host_attention(const cudropi_rows_job_t *job, int64_t slab) {
-  do_slab(job, slab, do_row);
+static void do_attention(const cudropi_rows_job_t *job, int64_t slab) {
+  do_slab(job, slab, do_attention_row);
 }
 
 /* ---- Reapply ---------------------------------------------------------------------- */
@@ -143,7 +136,7 @@ static void reapply_row(const row_t *row) {
   clear_unseen(row, CUDROPI_ROWS_Y);
 }
 
-void cudropi_host_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
   do_slab(job, slab, reapply_row);
 }
 
@@ -158,16 +151,16 @@ static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *
 
 /* The sum of dP * P. */
 static float sum_products(const row_t *row, float *gradient, float *weights) {
-  const int32_t threads = cudropi_row_threads(row->rows->cols);
-  float partial[CUDROPI_ROW_MOST_THREADS] = {0.0f}, products[CUDROPI_STRIP];
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
+  float products[CUDROPI_STRIP];
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     const int64_t at = row->is_held ? col : 0;
     load_gradient(&strip, gradient + at, weights + at);
     for (int j = 0; j < strip.n; ++j) products[j] = gradient[at + j] * weights[at + j];
-    add_strip(&strip, threads, products, partial);
+    cudropi_add_to_total(&total, &strip, products);
   }
-  return cudropi_row_fold(threads, partial);
+  return cudropi_finish_total(&total);
 }
 
 static void do_row_gradient(const row_t *row) {
@@ -185,6 +178,8 @@ static void do_row_gradient(const row_t *row) {
   clear_unseen(row, CUDROPI_ROWS_DX);
 }
 
-void cudropi_host_attention_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_attention_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   do_slab(job, slab, do_row_gradient);
 }
+
+#endif /* CUDROP_ATTENTION_BODY_H */

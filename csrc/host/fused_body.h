@@ -1,9 +1,13 @@
-/* fused_host.c - bias, activation, dropout and residual, on the host. */
-#include "rows_host.h"
+/* fused_body.h - bias, activation, dropout and residual; compiled as strip.h is. */
+#ifndef CUDROP_FUSED_BODY_H
+#define CUDROP_FUSED_BODY_H
 
-void cudropi_host_fused(const cudropi_rows_job_t *job, int64_t slab) {
+#include "maps.h"
+#include "strip.h"
+
+static void do_fused(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_map_t *const activate = job->loops->value[rows->activation];
+  cudropi_map_t *const activate = activation_values[rows->activation];
   int64_t first = 0, end = 0;
   cudropi_find_slab(rows, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
@@ -41,9 +45,9 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
   cudropi_select(strip->n, gradient, kept);
 }
 
-void cudropi_host_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+static void do_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_map_t *const find_slopes = job->loops->slope[rows->activation];
+  cudropi_map_t *const find_slopes = activation_slopes[rows->activation];
   const int ways = rows->tiling.ways, lanes = rows->tiling.lanes;
   const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
   float *partial = rows->partial[CUDROPI_ROWS_DBIAS];
@@ -64,3 +68,5 @@ void cudropi_host_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
       partial[slab * rows->cols + col + j] = total[j];
   }
 }
+
+#endif /* CUDROP_FUSED_BODY_H */

@@ -1,0 +1,242 @@
+/*
+ * strip.h - what operators on rows are made of: some neighbours of a row, as floats.
+ *
+ * A text that rows_scalar.c and its siblings compile, each for its own instructions.
+ */
+#ifndef CUDROP_STRIP_H
+#define CUDROP_STRIP_H
+
+#include <string.h>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
+#include "convert.h"
+#include "draw.h"
+#include "rows_path.h"
+
+enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
+
+/* Columns first to first + n, n <= CUDROPI_STRIP. */
+typedef struct {
+  const cudropi_rows_job_t *job;
+  const cudropi_rows_t *rows;
+  int64_t row, first;
+  int n;
+} cudropi_strip_t;
+
+/* ---- Memory ----------------------------------------------------------------------- */
+
+static inline void cudropi_load_bf16(int n, const void *memory, float *values) {
+  for (int j = 0; j < n; ++j) {
+    uint16_t half;
+    memcpy(&half, (const char *)memory + j * 2, sizeof half);
+    values[j] = float_from_bf16(half);
+  }
+}
+
+static inline void cudropi_store_bf16(int n, const float *values, void *memory) {
+  for (int j = 0; j < n; ++j) {
+    const uint16_t half = bf16_from_float(values[j]);
+    memcpy((char *)memory + j * 2, &half, sizeof half);
+  }
+}
+
+/* The last ones, and all where there is no instruction for it, one by one. */
+static inline void cudropi_load_f16(int n, const void *memory, float *values) {
+  const uint16_t *halves = memory;
+  int j = 0;
+#if defined(__F16C__)
+  for (; j + 8 <= n; j += 8)
+    _mm256_storeu_ps(values + j,
+                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(halves + j))));
+#endif
+  for (; j < n; ++j) {
+    uint16_t half;
+    memcpy(&half, halves + j, sizeof half);
+    values[j] = float_from_f16(half);
+  }
+}
+
+static inline void cudropi_store_f16(int n, const float *values, void *memory) {
+  uint16_t *halves = memory;
+  int j = 0;
+#if defined(__F16C__)
+  for (; j + 8 <= n; j += 8)
+    _mm_storeu_si128((__m128i *)(halves + j), _mm256_cvtps_ph(_mm256_loadu_ps(values + j),
+                                                              _MM_FROUND_TO_NEAREST_INT));
+#endif
+  for (; j < n; ++j) {
+    const uint16_t half = f16_from_float(values[j]);
+    memcpy(halves + j, &half, sizeof half);
+  }
+}
+
+/* n neighbours in memory, F32, F16 or BF16. */
+static inline void cudropi_read(cudrop_dtype_t dtype, int n, const void *memory,
+                                float *values) {
+  if (dtype == CUDROP_F16) {
+    cudropi_load_f16(n, memory, values);
+  } else if (dtype == CUDROP_BF16) {
+    cudropi_load_bf16(n, memory, values);
+  } else {
+    memcpy(values, memory, (size_t)n * sizeof *values);
+  }
+}
+
+static inline void cudropi_write(cudrop_dtype_t dtype, int n, void *memory,
+                                 const float *values) {
+  if (dtype == CUDROP_F16) {
+    cudropi_store_f16(n, values, memory);
+  } else if (dtype == CUDROP_BF16) {
+    cudropi_store_bf16(n, values, memory);
+  } else {
+    memcpy(memory, values, (size_t)n * sizeof *values);
+  }
+}
+
+/* ---- Strips ----------------------------------------------------------------------- */
+
+/* So many neighbours are worth a span of which only they count. */
+enum { LEAST_SPAN = 16 };
+
+/* The first row of a slab, and the one behind its last. */
+static inline void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab,
+                                     int64_t *first, int64_t *end) {
+  *first = slab * rows->tiling.slab_rows;
+  const int64_t left = rows->rows - *first;
+  *end = *first + (left < rows->tiling.slab_rows ? left : rows->tiling.slab_rows);
+}
+
+/* The strip of at most `width` columns from `first` on. */
+static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
+                                                int64_t row, int64_t first, int width) {
+  const int64_t left = job->rows->cols - first;
+  return (cudropi_strip_t){job, job->rows, row, first, left < width ? (int)left : width};
+}
+
+/* values[j] *= scale */
+static inline void cudropi_scale(int n, float *values, float scale) {
+  for (int j = 0; j < n; ++j) values[j] = values[j] * scale;
+}
+
+/* values[j] = kept[j] ? values[j] : +0; in bits, which compilers make vectors of */
+static inline void cudropi_select(int n, float *values, const uint8_t *kept) {
+  for (int j = 0; j < n; ++j) {
+    uint32_t bits;
+    memcpy(&bits, &values[j], sizeof bits);
+    bits &= 0u - kept[j];
+    memcpy(&values[j], &bits, sizeof bits);
+  }
+}
+
+/* values[j] += others[j] */
+static inline void cudropi_add(int n, float *values, const float *others) {
+  for (int j = 0; j < n; ++j) values[j] = values[j] + others[j];
+}
+
+static inline char *cudropi_strip_locate(const cudropi_strip_t *strip,
+                                         cudropi_rows_operand_t operand) {
+  const cudropi_rows_t *rows = strip->rows;
+  const cudropi_operand_t *from = &rows->operand[operand];
+  const int64_t row =
+      cudropi_row_place(rows->rank, rows->shape, from->stride, strip->row);
+  return (char *)from->data +
+         (row + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
+}
+
+/* values[0..n) of an operand; of one that is absent, `absent`. */
+static inline void cudropi_strip_load(const cudropi_strip_t *strip,
+                                      cudropi_rows_operand_t operand, float absent,
+                                      float *values) {
+  if (cudropi_rows_has(strip->rows, operand)) {
+    cudropi_read(strip->rows->operand[operand].dtype, strip->n,
+                 cudropi_strip_locate(strip, operand), values);
+  } else {
+    for (int j = 0; j < strip->n; ++j) values[j] = absent;
+  }
+}
+
+static inline void cudropi_strip_store(const cudropi_strip_t *strip,
+                                       cudropi_rows_operand_t operand,
+                                       const float *values) {
+  cudropi_write(strip->rows->operand[operand].dtype, strip->n,
+                cudropi_strip_locate(strip, operand), values);
+}
+
+/* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
+static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
+                                                cudropi_rows_operand_t operand,
+                                                const float *gradient) {
+  float sum[CUDROPI_STRIP];
+  if (!cudropi_rows_has(strip->rows, operand)) return;
+  if (!strip->rows->adds_to_data) {
+    cudropi_strip_store(strip, operand, gradient);
+    return;
+  }
+  cudropi_strip_load(strip, operand, 0.0f, sum);
+  cudropi_add(strip->n, sum, gradient);
+  cudropi_strip_store(strip, operand, sum);
+}
+
+/* x + bias */
+static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
+  float bias[CUDROPI_STRIP];
+  cudropi_strip_load(strip, CUDROPI_ROWS_X, 0.0f, z);
+  if (!cudropi_rows_has(strip->rows, CUDROPI_ROWS_BIAS)) return;
+  cudropi_strip_load(strip, CUDROPI_ROWS_BIAS, 0.0f, bias);
+  cudropi_add(strip->n, z, bias);
+}
+
+/* Neighbours in vectors: from the group on in which the first one lies, by whole steps. */
+static void draw_span(const cudropi_rows_job_t *job, uint64_t index, int n,
+                      uint8_t *kept) {
+  _Alignas(64) char drawn[CUDROPI_STRIP + CUDROPI_SPAN_STEP];
+  const int lead = (int)(index % CUDROP_MASK_LANES);
+  const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
+  cudropi_span_t span = {.plan = &job->bytes,
+                         .mask = &job->mask,
+                         .y = drawn,
+                         .group = index / CUDROP_MASK_LANES,
+                         .n = (int64_t)steps * CUDROPI_SPAN_STEP};
+  job->draw(&span);
+  memcpy(kept, drawn + lead, (size_t)n);
+}
+
+/* 1 for every column that is kept, 0 for the others. */
+static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
+  const cudropi_rows_t *rows = strip->rows;
+  if (rows->source == CUDROPI_FROM_OPERAND) {
+    const int64_t first = strip->row * rows->cols + strip->first;
+    for (int j = 0; j < strip->n; ++j) {
+      const int64_t e = first + j;
+      kept[j] = rows->bits[e >> 3] >> (e & 7) & 1;
+    }
+    return;
+  }
+  if (rows->source != CUDROPI_FROM_PHILOX) {
+    memset(kept, rows->source == CUDROPI_ALL_KEPT, (size_t)strip->n);
+    return;
+  }
+  const cudropi_draw_t draw = {rows->seed, rows->offset, rows->threshold};
+  const int64_t row =
+      cudropi_row_place(rows->rank, rows->shape, rows->index_stride, strip->row);
+  const uint64_t index =
+      rows->index_base + (uint64_t)(row + strip->first * rows->index_step);
+  if (strip->job->draw != NULL && strip->n >= LEAST_SPAN) {
+    draw_span(strip->job, index, strip->n, kept);
+  } else {
+    cudropi_host_draw_indices(&draw, index, (uint64_t)rows->index_step, strip->n, kept);
+  }
+}
+
+/* values = keep ? values * scale : 0 */
+static inline void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
+  const float scale = strip->rows->scale;
+  uint8_t kept[CUDROPI_STRIP];
+  cudropi_strip_keep(strip, kept);
+  cudropi_scale(strip->n, values, scale);
+  cudropi_select(strip->n, values, kept);
+}
+
+#endif /* CUDROP_STRIP_H */
