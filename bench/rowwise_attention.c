@@ -18,12 +18,17 @@ static int64_t count_seen(const bench_reference_t *row) {
 
 /* ---- Forward ----------------------------------------------------------------------------- */
 
+static cudrop_attention_t get_attention(const bench_work_t *work) {
+  return (cudrop_attention_t){.scale = scale,
+                              .causal = 1,
+                              .query_offset = find_query_offset(work),
+                              .mask = &work->given};
+}
+
 static cudrop_status_t call_forward(const bench_work_t *work) {
-  const cudrop_attention_forward_t args = {.scores = &work->operand[SCORES].tensor,
-                                           .scale = scale,
-                                           .causal = 1,
-                                           .query_offset = find_query_offset(work),
-                                           .mask = &work->given,
+  const cudrop_attention_t attention = get_attention(work);
+  const cudrop_attention_forward_t args = {.attention = &attention,
+                                           .scores = &work->operand[SCORES].tensor,
                                            .weights = &work->operand[WEIGHTS].tensor,
                                            .y = &work->operand[Y].tensor};
   return cudrop_attention_forward(work->context, &args);
@@ -86,10 +91,9 @@ const bench_rowwise_t bench_attention_forward = {
 /* ---- Reapply ----------------------------------------------------------------------------- */
 
 static cudrop_status_t call_reapply(const bench_work_t *work) {
-  const cudrop_attention_reapply_t args = {.weights = &work->operand[WEIGHTS].tensor,
-                                           .causal = 1,
-                                           .query_offset = find_query_offset(work),
-                                           .mask = &work->given,
+  const cudrop_attention_t attention = get_attention(work);
+  const cudrop_attention_reapply_t args = {.attention = &attention,
+                                           .weights = &work->operand[WEIGHTS].tensor,
                                            .y = &work->operand[Y].tensor};
   return cudrop_attention_reapply(work->context, &args);
 }
@@ -112,12 +116,10 @@ const bench_rowwise_t bench_attention_reapply = {
 /* ---- Backward ---------------------------------------------------------------------------- */
 
 static cudrop_status_t call_backward(const bench_work_t *work) {
-  const cudrop_attention_backward_t args = {.dy = &work->operand[DY].tensor,
+  const cudrop_attention_t attention = get_attention(work);
+  const cudrop_attention_backward_t args = {.attention = &attention,
+                                            .dy = &work->operand[DY].tensor,
                                             .weights = &work->operand[WEIGHTS].tensor,
-                                            .scale = scale,
-                                            .causal = 1,
-                                            .query_offset = find_query_offset(work),
-                                            .mask = &work->given,
                                             .dscores = &work->operand[DSCORES].tensor};
   return cudrop_attention_backward(work->context, &args);
 }

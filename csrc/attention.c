@@ -5,16 +5,20 @@
 #include "status.h"
 
 /* The arguments that each call has. */
-#define LENGTHS(args)                                                             \
-  {                                                                               \
-    .name = "lengths", .tensor = (args)->lengths, .extent = CUDROPI_EXTENT_FIRST, \
-    .type = CUDROPI_TYPE_I32                                                      \
+#define LENGTHS(args)                                        \
+  {                                                          \
+    .name = "lengths", .tensor = (args)->attention->lengths, \
+    .extent = CUDROPI_EXTENT_FIRST, .type = CUDROPI_TYPE_I32 \
   }
-#define BITS(args, full)                                                    \
-  {                                                                         \
-    .name = "bits", .tensor = describe_bits((args)->bits, (full), &packed), \
-    .type = CUDROPI_TYPE_INTERNAL                                           \
+#define BITS(args, full)                                                               \
+  {                                                                                    \
+    .name = "bits", .tensor = describe_bits((args)->attention->bits, (full), &packed), \
+    .type = CUDROPI_TYPE_INTERNAL                                                      \
   }
+#define REQUIRE_ATTENTION(args)                                                          \
+  REQUIRE((args) != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);      \
+  REQUIRE((args)->attention != NULL, CUDROP_ERROR_NULL_POINTER, "%s: attention is NULL", \
+          __func__)
 
 /* The packed bits of a tensor like `full`, made in *made; NULL for none. */
 static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tensor_t *full,
@@ -27,10 +31,11 @@ static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tenso
 cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                          const cudrop_attention_forward_t *args) {
   cudrop_tensor_t packed;
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  REQUIRE_ATTENTION(args);
   REQUIRE(args->scores == NULL || args->weights != NULL || args->y != NULL,
           CUDROP_ERROR_NULL_POINTER, "%s: weights and y are both NULL", __func__);
-  const cudropi_attention_t attention = {args->scale, args->causal, args->query_offset};
+  const cudropi_attention_t attention = {args->attention->scale, args->attention->causal,
+                                         args->attention->query_offset};
   const cudropi_rows_call_t call = {
       .function = __func__,
       .op = CUDROPI_ROWS_ATTENTION,
@@ -46,8 +51,8 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                    [CUDROPI_ROWS_Y] = {.name = "y",
                                        .tensor = args->y,
                                        .is_output = true}},
-      .mask = args->mask,
-      .p = args->p,
+      .mask = args->attention->mask,
+      .p = args->attention->p,
       .attention = &attention};
   return cudropi_rows_run(context, &call);
 }
@@ -55,8 +60,9 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
 cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
                                          const cudrop_attention_reapply_t *args) {
   cudrop_tensor_t packed;
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_attention_t attention = {1.0f, args->causal, args->query_offset};
+  REQUIRE_ATTENTION(args);
+  const cudropi_attention_t attention = {1.0f, args->attention->causal,
+                                         args->attention->query_offset};
   const cudropi_rows_call_t call = {
       .function = __func__,
       .op = CUDROPI_ROWS_ATTENTION_REAPPLY,
@@ -70,8 +76,8 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
                                        .tensor = args->y,
                                        .is_needed = true,
                                        .is_output = true}},
-      .mask = args->mask,
-      .p = args->p,
+      .mask = args->attention->mask,
+      .p = args->attention->p,
       .attention = &attention};
   return cudropi_rows_run(context, &call);
 }
@@ -79,8 +85,9 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
 cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
                                           const cudrop_attention_backward_t *args) {
   cudrop_tensor_t packed;
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_attention_t attention = {args->scale, args->causal, args->query_offset};
+  REQUIRE_ATTENTION(args);
+  const cudropi_attention_t attention = {args->attention->scale, args->attention->causal,
+                                         args->attention->query_offset};
   const cudropi_rows_call_t call = {
       .function = __func__,
       .op = CUDROPI_ROWS_ATTENTION_GRADIENT,
@@ -97,8 +104,8 @@ cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
                                         .tensor = args->dscores,
                                         .is_needed = true,
                                         .is_output = true}},
-      .mask = args->mask,
-      .p = args->p,
+      .mask = args->attention->mask,
+      .p = args->attention->p,
       .attention = &attention};
   return cudropi_rows_run(context, &call);
 }

@@ -71,8 +71,9 @@ static cudrop_status_t norm(const call_t *call) {
 }
 static cudrop_status_t attention(const call_t *call) {
   const cudrop_tensor_t scores = matrix(call, 0), y = matrix(call, 1);
+  const cudrop_attention_t attended = {.scale = 0.125f, .mask = &call->mask};
   const cudrop_attention_forward_t args = {
-      .scores = &scores, .scale = 0.125f, .mask = &call->mask, .y = &y};
+      .attention = &attended, .scores = &scores, .y = &y};
   return cudrop_attention_forward(call->context, &args);
 }
 static cudrop_status_t embedding(const call_t *call) {
@@ -124,8 +125,9 @@ static cudrop_status_t norm_backward(const call_t *call) {
 }
 static cudrop_status_t attention_backward(const call_t *call) {
   const cudrop_tensor_t dy = matrix(call, 0), p = matrix(call, 1), ds = matrix(call, 2);
+  const cudrop_attention_t attended = {.scale = 0.125f, .mask = &call->mask};
   const cudrop_attention_backward_t args = {
-      .dy = &dy, .weights = &p, .scale = 0.125f, .mask = &call->mask, .dscores = &ds};
+      .attention = &attended, .dy = &dy, .weights = &p, .dscores = &ds};
   return cudrop_attention_backward(call->context, &args);
 }
 

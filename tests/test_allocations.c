@@ -100,10 +100,11 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
                                             .dbias = &dbias,
                                             .workspace = workspace,
                                             .workspace_bytes = sizeof workspace};
+  const cudrop_attention_t causal = {.causal = 1, .mask = &mask};
   const cudrop_attention_forward_t attention = {
-      .scores = &in, .causal = 1, .mask = &mask, .y = &out};
+      .attention = &causal, .scores = &in, .y = &out};
   const cudrop_attention_backward_t attention_back = {
-      .dy = &in, .weights = &in, .causal = 1, .mask = &mask, .dscores = &out};
+      .attention = &causal, .dy = &in, .weights = &in, .dscores = &out};
   static int32_t numbers[ROWS];
   const cudrop_tensor_t ids = cudrop_vector(numbers, CUDROP_I32, ROWS);
   const cudrop_embedding_forward_t embedding = {

@@ -180,13 +180,14 @@ START_TEST(the_mask_inside_is_the_one_outside) {
   static float scores[N], y[N];
   static uint8_t keep[N];
   const cudrop_mask_t mask = cudrop_mask(5, 6, 0.3);
+  const cudrop_attention_t attention = {.causal = 1, .mask = &mask};
   const cudrop_tensor_t s = cudrop_tensor(scores, CUDROP_F32, 3, shape);
   const cudrop_tensor_t dropped = cudrop_tensor(y, CUDROP_F32, 3, shape);
   const cudrop_tensor_t bytes = cudrop_tensor(keep, CUDROP_U8, 3, shape);
   ck_assert_ok(cudrop_export_bytes(host, &mask, &bytes));
   ck_assert_ok(cudrop_attention_forward(
       host, &(cudrop_attention_forward_t){
-                .scores = &s, .causal = 1, .mask = &mask, .y = &dropped}));
+                .attention = &attention, .scores = &s, .y = &dropped}));
   for (int e = 0; e < N; ++e) {
     const int query = e / T % T, key = e % T;
     const double want = 1.0 / 0.7 / (query + 1);
@@ -204,6 +205,7 @@ START_TEST(a_cache_of_keys_changes_nothing) {
   static const int64_t whole[] = {HEADS, T, T}, one[] = {HEADS, 1, T};
   static float scores[N], weights[N], y[N], weights_one[HEADS * T], y_one[HEADS * T];
   const cudrop_mask_t mask = cudrop_mask(5, 6, 0.3);
+  const cudrop_attention_t attention = {.causal = 1, .mask = &mask};
   const cudrop_tensor_t s = cudrop_tensor(scores, CUDROP_F32, 3, whole);
   const cudrop_tensor_t p = cudrop_tensor(weights, CUDROP_F32, 3, whole);
   const cudrop_tensor_t dropped = cudrop_tensor(y, CUDROP_F32, 3, whole);
@@ -212,21 +214,19 @@ START_TEST(a_cache_of_keys_changes_nothing) {
   for (int e = 0; e < N; ++e) scores[e] = sinf((float)e) * 3.0f;
   ck_assert_ok(cudrop_attention_forward(
       host, &(cudrop_attention_forward_t){
-                .scores = &s, .causal = 1, .mask = &mask, .weights = &p, .y = &dropped}));
+                .attention = &attention, .scores = &s, .weights = &p, .y = &dropped}));
   for (int64_t query = 0; query < T; ++query) {
     const int64_t start[] = {0, query, 0};
     cudrop_mask_t part = mask;
+    const cudrop_attention_t cached = {.causal = 1, .query_offset = query, .mask = &part};
     cudrop_tensor_t row = s;
     ck_assert_ok(cudrop_mask_shard(&part, 3, whole, start));
     row.data = scores + query * T;
     row.shape[1] = 1;
     ck_assert_ok(cudrop_attention_forward(
-        host, &(cudrop_attention_forward_t){.scores = &row,
-                                            .causal = 1,
-                                            .query_offset = query,
-                                            .mask = &part,
-                                            .weights = &p_one,
-                                            .y = &dropped_one}));
+        host,
+        &(cudrop_attention_forward_t){
+            .attention = &cached, .scores = &row, .weights = &p_one, .y = &dropped_one}));
     for (int h = 0; h < HEADS; ++h) {
       const size_t seen = (size_t)(query + 1) * sizeof(float);
       const int64_t first = (h * T + query) * T;

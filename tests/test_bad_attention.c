@@ -14,6 +14,7 @@ typedef struct {
   cudrop_tensor_t scores, lengths, weights, y; /* backward: dy is y, dscores the scores */
   cudrop_mask_t mask;
   void *bits; /* that could be there */
+  cudrop_attention_t attention;
   cudrop_attention_forward_t forward;
   cudrop_attention_reapply_t reapply;
   cudrop_attention_backward_t backward;
@@ -34,13 +35,16 @@ typedef struct {
 static void null_context(arguments_t *a) {
   a->context = NULL;
 }
+static void null_attention(arguments_t *a) {
+  a->forward.attention = a->reapply.attention = a->backward.attention = NULL;
+}
 static void null_scores(arguments_t *a) {
   a->forward.scores = NULL;
 }
 static void null_scores_with_bits(arguments_t *a) {
   a->forward.scores = NULL;
-  a->forward.mask = NULL;
-  a->forward.bits = a->bits;
+  a->attention.mask = NULL;
+  a->attention.bits = a->bits;
 }
 static void no_output(arguments_t *a) {
   a->forward.weights = a->forward.y = NULL;
@@ -82,35 +86,38 @@ static void null_lengths_data(arguments_t *a) {
   a->lengths.data = NULL;
 }
 static void scale_nan(arguments_t *a) {
-  a->forward.scale = a->backward.scale = NAN;
+  a->attention.scale = NAN;
 }
 static void scale_infinite(arguments_t *a) {
-  a->forward.scale = a->backward.scale = -INFINITY;
+  a->attention.scale = -INFINITY;
 }
 static void causal_two(arguments_t *a) {
-  a->forward.causal = a->reapply.causal = a->backward.causal = 2;
+  a->attention.causal = 2;
 }
 static void offset_negative(arguments_t *a) {
-  a->forward.query_offset = a->reapply.query_offset = a->backward.query_offset = -1;
+  a->attention.query_offset = -1;
 }
 static void offset_alone(arguments_t *a) {
-  a->forward.query_offset = a->reapply.query_offset = a->backward.query_offset = 3;
+  a->attention.query_offset = 3;
 }
 static void mask_and_bits(arguments_t *a) {
-  a->forward.bits = a->reapply.bits = a->backward.bits = a->bits;
+  a->attention.bits = a->bits;
 }
 static void rate_without_bits(arguments_t *a) {
-  a->forward.p = a->reapply.p = a->backward.p = 0.25;
+  a->attention.p = 0.25;
 }
 static void bits_with_bad_rate(arguments_t *a) {
-  a->forward.mask = a->reapply.mask = a->backward.mask = NULL;
+  a->attention.mask = NULL;
   mask_and_bits(a);
-  a->forward.p = a->reapply.p = a->backward.p = 1.5;
+  a->attention.p = 1.5;
 }
 static void bits_in_output(arguments_t *a) {
-  a->forward.mask = a->reapply.mask = a->backward.mask = NULL;
-  a->forward.bits = a->reapply.bits = (char *)a->y.data + 4;
-  a->backward.bits = (char *)a->scores.data + N * 4 - 1;
+  a->attention.mask = NULL;
+  a->attention.bits = (char *)a->y.data + 4;
+}
+static void bits_in_gradient(arguments_t *a) {
+  a->attention.mask = NULL;
+  a->attention.bits = (char *)a->scores.data + N * 4 - 1;
 }
 static void lengths_in_output(arguments_t *a) {
   a->lengths.data = a->y.data;
@@ -136,6 +143,9 @@ static void keys_in_pieces(arguments_t *a) {
 
 static const rule_t rules[] = {
     {FORWARD, null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
+    {FORWARD, null_attention, CUDROP_ERROR_NULL_POINTER, "attention is NULL"},
+    {REAPPLY, null_attention, CUDROP_ERROR_NULL_POINTER, "attention is NULL"},
+    {BACKWARD, null_attention, CUDROP_ERROR_NULL_POINTER, "attention is NULL"},
     {FORWARD, null_scores, CUDROP_ERROR_NULL_POINTER, "scores is NULL"},
     {FORWARD, null_scores_with_bits, CUDROP_ERROR_NULL_POINTER, "scores is NULL"},
     {FORWARD, no_output, CUDROP_ERROR_NULL_POINTER, "weights and y are both NULL"},
@@ -172,7 +182,7 @@ static const rule_t rules[] = {
     {REAPPLY, bits_with_bad_rate, CUDROP_ERROR_INVALID_ARGUMENT,
      "p = 1.5 is outside [0, 1]"},
     {REAPPLY, bits_in_output, CUDROP_ERROR_OVERLAP, "y overlaps bits"},
-    {BACKWARD, bits_in_output, CUDROP_ERROR_OVERLAP, "dscores overlaps bits"},
+    {BACKWARD, bits_in_gradient, CUDROP_ERROR_OVERLAP, "dscores overlaps bits"},
     {FORWARD, lengths_in_output, CUDROP_ERROR_OVERLAP, "y overlaps lengths"},
     {FORWARD, bad_rate, CUDROP_ERROR_INVALID_ARGUMENT, "p = -0.5 is outside [0, 1]"},
     {BACKWARD, index_rank_differs, CUDROP_ERROR_SHAPE,
@@ -217,18 +227,13 @@ START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
                    .lengths = cudrop_vector(memory[3], CUDROP_I32, BATCH),
                    .mask = cudrop_mask(1, 2, 0.5),
                    .bits = memory[4]};
-  a.forward = (cudrop_attention_forward_t){.scores = &a.scores,
-                                           .lengths = &a.lengths,
-                                           .mask = &a.mask,
-                                           .weights = &a.weights,
-                                           .y = &a.y};
+  a.attention = (cudrop_attention_t){.lengths = &a.lengths, .mask = &a.mask};
+  a.forward = (cudrop_attention_forward_t){
+      .attention = &a.attention, .scores = &a.scores, .weights = &a.weights, .y = &a.y};
   a.reapply = (cudrop_attention_reapply_t){
-      .weights = &a.weights, .lengths = &a.lengths, .mask = &a.mask, .y = &a.y};
-  a.backward = (cudrop_attention_backward_t){.dy = &a.y,
-                                             .weights = &a.weights,
-                                             .lengths = &a.lengths,
-                                             .mask = &a.mask,
-                                             .dscores = &a.scores};
+      .attention = &a.attention, .weights = &a.weights, .y = &a.y};
+  a.backward = (cudrop_attention_backward_t){
+      .attention = &a.attention, .dy = &a.y, .weights = &a.weights, .dscores = &a.scores};
   rule->spoil(&a);
   ck_assert_str_eq(cudrop_status_name(make_call(&a, rule->call)),
                    cudrop_status_name(rule->status));

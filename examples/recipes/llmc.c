@@ -117,17 +117,24 @@ void layernorm_backward(floatX *dinp, floatX *drop_dinp, floatX *dweight, floatX
 
 /* ---- Attention -------------------------------------------------------------------- */
 
+static cudrop_attention_t make_attention(float scale, const cudrop_mask_t *mask) {
+  cudrop_attention_t attention = {0};
+  attention.scale = scale;
+  attention.causal = 1;
+  attention.mask = mask;
+  return attention;
+}
+
 void softmax_forward(floatX *att, floatX *drop_att, float inv_temperature,
                      const floatX *preatt, int B, int NH, int T, cudrop_context_t *ctx,
                      const cudrop_mask_t *mask) {
   const cudrop_tensor_t scores = tensor3(preatt, B * NH, T, T);
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
   const cudrop_tensor_t y = tensor3(drop_att, B * NH, T, T);
+  const cudrop_attention_t attention = make_attention(inv_temperature, mask);
   cudrop_attention_forward_t args = {0};
+  args.attention = &attention;
   args.scores = &scores;
-  args.scale = inv_temperature;
-  args.causal = 1;
-  args.mask = mask;
   args.weights = &weights;
   args.y = &y;
   recipe_check(cudrop_attention_forward(ctx, &args));
@@ -137,10 +144,10 @@ void softmax_reapply(floatX *drop_att, const floatX *att, int B, int NH, int T,
                      cudrop_context_t *ctx, const cudrop_mask_t *mask) {
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
   const cudrop_tensor_t y = tensor3(drop_att, B * NH, T, T);
+  const cudrop_attention_t attention = make_attention(1.0f, mask);
   cudrop_attention_reapply_t args = {0};
+  args.attention = &attention;
   args.weights = &weights;
-  args.causal = 1;
-  args.mask = mask;
   args.y = &y;
   recipe_check(cudrop_attention_reapply(ctx, &args));
 }
@@ -151,12 +158,11 @@ void softmax_autoregressive_backward_inplace(floatX *datt, const floatX *att, in
                                              const cudrop_mask_t *mask) {
   const cudrop_tensor_t dy = tensor3(datt, B * NH, T, T);
   const cudrop_tensor_t weights = tensor3(att, B * NH, T, T);
+  const cudrop_attention_t attention = make_attention(scale, mask);
   cudrop_attention_backward_t args = {0};
+  args.attention = &attention;
   args.dy = &dy;
   args.weights = &weights;
-  args.scale = scale;
-  args.causal = 1;
-  args.mask = mask;
   args.dscores = &dy;
   recipe_check(cudrop_attention_backward(ctx, &args));
 }

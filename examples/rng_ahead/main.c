@@ -111,23 +111,24 @@ static cudrop_tensor_t make_tensor(const state_t *s, void *data) {
 static void run_in_place(const state_t *s, const cudrop_mask_t *mask) {
   const cudrop_tensor_t scores = make_tensor(s, s->scores), y = make_tensor(s, s->y);
   multiply(s);
+  const cudrop_attention_t attention = {.scale = 0.125f, .mask = mask};
   CHECK_DROP(cudrop_attention_forward(
       s->main, &(cudrop_attention_forward_t){
-                   .scores = &scores, .scale = 0.125f, .mask = mask, .y = &y}));
+                   .attention = &attention, .scores = &scores, .y = &y}));
 }
 
 /* The bits must not change while the softmax of the round before reads them. */
 static void run_ahead(const state_t *s, const cudrop_mask_t *mask) {
   const cudrop_tensor_t scores = make_tensor(s, s->scores), y = make_tensor(s, s->y);
+  const cudrop_attention_t attention = {.scale = 0.125f, .bits = s->bits, .p = p};
   CHECK_CUDA(cudaStreamWaitEvent(s->side_stream, s->used, 0));
   CHECK_DROP(cudrop_export_bits(s->side, mask, 3, scores.shape, s->bits));
   CHECK_CUDA(cudaEventRecord(s->drawn, s->side_stream));
   multiply(s);
   CHECK_CUDA(cudaStreamWaitEvent(s->main_stream, s->drawn, 0));
   CHECK_DROP(cudrop_attention_forward(
-      s->main,
-      &(cudrop_attention_forward_t){
-          .scores = &scores, .scale = 0.125f, .bits = s->bits, .p = p, .y = &y}));
+      s->main, &(cudrop_attention_forward_t){
+                   .attention = &attention, .scores = &scores, .y = &y}));
   CHECK_CUDA(cudaEventRecord(s->used, s->main_stream));
 }
 

@@ -233,6 +233,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
  */
 CUDROP_CHECKED cudrop_status_t
 cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes);
+
 /* ---- 15. Attention weights -------------------------------------------------------- */
 
 /*
@@ -241,12 +242,14 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  * along each row of S, the scores of one query with all keys. S, P and y have the shape
  * [..., queries, keys], as in [batch, heads, queries, keys], and at least these two dimensions.
  *
- *   status = cudrop_attention_forward(ctx, &(cudrop_attention_forward_t){.scores = &s,
- *                                                                        .scale = 0.125f,
- *                                                                        .causal = 1,
- *                                                                        .mask = &mask,
+ *   cudrop_attention_t attention = {.scale = 0.125f, .causal = 1, .mask = &mask};
+ *   status = cudrop_attention_forward(ctx, &(cudrop_attention_forward_t){.attention = &attention,
+ *                                                                        .scores = &s,
  *                                                                        .weights = &p,
  *                                                                        .y = &y});
+ *
+ * `attention` says who sees whom and what is dropped. It is a value that all three calls take, as
+ * they take a mask, so that backward cannot forget what forward was told.
  *
  * A query sees the first of the keys, and how many follows from its coordinate q along the
  * second to last dimension, and from b along the first one:
@@ -268,9 +271,10 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  *
  * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
  * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes
- * their rate `p`, which gives the factor alone (left out it is 0, and nothing is scaled). Either of `weights` and y may be NULL: training
- * needs both, or P alone and cudrop_attention_reapply(); inference needs y alone, and has P there.
- * Either may be S itself.
+ * their rate `p`, which gives the factor alone (left out it is 0, and nothing is scaled).
+ *
+ * Either of `weights` and y may be NULL: training needs both, or P alone and
+ * cudrop_attention_reapply(); inference needs y alone, and has P there. Either may be S itself.
  *
  * Statuses are those of section 12, and
  *   ERROR_INVALID_ARGUMENT  a scale that is not finite; causal neither 0 nor 1; a negative
@@ -278,7 +282,6 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  *                           together; p without bits; scores of rank 0 or 1
  */
 typedef struct {
-  const cudrop_tensor_t *scores;
   float scale; /* of the scores; 0 stands for 1 */
   int causal;
   int64_t query_offset;
@@ -286,7 +289,12 @@ typedef struct {
   const cudrop_mask_t *mask;      /* or NULL */
   const void *bits;               /* or NULL */
   double p;                       /* of bits */
-  const cudrop_tensor_t *weights, *y;
+} cudrop_attention_t;
+
+typedef struct {
+  const cudrop_attention_t *attention;
+  const cudrop_tensor_t *scores;
+  const cudrop_tensor_t *weights, *y; /* one of them may be NULL */
 } cudrop_attention_forward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
@@ -296,17 +304,11 @@ CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
  * y = keep ? P * 1/(1 - p) : 0        the y of the forward call, to the bit
  *
  * so that P alone need be kept between forward and backward: y, as large, is made again where
- * backward multiplies by it. y is +0 where a key is not seen. y may be P itself. The options are
- * those of the forward call: without its causal or lengths weights are read that it never wrote.
+ * backward multiplies by it. y is +0 where a key is not seen. y may be P itself.
  */
 typedef struct {
+  const cudrop_attention_t *attention; /* forward's; the scale is not looked at */
   const cudrop_tensor_t *weights;
-  int causal;
-  int64_t query_offset;
-  const cudrop_tensor_t *lengths; /* or NULL */
-  const cudrop_mask_t *mask;      /* or NULL */
-  const void *bits;               /* or NULL */
-  double p;                       /* of bits */
   const cudrop_tensor_t *y;
 } cudrop_attention_reapply_t;
 
@@ -316,18 +318,12 @@ CUDROP_CHECKED cudrop_status_t cudrop_attention_reapply(
 /*
  * dP = keep ? dy * 1/(1 - p) : 0        dS = scale * (P * (dP - sum of dP * P along the row))
  *
- * with the P and the options of the forward call. dS is +0 where a key is not seen, and neither P
- * nor dy is looked at there. dS may be dy or P itself.
+ * with the P of the forward call. dS is +0 where a key is not seen, and neither P nor dy is looked
+ * at there. dS may be dy or P itself.
  */
 typedef struct {
+  const cudrop_attention_t *attention; /* forward's */
   const cudrop_tensor_t *dy, *weights;
-  float scale; /* of the scores; 0 stands for 1 */
-  int causal;
-  int64_t query_offset;
-  const cudrop_tensor_t *lengths; /* or NULL */
-  const cudrop_mask_t *mask;      /* or NULL */
-  const void *bits;               /* or NULL */
-  double p;                       /* of bits */
   const cudrop_tensor_t *dscores;
 } cudrop_attention_backward_t;
 

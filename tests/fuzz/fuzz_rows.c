@@ -248,43 +248,45 @@ static cudrop_status_t norm_backward(cudrop_context_t *context, call_t *call) {
   return cudrop_norm_backward(context, &args);
 }
 
+static cudrop_attention_t take_attention(call_t *call, bool has_scale) {
+  cudrop_attention_t attention = {.scale = 0.0f};
+  if (has_scale) attention.scale = (float)(take_byte(&call->bytes) % 4) * 0.5f;
+  attention.causal = (int)(take_byte(&call->bytes) % 3);
+  attention.query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1;
+  attention.lengths = take(call, FIRST, CUDROP_I32);
+  attention.mask = take_mask(call);
+  return attention;
+}
+
 static cudrop_status_t attention_forward(cudrop_context_t *context, call_t *call) {
   const unsigned bits = take_byte(&call->bytes);
-  const cudrop_attention_forward_t args = {
-      .scores = take_full(call),
-      .scale = (float)(take_byte(&call->bytes) % 4) * 0.5f,
-      .causal = (int)(take_byte(&call->bytes) % 3),
-      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
-      .lengths = take(call, FIRST, CUDROP_I32),
-      .mask = bits < 200 ? take_mask(call) : NULL,
-      .bits = bits < 180 ? NULL : call->arena + bits,
-      .p = bits < 200 ? 0.0 : 0.5,
-      .weights = take_full(call),
-      .y = take_full(call)};
+  const cudrop_tensor_t *scores = take_full(call);
+  cudrop_attention_t attention = take_attention(call, true);
+  if (bits >= 180) attention.bits = call->arena + bits;
+  if (bits >= 200) {
+    attention.mask = NULL;
+    attention.p = 0.5;
+  }
+  const cudrop_attention_forward_t args = {.attention = &attention,
+                                           .scores = scores,
+                                           .weights = take_full(call),
+                                           .y = take_full(call)};
   return cudrop_attention_forward(context, &args);
 }
 
 static cudrop_status_t attention_reapply(cudrop_context_t *context, call_t *call) {
+  const cudrop_tensor_t *weights = take_full(call);
+  const cudrop_attention_t attention = take_attention(call, false);
   const cudrop_attention_reapply_t args = {
-      .weights = take_full(call),
-      .causal = (int)(take_byte(&call->bytes) % 3),
-      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
-      .lengths = take(call, FIRST, CUDROP_I32),
-      .mask = take_mask(call),
-      .y = take_full(call)};
+      .attention = &attention, .weights = weights, .y = take_full(call)};
   return cudrop_attention_reapply(context, &args);
 }
 
 static cudrop_status_t attention_backward(cudrop_context_t *context, call_t *call) {
+  const cudrop_tensor_t *dy = take_full(call), *weights = take_full(call);
+  const cudrop_attention_t attention = take_attention(call, true);
   const cudrop_attention_backward_t args = {
-      .dy = take_full(call),
-      .weights = take_full(call),
-      .scale = (float)(take_byte(&call->bytes) % 4) * 0.5f,
-      .causal = (int)(take_byte(&call->bytes) % 3),
-      .query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1,
-      .lengths = take(call, FIRST, CUDROP_I32),
-      .mask = take_mask(call),
-      .dscores = take_full(call)};
+      .attention = &attention, .dy = dy, .weights = weights, .dscores = take_full(call)};
   return cudrop_attention_backward(context, &args);
 }
 

@@ -144,21 +144,26 @@ static cudrop_status_t norm_backward(state_t *s) {
                                                         .workspace = s->workspace,
                                                         .workspace_bytes = WORKSPACE});
 }
+static const cudrop_attention_t every_key = {.scale = 1.0f};
 static cudrop_status_t attention(state_t *s) {
   const cudrop_tensor_t scores = matrix(s->x), y = matrix(s->y);
   return cudrop_attention_forward(
-      s->context, &(cudrop_attention_forward_t){.scores = &scores, .y = &y});
+      s->context,
+      &(cudrop_attention_forward_t){.attention = &every_key, .scores = &scores, .y = &y});
 }
 static cudrop_status_t reapply(state_t *s) {
   const cudrop_tensor_t weights = matrix(s->x), y = matrix(s->y);
   return cudrop_attention_reapply(
-      s->context, &(cudrop_attention_reapply_t){.weights = &weights, .y = &y});
+      s->context, &(cudrop_attention_reapply_t){
+                      .attention = &every_key, .weights = &weights, .y = &y});
 }
 static cudrop_status_t attention_backward(state_t *s) {
   const cudrop_tensor_t weights = matrix(s->x), dscores = matrix(s->y);
-  return cudrop_attention_backward(
-      s->context, &(cudrop_attention_backward_t){
-                      .dy = &weights, .weights = &weights, .dscores = &dscores});
+  return cudrop_attention_backward(s->context,
+                                   &(cudrop_attention_backward_t){.attention = &every_key,
+                                                                  .dy = &weights,
+                                                                  .weights = &weights,
+                                                                  .dscores = &dscores});
 }
 static cudrop_status_t embedding(state_t *s) {
   const cudrop_tensor_t tokens = matrix(s->x), y = matrix(s->y);

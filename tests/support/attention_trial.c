@@ -134,12 +134,17 @@ static void free_options(cudrop_context_t *context, options_t *options) {
   view_insist(cudrop_free(context, &options->bits));
 }
 
-#define OPTIONS(trial, options)                                                  \
-  .causal = (trial)->causal,                                                     \
-  .query_offset = (trial)->causal ? (trial)->query_offset : 0,                   \
-  .lengths = (trial)->has_lengths ? &(options)->lengths.tensor : NULL,           \
-  .mask = (trial)->no_mask || (options)->bits != NULL ? NULL : &(options)->mask, \
-  .bits = (options)->bits, .p = (options)->bits != NULL ? (trial)->mask.p : 0.0
+static cudrop_attention_t get_attention(const attention_trial_t *trial,
+                                        const options_t *options) {
+  return (cudrop_attention_t){
+      .scale = trial->scale,
+      .causal = trial->causal,
+      .query_offset = trial->causal ? trial->query_offset : 0,
+      .lengths = trial->has_lengths ? &options->lengths.tensor : NULL,
+      .mask = trial->no_mask || options->bits != NULL ? NULL : &options->mask,
+      .bits = options->bits,
+      .p = options->bits != NULL ? trial->mask.p : 0.0};
+}
 
 /* Give an input's bytes to the output that is to be in its place. */
 static void copy_input(view_t *output, const view_t *input) {
@@ -150,6 +155,7 @@ static void copy_input(view_t *output, const view_t *input) {
 static cudrop_status_t run_forward(cudrop_context_t *context,
                                    const attention_trial_t *trial, tensors_t *t,
                                    const options_t *options) {
+  const cudrop_attention_t attention = get_attention(trial, options);
   view_t *const in_place = trial->without_weights ? &t->y : &t->weights;
   if (trial->in_place) copy_input(in_place, &t->scores);
   placed_t scores = view_place(context, &t->scores, false);
@@ -160,9 +166,8 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
                                                          : &weights.tensor;
   const cudrop_status_t status = cudrop_attention_forward(
       context, &(cudrop_attention_forward_t){
+                   .attention = &attention,
                    .scores = from,
-                   .scale = trial->scale,
-                   OPTIONS(trial, options),
                    .weights = trial->without_weights ? NULL : &weights.tensor,
                    .y = &y.tensor});
   view_fetch(context, &weights, &t->weights);
@@ -176,13 +181,14 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
 static cudrop_status_t run_reapply(cudrop_context_t *context,
                                    const attention_trial_t *trial, tensors_t *t,
                                    const options_t *options) {
+  const cudrop_attention_t attention = get_attention(trial, options);
   if (trial->in_place) copy_input(&t->again, &t->weights);
   placed_t weights = view_place(context, &t->weights, false);
   placed_t y = view_place(context, &t->again, true);
   const cudrop_status_t status = cudrop_attention_reapply(
       context, &(cudrop_attention_reapply_t){
+                   .attention = &attention,
                    .weights = trial->in_place ? &y.tensor : &weights.tensor,
-                   OPTIONS(trial, options),
                    .y = &y.tensor});
   view_fetch(context, &y, &t->again);
   view_displace(context, &weights);
@@ -194,6 +200,7 @@ static cudrop_status_t run_reapply(cudrop_context_t *context,
 static cudrop_status_t run_backward(cudrop_context_t *context,
                                     const attention_trial_t *trial, tensors_t *t,
                                     const options_t *options) {
+  const cudrop_attention_t attention = get_attention(trial, options);
   const bool over_weights = trial->in_place && trial->dtype == CUDROP_F16;
   const bool over_dy = trial->in_place && !over_weights;
   if (trial->in_place) copy_input(&t->dscores, over_dy ? &t->dy : &t->weights);
@@ -202,10 +209,9 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   placed_t dscores = view_place(context, &t->dscores, true);
   const cudrop_status_t status = cudrop_attention_backward(
       context, &(cudrop_attention_backward_t){
+                   .attention = &attention,
                    .dy = over_dy ? &dscores.tensor : &dy.tensor,
                    .weights = over_weights ? &dscores.tensor : &weights.tensor,
-                   .scale = trial->scale,
-                   OPTIONS(trial, options),
                    .dscores = &dscores.tensor});
   view_fetch(context, &dscores, &t->dscores);
   view_displace(context, &dy);
