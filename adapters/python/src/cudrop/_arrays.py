@@ -164,7 +164,8 @@ def context_of(*views: View) -> Context:
     stream = None
     for each in views:
         if each.place != first.place:
-            raise ValueError(f"{first.name} is on {first.place} and {each.name} on {each.place}")
+            raise ValueError(f"{first.name} is on {first.place} and {each.name} is on "
+                             f"{each.place}")
         if each.stream is not None and stream is not None and each.stream != stream:
             raise ValueError(f"{each.name} is on stream {each.stream:#x} and others on "
                              f"{stream:#x}: let one wait for the other, and name one stream")
