@@ -1,4 +1,4 @@
-"""Memory of a GPU for tests, as the library gives it, and streams and graphs where they can be had."""
+"""Memory of a GPU for tests, as the library gives it; streams and graphs where they can be had."""
 import ctypes
 import os
 import sys

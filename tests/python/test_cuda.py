@@ -1,7 +1,7 @@
 """Arrays on a GPU, with the CUDA array interface and with DLPack, beside the same on the host.
 
-The tests have no library of a GPU's arrays: memory is cudrop_alloc()'s, and what offers it stands in
-for Numba, CuPy and the like. The emulated library runs them everywhere.
+There is no library of a GPU's arrays here: memory is cudrop_alloc()'s, and what offers it stands in
+for Numba, CuPy and the like. The emulated library runs the tests everywhere.
 """
 import unittest
 
@@ -95,7 +95,8 @@ class Refusals(unittest.TestCase):
     def test_what_the_interface_can_say_and_the_library_cannot_do_is_refused(self):
         x = numbers(50)
         placed = device.place(x)
-        for text, described in (("typestr '>f4'", {"typestr": ">f4"}), ("a mask of", {"mask": placed}),
+        for text, described in (("typestr '>f4'", {"typestr": ">f4"}),
+                                ("a mask of", {"mask": placed}),
                                 ("not whole elements", {"strides": (6,)})):
             self.refuse(TypeError, text,
                         stand_ins.CudaArray(placed.memory.address, (50,), **described))

@@ -5,6 +5,7 @@ compiles it.
 """
 import ctypes
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -103,13 +104,14 @@ class Layout(unittest.TestCase):
         for name, kind in (("STATUS", _structs.Status), ("DTYPE", _structs.DType),
                            ("ACTIVATION", _structs.Activation)):
             self.assertEqual({each.name: each.value for each in kind}, lists[name])
-        for name, kind in (("cudrop_backend_t", _structs.Backend), ("cudrop_norm_t", _structs.Norm)):
+        for name, kind in (("cudrop_backend_t", _structs.Backend),
+                           ("cudrop_norm_t", _structs.Norm)):
             self.assertEqual({each.name: each.value for each in kind}, enums[name])
         self.assertEqual({f"ACCUMULATE_{each.name}": each.value for each in _structs.Accumulate},
                          enums["cudrop_accumulate_t"])
 
     def test_versions_and_limits_are_those_of_the_header(self):
-        numbers = [int(header.re.search(rf"CUDROP_VERSION_{part} (\d+)", TEXT).group(1))
+        numbers = [int(re.search(rf"CUDROP_VERSION_{part} (\d+)", TEXT).group(1))
                    for part in ("MAJOR", "MINOR", "PATCH")]
         self.assertEqual(cudrop.__version__, ".".join(map(str, numbers)))
         self.assertEqual(_library.VERSION, tuple(numbers[:2]))

@@ -1,5 +1,6 @@
 """Dropout of NumPy's arrays, and of host arrays by way of DLPack."""
 import pickle
+import sys
 import threading
 import unittest
 
@@ -87,8 +88,8 @@ class Masks(unittest.TestCase):
 
     def test_maps_that_contradict_each_other_are_refused(self):
         for wrong in ({"whole": (4,)}, {"start": (0,)}, {"whole": (4,), "start": (0, 0)},
-                      {"index_stride": (1,), "shared": (0,)}, {"whole": (1,) * 9, "start": (0,) * 9},
-                      {"index_base": 8, "shared": (0,)}):
+                      {"index_stride": (1,), "shared": (0,)},
+                      {"whole": (1,) * 9, "start": (0,) * 9}, {"index_base": 8, "shared": (0,)}):
             with self.assertRaises(ValueError):
                 cudrop.Mask(1, 2, 0.5, **wrong)
         with self.assertRaisesRegex(ValueError, "shared has dimension 2 of 2"):
@@ -98,8 +99,8 @@ class Masks(unittest.TestCase):
 class Dropout(unittest.TestCase):
     def test_every_type_and_layout_is_the_formula(self):
         views = {"dense": lambda x: x, "transposed": lambda x: x.T, "reversed": lambda x: x[::-1],
-                 "sliced": lambda x: x[1:, ::3], "repeated": lambda x: np.broadcast_to(x[:1], x.shape),
-                 "empty": lambda x: x[:0], "scalar": lambda x: x[0, 0, ...]}
+                 "sliced": lambda x: x[1:, ::3], "empty": lambda x: x[:0], "scalar": lambda x: x[0, 0, ...],
+                 "repeated": lambda x: np.broadcast_to(x[:1], x.shape)}
         for dtype in (np.float32, np.float64, np.float16):
             for name, see in views.items():
                 for p in (0, 0.3, 1):
@@ -252,6 +253,23 @@ class DLPack(unittest.TestCase):
     def test_pinned_memory_is_of_the_host(self):
         x, out = numbers(24), np.zeros(24, np.float32)
         cudrop.dropout(stand_ins.wrap(x, device=(stand_ins.PINNED, 0)), MASK, out=out)
+        np.testing.assert_array_equal(out, cudrop.dropout(x, MASK))
+
+    def test_nothing_is_held_after_the_call(self):
+        class Lent:
+            """NumPy's own exchange, whose capsule holds the array until it is freed."""
+
+            def __init__(self, array):
+                self.__dlpack__ = lambda **_: array.__dlpack__()
+                self.__dlpack_device__ = array.__dlpack_device__
+
+        x, out = numbers(50), np.zeros(50, np.float32)
+        before = sys.getrefcount(x), sys.getrefcount(out)
+        for _ in range(10):
+            cudrop.dropout(Lent(x), MASK, out=Lent(out))
+            with self.assertRaises(cudrop.Error):
+                cudrop.dropout(Lent(x), MASK, out=Lent(out[1:]))
+        self.assertEqual((sys.getrefcount(x), sys.getrefcount(out)), before)
         np.testing.assert_array_equal(out, cudrop.dropout(x, MASK))
 
     def refuse(self, kind, text, **arguments):

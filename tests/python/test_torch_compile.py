@@ -45,6 +45,13 @@ class Operators(unittest.TestCase):
         with FakeTensorMode():
             y = cudrop.torch.dropout(torch.ones(3, 5), MASK)
         self.assertEqual(y.shape, (3, 5))
+        y = cudrop.torch.dropout(torch.ones(3, 5, device="meta"), MASK)
+        self.assertEqual((y.shape, y.device.type), ((3, 5), "meta"))
+
+    def test_a_module_can_be_exported(self):
+        program = torch.export.export(cudrop.torch.Dropout(0.4).train(), (torch.ones(2, 8),))
+        called = [node.target for node in program.graph.nodes if node.op == "call_function"]
+        self.assertEqual(called, [torch.ops.cudrop.draw.default, torch.ops.cudrop.dropout.default])
 
 
 class Compiled(unittest.TestCase):

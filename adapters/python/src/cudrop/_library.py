@@ -5,7 +5,8 @@ becomes an Error.
 """
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (POINTER, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64,
+                    c_void_p)
 
 from . import _structs
 from ._structs import MaskStruct, Status, Tensor

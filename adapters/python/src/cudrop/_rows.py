@@ -50,7 +50,7 @@ class Call:
             self._arguments.mask = pointer(mask.resolve(self._views[full].shape))
 
     def run(self, like=None) -> None:
-        """Do it. `like` is an array of the library that a workspace is made with, if one is needed."""
+        """Do it. `like` is an array whose library makes the workspace, where one is needed."""
         context = context_of(*self._views.values())
         if like is not None:
             bytes_needed = ctypes.c_size_t()

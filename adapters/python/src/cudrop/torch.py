@@ -68,7 +68,7 @@ def _run(operator: str, x: Tensor, mask: Mask) -> Tensor:
 
 
 class MaskedFunction(torch.autograd.Function):
-    """Without torch.compile: the mask is an attribute of the graph's node, and no tensor is saved."""
+    """Without torch.compile: the mask is an attribute of the graph's node; no tensor is saved."""
 
     @staticmethod
     def forward(ctx, x, mask, operator):  # pylint: disable=arguments-differ
@@ -150,7 +150,8 @@ def _is_compiling() -> bool:
 
 
 def _apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
-    is_plain = type(x) in (Tensor, nn.Parameter)  # no fake tensor, no subclass that dispatches
+    # Not a fake tensor or another subclass that dispatches, and not one without data.
+    is_plain = type(x) in (Tensor, nn.Parameter) and x.device.type != "meta"
     if _is_compiling() or (_HAS_OPERATORS and not is_plain):
         state = make_state(mask.seed, mask.offset) if state is None else state
         return getattr(torch.ops.cudrop, operator)(x, state, *_mask_arguments(mask))
