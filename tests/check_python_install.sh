@@ -20,8 +20,8 @@ fail() {
 cp -r "$source/adapters/python" "$work/source"
 "$python" -m pip install --no-index --no-deps --no-build-isolation --disable-pip-version-check \
   --quiet --target "$work/site" "$work/source" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
-(cd "$source/adapters/python/src/cudrop" && ls -- *.py) >"$work/written"
-(cd "$work/site/cudrop" && ls -- *.py) >"$work/installed"
+(cd "$source/adapters/python/src/cudrop" && find . -name '*.py' | sort) >"$work/written"
+(cd "$work/site/cudrop" && find . -name '*.py' | sort) >"$work/installed"
 diff "$work/written" "$work/installed" || fail "the installed module is not adapters/python's"
 
 # The README's command, between its quotes, and below it what it prints.

@@ -19,7 +19,7 @@ BACKEND = "aot_eager"  # traces as inductor does, and compiles nothing; one test
 
 def arguments(x, mask=MASK):
     return (x, cudrop.torch.make_state(mask.seed, mask.offset),
-            *cudrop.torch._mask_arguments(mask))
+            *cudrop.torch._operators.write_mask(mask))
 
 
 class Operators(unittest.TestCase):
