@@ -4,14 +4,17 @@
     y = cudrop.torch.dropout(x, cudrop.Mask(seed=42, offset=step, p=0.1))
     layer = cudrop.torch.Dropout(0.1)  # draws a mask from PyTorch's generator at every call
 
-Between forward and backward nothing is kept but the mask's value: a seed, an offset and p. Backward
-of dropout() and alpha_dropout() is differentiable. Under torch.compile the functions are operators
+    y = cudrop.torch.fused(x, bias=b, activation=cudrop.Activation.GELU, mask=mask, residual=r)
+
+Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
+Backward of dropout() and alpha_dropout() is differentiable. Under torch.compile the functions are operators
 of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph keeps 16
 bytes, a tensor of seed and offset.
 
 On a GPU the work goes to PyTorch's current stream. That has not yet been run on one.
 """
 from ._dropout import MaskedFunction, alpha_dropout, dropout
+from ._fused import FusedFunction, fused
 from ._generators import draw
-from ._modules import AlphaDropout, Dropout, DropPath
+from ._modules import AlphaDropout, Dropout, DropPath, FusedDropout
 from ._operators import make_state

@@ -4,8 +4,10 @@ from typing import Optional, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
+from .._structs import Activation
 from ..mask import Mask
 from ._dropout import alpha_dropout, dropout
+from ._fused import fused
 from ._generators import default_generator, draw
 from ._operators import is_compiling
 
@@ -31,14 +33,16 @@ class Dropout(nn.Module):
     def _shared_of(self, x: Tensor) -> Tuple[int, ...]:  # pylint: disable=unused-argument
         return self.shared
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
+    def _draw(self, x: Tensor) -> Tuple[Mask, Optional[Tensor]]:
+        """A mask, and where it is drawn in a graph the state that stands for its numbers."""
         if is_compiling() and self.generator is None:
             state = torch.ops.cudrop.draw(x, self.child)
-            return self._function(x, Mask(0, 0, self.p, shared=self._shared_of(x)), state)
+            return Mask(0, 0, self.p, shared=self._shared_of(x)), state
         seed, offset = draw(self.generator or default_generator(x), self.child)
-        return self._function(x, Mask(seed, offset, self.p, shared=self._shared_of(x)))
+        return Mask(seed, offset, self.p, shared=self._shared_of(x)), None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function(x, *self._draw(x)) if self.training else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}" + (f", shared={self.shared}" if self.shared else "")
@@ -55,3 +59,25 @@ class DropPath(Dropout):
 
     def _shared_of(self, x: Tensor) -> Tuple[int, ...]:
         return tuple(range(1, x.dim()))
+
+
+class FusedDropout(Dropout):
+    """residual + drop(act(x + bias)) in one pass; in evaluation without the dropout.
+
+        layer = cudrop.torch.FusedDropout(0.1, activation=cudrop.Activation.GELU)
+        y = layer(x, bias=linear.bias)
+    """
+
+    def __init__(self, p: float = 0.5, activation: Activation = Activation.IDENTITY, **options):
+        super().__init__(p, **options)
+        self.activation = Activation(activation)
+
+    # pylint: disable-next=arguments-differ
+    def forward(self, x: Tensor, bias: Optional[Tensor] = None,
+                residual: Optional[Tensor] = None) -> Tensor:
+        mask, state = self._draw(x) if self.training else (None, None)
+        return fused(x, bias=bias, activation=self.activation, mask=mask, residual=residual,
+                     state=state)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation={self.activation.name}"
