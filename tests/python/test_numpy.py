@@ -89,7 +89,8 @@ class Masks(unittest.TestCase):
     def test_maps_that_contradict_each_other_are_refused(self):
         for wrong in ({"whole": (4,)}, {"start": (0,)}, {"whole": (4,), "start": (0, 0)},
                       {"index_stride": (1,), "shared": (0,)},
-                      {"whole": (1,) * 9, "start": (0,) * 9}, {"index_base": 8, "shared": (0,)}):
+                      {"whole": (1,) * 9, "start": (0,) * 9},
+                      {"index_base": 8, "shared": (0,)}):
             with self.assertRaises(ValueError):
                 cudrop.Mask(1, 2, 0.5, **wrong)
         with self.assertRaisesRegex(ValueError, "shared has dimension 2 of 2"):
@@ -99,8 +100,8 @@ class Masks(unittest.TestCase):
 class Dropout(unittest.TestCase):
     def test_every_type_and_layout_is_the_formula(self):
         views = {"dense": lambda x: x, "transposed": lambda x: x.T, "reversed": lambda x: x[::-1],
-                 "sliced": lambda x: x[1:, ::3], "empty": lambda x: x[:0], "scalar": lambda x: x[0, 0, ...],
-                 "repeated": lambda x: np.broadcast_to(x[:1], x.shape)}
+                 "sliced": lambda x: x[1:, ::3], "empty": lambda x: x[:0],
+                 "scalar": lambda x: x[0, 0, ...], "repeated": lambda x: np.broadcast_to(x[:1], x.shape)}
         for dtype in (np.float32, np.float64, np.float16):
             for name, see in views.items():
                 for p in (0, 0.3, 1):

@@ -1,4 +1,5 @@
 """Dropout under torch.compile: the operators cudrop::dropout and its kin."""
+import shutil
 import unittest
 
 try:
@@ -13,6 +14,7 @@ import cudrop
 import cudrop.torch
 from test_torch import MASK, TYPES, bits, leaf
 
+KEPT_APART = cudrop.torch._generators._KEPT_APART  # whether modules can draw inside a graph
 OPERATORS = ("dropout", "alpha_dropout", "alpha_dropout_backward")
 BACKEND = "aot_eager"  # traces as inductor does, and compiles nothing; one test below compiles
 
@@ -48,6 +50,7 @@ class Operators(unittest.TestCase):
         y = cudrop.torch.dropout(torch.ones(3, 5, device="meta"), MASK)
         self.assertEqual((y.shape, y.device.type), ((3, 5), "meta"))
 
+    @unittest.skipUnless(KEPT_APART, "draws break the graph of this PyTorch")
     def test_a_module_can_be_exported(self):
         program = torch.export.export(cudrop.torch.Dropout(0.4).train(), (torch.ones(2, 8),))
         called = [node.target for node in program.graph.nodes if node.op == "call_function"]
@@ -81,10 +84,9 @@ class Compiled(unittest.TestCase):
         def block(x):
             return cudrop.torch.dropout(x * 2, MASK.share(1)).relu()
 
-        try:
-            plain, compiled = self.run_both(block, leaf(6, 8), backend="inductor")
-        except torch._inductor.exc.InductorError as error:
-            self.skipTest(f"inductor cannot compile here: {error}")
+        if shutil.which("g++") is None:
+            self.skipTest("inductor wants a C++ compiler")
+        plain, compiled = self.run_both(block, leaf(6, 8), backend="inductor")
         self.assertEqual(plain, compiled)
 
     def test_a_state_compiles_once_for_all_offsets(self):
@@ -121,7 +123,8 @@ class Compiled(unittest.TestCase):
 
     def test_modules_draw_at_every_call(self):
         layer = cudrop.torch.Dropout(0.4)
-        both = torch.compile(lambda x: (layer(x), layer(x)), fullgraph=True, backend=BACKEND)
+        both = torch.compile(lambda x: (layer(x), layer(x)), fullgraph=KEPT_APART,
+                             backend=BACKEND)
         x = torch.ones(500, requires_grad=True)
         seen = {tuple(y.tolist()) for _ in range(3) for y in both(x)}
         self.assertEqual(len(seen), 6)
@@ -136,7 +139,8 @@ class Compiled(unittest.TestCase):
         for backend in (BACKEND, "aot_eager_decomp_partition"):  # the latter recomputes
             for layer in (cudrop.torch.Dropout(0.4), cudrop.torch.DropPath(0.4),
                           cudrop.torch.Dropout(0.4, shared=(-1,))):
-                step = torch.compile(lambda x: layer(x.exp()), fullgraph=True, backend=backend)
+                step = torch.compile(lambda x: layer(x.exp()), fullgraph=KEPT_APART,
+                                     backend=backend)
                 x = leaf(40, 10)
                 y = step(x)
                 y.sum().backward()
@@ -146,12 +150,14 @@ class Compiled(unittest.TestCase):
     def test_no_mask_is_saved(self):
         for backend in (BACKEND, "aot_eager_decomp_partition"):
             layer, saved = cudrop.torch.Dropout(0.4), []
-            step = torch.compile(lambda x: layer(x) * 3, fullgraph=True, backend=backend)
+            step = torch.compile(lambda x: layer(x) * 3, fullgraph=KEPT_APART, backend=backend)
+            step(leaf(64, 64))  # tracing saves fake tensors
             with torch.autograd.graph.saved_tensors_hooks(
                     lambda t: saved.append(t) or t, lambda t: t):
                 step(leaf(64, 64)).sum().backward()
             self.assertLessEqual(sum(each.numel() for each in saved), 2)
 
+    @unittest.skipUnless(KEPT_APART, "draws break the graph of this PyTorch")
     def test_checkpointing_computes_the_same_mask_again(self):
         layer = cudrop.torch.Dropout(0.4)
         for backend in (BACKEND, "aot_eager_decomp_partition"):

@@ -1,7 +1,7 @@
 """Masks as values, and the seeds and offsets that they are made of."""
 import ctypes
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
 from ._library import library
@@ -64,11 +64,13 @@ class Mask:
 
     def shard(self, whole: Sequence[int], start: Sequence[int]) -> "Mask":
         """The same mask for a part of a tensor of shape `whole` that begins at `start`."""
-        return replace(self, whole=tuple(whole), start=tuple(start))
+        return Mask(self.seed, self.offset, self.p, tuple(whole), tuple(start), self.shared,
+                    self.index_base, self.index_stride)
 
     def share(self, *dims: int) -> "Mask":
         """The same mask with elements along these dimensions kept or dropped together."""
-        return replace(self, shared=tuple(dims))
+        return Mask(self.seed, self.offset, self.p, self.whole, self.start, tuple(dims),
+                    self.index_base, self.index_stride)
 
     def resolve(self, shape: Sequence[int]) -> MaskStruct:
         """The cudrop_mask_t for arrays of a shape."""

@@ -1,4 +1,4 @@
-"""fused() for autograd: bias, activation, dropout and residual in one pass, forward and backward."""
+"""fused() for autograd: bias, activation, dropout and residual in one pass each way."""
 from typing import Optional
 
 import torch

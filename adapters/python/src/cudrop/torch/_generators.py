@@ -36,16 +36,41 @@ def default_generator(x: Tensor):
     return torch.default_generator
 
 
+def _draw_state(like: Tensor, child: int) -> Tensor:
+    return make_state(*draw(default_generator(like), child))
+
+
 def _register() -> None:
     # `like` says whose generator. The tag keeps two calls from becoming one, and one from two.
     torch.library.define("cudrop::draw", "(Tensor like, int child) -> Tensor",
                          tags=(torch.Tag.nondeterministic_seeded,))
-    torch.library.impl("cudrop::draw", ("cpu", "cuda"),
-                       lambda like, child: make_state(*draw(default_generator(like), child)))
+    torch.library.impl("cudrop::draw", ("cpu", "cuda"), _draw_state)
     torch.library.register_fake(
         "cudrop::draw",
         lambda like, child: torch.empty(2, dtype=torch.int64, device="cpu"))
 
 
+def _are_kept_apart() -> bool:
+    """Whether two draws in a graph stay two: PyTorch 2.4 merges equal calls whatever their tag."""
+    try:
+        from torch._functorch.compile_utils import fx_graph_cse
+    except ImportError:
+        return False
+    graph = torch.fx.Graph()
+    like = graph.placeholder("like")
+    draws = [graph.call_function(torch.ops.cudrop.draw.default, (like, 0)) for _ in range(2)]
+    graph.output(tuple(draws))
+    return len(fx_graph_cse(graph).nodes) == len(graph.nodes)
+
+
+def draw_in_graph(like: Tensor, child: int) -> Tensor:
+    """The state of a draw from the default generator, while torch.compile is looking on: by an
+    operator where PyTorch keeps it apart from others, else outside, where the graph breaks."""
+    return torch.ops.cudrop.draw(like, child) if _KEPT_APART else _outside(like, child)
+
+
+_KEPT_APART = False
 if HAS_OPERATORS:
     _register()
+    _KEPT_APART = _are_kept_apart()
+    _outside = torch.compiler.disable(_draw_state)

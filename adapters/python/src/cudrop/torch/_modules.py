@@ -8,7 +8,7 @@ from .._structs import Activation
 from ..mask import Mask
 from ._dropout import alpha_dropout, dropout
 from ._fused import fused
-from ._generators import default_generator, draw
+from ._generators import default_generator, draw, draw_in_graph
 from ._operators import is_compiling
 
 
@@ -36,13 +36,16 @@ class Dropout(nn.Module):
     def _draw(self, x: Tensor) -> Tuple[Mask, Optional[Tensor]]:
         """A mask, and where it is drawn in a graph the state that stands for its numbers."""
         if is_compiling() and self.generator is None:
-            state = torch.ops.cudrop.draw(x, self.child)
+            state = draw_in_graph(x, self.child)
             return Mask(0, 0, self.p, shared=self._shared_of(x)), state
         seed, offset = draw(self.generator or default_generator(x), self.child)
         return Mask(seed, offset, self.p, shared=self._shared_of(x)), None
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._function(x, *self._draw(x)) if self.training else x
+        if not self.training:
+            return x
+        mask, state = self._draw(x)
+        return self._function(x, mask, state)
 
     def extra_repr(self) -> str:
         return f"p={self.p}" + (f", shared={self.shared}" if self.shared else "")
