@@ -101,7 +101,8 @@ class Dropout(unittest.TestCase):
     def test_every_type_and_layout_is_the_formula(self):
         views = {"dense": lambda x: x, "transposed": lambda x: x.T, "reversed": lambda x: x[::-1],
                  "sliced": lambda x: x[1:, ::3], "empty": lambda x: x[:0],
-                 "scalar": lambda x: x[0, 0, ...], "repeated": lambda x: np.broadcast_to(x[:1], x.shape)}
+                 "scalar": lambda x: x[0, 0, ...],
+                 "repeated": lambda x: np.broadcast_to(x[:1], x.shape)}
         for dtype in (np.float32, np.float64, np.float16):
             for name, see in views.items():
                 for p in (0, 0.3, 1):

@@ -2,7 +2,8 @@
 
 transformer.h has the formulas. Everywhere `mask=None` keeps every element (inference), arguments
 that are None are off, and an output may be given, or be True: made like the first array, or False:
-left out. A workspace, where one is needed, is allocated by the call.
+left out. A workspace, where one is needed, is allocated by the call. Attention by keep bits and the
+count of ids that are out of range are left to C.
 """
 from typing import Any, NamedTuple, Optional
 

@@ -9,8 +9,8 @@
 Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
 Backward of dropout() and alpha_dropout() is differentiable. Under torch.compile functions are
 operators of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph
-keeps 16 bytes, a tensor of seed and offset. A module that draws breaks the graph where PyTorch would
-merge two draws into one, as 2.4 does.
+keeps 16 bytes, a tensor of seed and offset. A module that draws breaks the graph where PyTorch
+would merge two draws into one, as 2.4 does.
 
 On a GPU the work goes to PyTorch's current stream. That has not yet been run on one.
 """
