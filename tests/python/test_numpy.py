@@ -209,6 +209,10 @@ class Refusals(unittest.TestCase):
         self.refuse(TypeError, "out is a float, and not an array", cudrop.dropout, numbers(1),
                     MASK, 1.0)
 
+    def test_missing_elements_are_refused(self):
+        self.refuse(TypeError, "x has a mask of missing elements", cudrop.dropout,
+                    np.ma.masked_less(numbers(4), 0), MASK)
+
     def test_types_that_the_library_lacks_are_refused(self):
         for dtype in (np.int64, np.complex64, ">f4", "O", "U3"):
             self.refuse(TypeError, "x has dtype .*, which cudrop does not have", cudrop.dropout,

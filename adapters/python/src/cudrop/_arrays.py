@@ -76,6 +76,8 @@ def _library_of(array) -> str:
 
 
 def _view_numpy(array, name: str) -> View:
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise TypeError(f"{name} has a mask of missing elements, which cudrop does not take")
     dtype = _NUMPY_TYPES.get(array.dtype.name)
     if dtype is None or not array.dtype.isnative:
         raise TypeError(f"{name} has dtype {array.dtype}, which cudrop does not have")

@@ -27,7 +27,8 @@ def is_compiling() -> bool:
 
 def takes_operators(x: Tensor) -> bool:
     """Whether a call with x must be an operator: under torch.compile, for a fake tensor or another
-    subclass that dispatches, and for one without data. Else it is spared 25 us."""
+    subclass that dispatches, and for one without data. Else a Function does, whose call takes a
+    fifth of the time."""
     is_plain = type(x) in (Tensor, torch.nn.Parameter) and x.device.type != "meta"
     return HAS_OPERATORS and (torch.compiler.is_compiling() or not is_plain)
 
