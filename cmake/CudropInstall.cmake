@@ -6,6 +6,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS cudrop_cli)
 install(DIRECTORY include/cudrop TYPE INCLUDE
         FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
+install(FILES adapters/dlpack/cudrop_dlpack.h TYPE INCLUDE) # beside them: it needs DLPack's header
 
 # ---- the CMake package --------------------------------------------------------------------
 

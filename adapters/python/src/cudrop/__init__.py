@@ -1,0 +1,22 @@
+"""Dropout whose mask is a value and not a tensor.
+
+    import cudrop, numpy
+    mask = cudrop.Mask(seed=42, offset=0, p=0.1)
+    y = cudrop.dropout(numpy.ones((4, 8), numpy.float32), mask)
+    dx = cudrop.dropout_backward(numpy.ones_like(y), mask)  # drops the same elements
+
+Arrays are NumPy's, or of any library with DLPack or the CUDA array interface, on the host or on a
+GPU; no array is copied. The library is found by the environment variable CUDROP_LIBRARY, else where
+the system looks for libcudrop.so.0. For PyTorch's autograd: cudrop.torch.
+"""
+from ._context import build_info, device_count, device_name, set_threads
+from ._library import Error
+from ._structs import Activation, Backend, DType, Norm, Status
+from .elementwise import (alpha_dropout, alpha_dropout_backward, apply_bits, apply_bytes,
+                          count_kept, dropout, dropout_backward, export_bits, export_bytes,
+                          export_scale)
+from .mask import Mask, child_seed, offset
+from .transformer import (Attention, attention, attention_backward, attention_reapply, embedding,
+                          embedding_backward, fused, fused_backward, norm, norm_backward)
+
+__version__ = "0.1.0"

@@ -1,0 +1,79 @@
+"""How operators on rows are called: the struct of a call, filled from arrays."""
+import ctypes
+from ctypes import byref, pointer
+from typing import Any, Dict, Optional
+
+from ._arrays import context_of, empty_like, view
+from ._library import library
+from ._structs import Attention, DType
+from .mask import Mask
+
+
+class Call:
+    """The arguments of one operator, gathered by the names that transformer.h gives them.
+
+        call = Call("cudrop_fused_forward", _structs.FusedForward)
+        call.read(x=x, bias=bias)
+        call.write(y=y)
+        call.set_mask(mask, "x")
+        call.run()
+    """
+
+    def __init__(self, name: str, structure):
+        self._name = name
+        self._arguments = structure()
+        self._views: Dict[str, Any] = {}
+
+    def read(self, **arrays) -> None:
+        """Inputs; None leaves one out."""
+        self._take(arrays, is_output=False)
+
+    def write(self, **arrays) -> None:
+        """Outputs; None leaves one out."""
+        self._take(arrays, is_output=True)
+
+    def _take(self, arrays, is_output: bool) -> None:
+        for name, array in arrays.items():
+            if array is not None:
+                seen = view(array, name, is_output)
+                self._views[name] = seen
+                setattr(self._arguments, name, pointer(seen.tensor))
+
+    def set(self, **values) -> None:
+        """Members that are numbers."""
+        for name, value in values.items():
+            setattr(self._arguments, name, value)
+
+    def set_mask(self, mask: Optional[Mask], full: str) -> None:
+        """The mask of the tensors that have the shape of `full`; None keeps everything."""
+        if mask is not None:
+            self._arguments.mask = pointer(mask.resolve(self._views[full].shape))
+
+    def set_attention(self, options, full: str) -> None:
+        """The transformer.Attention of the scores or weights `full`."""
+        attention = Attention(options.scale, options.causal, options.query_offset)
+        if options.lengths is not None:
+            self._views["lengths"] = view(options.lengths, "lengths", False)
+            attention.lengths = pointer(self._views["lengths"].tensor)
+        if options.mask is not None:
+            attention.mask = pointer(options.mask.resolve(self._views[full].shape))
+        self._arguments.attention = pointer(attention)
+
+    def run(self, like=None) -> None:
+        """Do it. `like` is an array whose library makes the workspace, where one is needed."""
+        context = context_of(*self._views.values())
+        if like is not None:
+            bytes_needed = ctypes.c_size_t()
+            getattr(library, self._name + "_workspace")(byref(self._arguments),
+                                                        byref(bytes_needed))
+            workspace = empty_like(like, (bytes_needed.value,), DType.U8)
+            self._arguments.workspace = view(workspace, "workspace", True).tensor.data
+            self._arguments.workspace_bytes = bytes_needed.value
+        getattr(library, self._name)(context.handle, byref(self._arguments))
+
+
+def made(wanted, like, shape=None, dtype=None):
+    """An output that is asked for: True makes one, False and None leave it out, an array is it."""
+    if wanted is True:
+        return empty_like(like, shape, dtype)
+    return None if wanted is False else wanted

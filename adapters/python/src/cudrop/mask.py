@@ -1,0 +1,116 @@
+"""Masks as values, and the seeds and offsets that they are made of."""
+import ctypes
+import operator
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+from ._library import library
+from ._structs import MAX_RANK, MaskStruct
+
+_LIMIT = 1 << 64
+
+
+def require_word(name: str, value: int) -> int:
+    """The value as an int, if it is one of 64 bits: ctypes would cut it."""
+    word = operator.index(value)
+    if not 0 <= word < _LIMIT:
+        raise ValueError(f"{name} = {word} is outside [0, 2^64)")
+    return word
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which elements are dropped: a value that is kept between forward and backward.
+
+    seed    names the experiment, offset the call; each is any integer of 64 bits. Give every
+            dropout an offset of its own: offset() numbers them.
+    p       the probability to drop.
+    whole   the shape of the tensor that the array is a part of, and `start` the coordinates at
+            which it begins there: all parts together drop what the whole would.
+    shared  dimensions along which elements are kept or dropped together, negative ones from the
+            end: (2, 3) of [N, C, H, W] is Dropout2d, (1, 2, 3) DropPath.
+    index_base, index_stride
+            in place of whole, start and shared: the index map itself, as in cudrop.h.
+
+        mask = cudrop.Mask(seed=42, offset=step, p=0.1)
+        y = cudrop.dropout(x, mask)
+        dx = cudrop.dropout_backward(dy, mask)
+    """
+
+    seed: int
+    offset: int
+    p: float
+    whole: Optional[Tuple[int, ...]] = None
+    start: Optional[Tuple[int, ...]] = None
+    shared: Tuple[int, ...] = ()
+    index_base: int = 0
+    index_stride: Optional[Tuple[int, ...]] = None
+
+    def __post_init__(self):
+        for name in ("seed", "offset", "index_base"):
+            require_word(name, getattr(self, name))
+        for name in ("whole", "start", "index_stride"):
+            sizes = getattr(self, name)
+            if sizes is not None and len(sizes) > MAX_RANK:
+                raise ValueError(f"{name} has {len(sizes)} dimensions, and there are at most "
+                                 f"{MAX_RANK}")
+        if (self.whole is None) != (self.start is None):
+            raise ValueError("whole and start come together")
+        if self.whole is not None and len(self.whole) != len(self.start):
+            raise ValueError(f"whole = {self.whole} and start = {self.start} differ in length")
+        has_map = self.index_stride is not None or self.index_base != 0
+        if has_map and (self.whole is not None or self.shared):
+            raise ValueError("an index map stands in place of whole, start and shared")
+
+    def shard(self, whole: Sequence[int], start: Sequence[int]) -> "Mask":
+        """The same mask for a part of a tensor of shape `whole` that begins at `start`."""
+        return Mask(self.seed, self.offset, self.p, tuple(whole), tuple(start), self.shared,
+                    self.index_base, self.index_stride)
+
+    def share(self, *dims: int) -> "Mask":
+        """The same mask with elements along these dimensions kept or dropped together."""
+        return Mask(self.seed, self.offset, self.p, self.whole, self.start, tuple(dims),
+                    self.index_base, self.index_stride)
+
+    def resolve(self, shape: Sequence[int]) -> MaskStruct:
+        """The cudrop_mask_t for arrays of a shape."""
+        mask = library.cudrop_mask(int(self.seed), int(self.offset), self.p)
+        if self.index_stride is not None:
+            mask.index_rank = len(self.index_stride)
+            mask.index_stride[:mask.index_rank] = self.index_stride
+        mask.index_base = int(self.index_base)
+        if self.whole is None and not self.shared:
+            return mask
+        whole = shape if self.whole is None else self.whole
+        start = (0,) * len(whole) if self.start is None else self.start
+        bits = sum(1 << self._find_dim(dim, len(whole)) for dim in set(self.shared))
+        library.cudrop_mask_share(ctypes.byref(mask), len(whole), sizes(whole), sizes(start), bits)
+        return mask
+
+    @staticmethod
+    def _find_dim(dim: int, rank: int) -> int:
+        if not -rank <= dim < rank:
+            raise ValueError(f"shared has dimension {dim} of {rank}")
+        return dim % rank
+
+
+def sizes(values: Sequence[int]):
+    """A C array of int64_t."""
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def offset(step: int, site: int = 0, sites: int = 1, microbatch: int = 0,
+           microbatches: int = 1) -> int:
+    """(step * microbatches + microbatch) * sites + site: an offset for each dropout of a training,
+    from a formula in place of a counter, so that recomputing and resuming need no state."""
+    result = ctypes.c_uint64()
+    words = [require_word(name, value) for name, value in (
+        ("step", step), ("microbatches", microbatches), ("microbatch", microbatch),
+        ("sites", sites), ("site", site))]
+    library.cudrop_offset(*words, ctypes.byref(result))
+    return result.value
+
+
+def child_seed(seed: int, id: int) -> int:  # pylint: disable=redefined-builtin
+    """The seed of child `id`, a hash: of a rank that drops differently, of another experiment."""
+    return library.cudrop_child_seed(require_word("seed", seed), require_word("id", id))

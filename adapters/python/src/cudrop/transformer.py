@@ -1,0 +1,216 @@
+"""Dropout and its neighbours in a transformer, each in one pass: sections 12 to 16.
+
+transformer.h has the formulas. Everywhere `mask=None` keeps every element (inference), arguments
+that are None are off, and an output may be given, or be True: made like the first array, or False:
+left out. A workspace, where one is needed, is allocated by the call. Attention by keep bits and the
+count of ids that are out of range are left to C.
+"""
+from typing import Any, NamedTuple, Optional
+
+from . import _structs
+from ._rows import Call, made
+from ._structs import Accumulate, Activation, DType, Norm
+from .mask import Mask
+
+Array = Any
+
+
+def _accumulates(data: bool, parameters: bool) -> int:
+    return (Accumulate.DATA if data else 0) | (Accumulate.PARAMETERS if parameters else 0)
+
+
+# ---- 13. Bias, activation, dropout and residual -------------------------------------------
+
+
+def fused(x: Array, *, bias=None, activation: Activation = Activation.IDENTITY,
+          mask: Optional[Mask] = None, residual=None, y=True) -> Array:
+    """y = residual + drop(act(x + bias))"""
+    y = made(y, x)
+    call = Call("cudrop_fused_forward", _structs.FusedForward)
+    call.read(x=x, bias=bias, residual=residual)
+    call.write(y=y)
+    call.set_mask(mask, "x")
+    call.set(activation=activation)
+    call.run()
+    return y
+
+
+class FusedGradients(NamedTuple):
+    """What fused_backward() returns; the residual's gradient is dy itself."""
+
+    dx: Array
+    dbias: Array
+
+
+def fused_backward(dy: Array, *, x=None, bias=None,
+                   activation: Activation = Activation.IDENTITY, mask: Optional[Mask] = None,
+                   dx=True, dbias=True, accumulate_data: bool = False,
+                   accumulate_parameters: bool = False) -> FusedGradients:
+    """dx = act'(x + bias) * drop(dy), dbias = its sum over all rows
+
+    x and bias are those of fused(), and needed for an activation alone. A dbias that is made has
+    bias's type, or without a bias dy's.
+    """
+    dx = made(dx, dy)
+    dbias = made(dbias, dy if bias is None else bias, dy.shape[-1:])
+    call = Call("cudrop_fused_backward", _structs.FusedBackward)
+    call.read(dy=dy, x=x, bias=bias)
+    call.write(dx=dx, dbias=dbias)
+    call.set_mask(mask, "dy")
+    call.set(activation=activation,
+             accumulate=_accumulates(accumulate_data, accumulate_parameters))
+    call.run(like=dy)
+    return FusedGradients(dx, dbias)
+
+
+# ---- 14. Bias, dropout, residual and a norm -----------------------------------------------
+
+
+class NormResult(NamedTuple):
+    """What norm() returns; h, mean and rstd are what norm_backward() needs."""
+
+    y: Array
+    h: Array
+    mean: Array
+    rstd: Array
+
+
+def norm(x: Array, *, bias=None, mask: Optional[Mask] = None, residual=None,
+         kind: Norm = Norm.LAYER_NORM, gamma=None, beta=None, epsilon: float = 1e-5, y=True,
+         h=True, mean=True, rstd=True) -> NormResult:
+    """h = residual + drop(x + bias), y = LayerNorm(h) or RMSNorm(h); mean and rstd are F32, and
+    RMSNorm has no mean."""
+    y, h = made(y, x), made(h, x)
+    mean = made(mean and kind == Norm.LAYER_NORM if mean is True else mean, x, x.shape[:-1],
+                DType.F32)
+    rstd = made(rstd, x, x.shape[:-1], DType.F32)
+    call = Call("cudrop_norm_forward", _structs.NormForward)
+    call.read(x=x, bias=bias, residual=residual, gamma=gamma, beta=beta)
+    call.write(h=h, y=y, mean=mean, rstd=rstd)
+    call.set_mask(mask, "x")
+    call.set(norm=kind, epsilon=epsilon)
+    call.run()
+    return NormResult(y, h, mean, rstd)
+
+
+class NormGradients(NamedTuple):
+    """What norm_backward() returns."""
+
+    dx: Array
+    dresidual: Array
+    dbias: Array
+    dgamma: Array
+    dbeta: Array
+
+
+def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
+                  kind: Norm = Norm.LAYER_NORM, mask: Optional[Mask] = None, dx=True,
+                  dresidual=True, dbias=True, dgamma=True, dbeta=True,
+                  accumulate_data: bool = False,
+                  accumulate_parameters: bool = False) -> NormGradients:
+    """The gradients of all that went into norm(), from dy and the dh of the next residual.
+
+    Those of parameters that are made have gamma's type, or without a gamma dy's.
+    """
+    like, cols = dy if gamma is None else gamma, dy.shape[-1:]
+    data = {"dx": made(dx, dy), "dresidual": made(dresidual, dy)}
+    parameters = {"dbias": made(dbias, like, cols), "dgamma": made(dgamma, like, cols),
+                  "dbeta": made(dbeta, like, cols)}
+    call = Call("cudrop_norm_backward", _structs.NormBackward)
+    call.read(dy=dy, dh=dh, h=h, mean=mean, rstd=rstd, gamma=gamma)
+    call.write(**data, **parameters)
+    call.set_mask(mask, "dy")
+    call.set(norm=kind, accumulate=_accumulates(accumulate_data, accumulate_parameters))
+    call.run(like=dy)
+    return NormGradients(**data, **parameters)
+
+
+# ---- 15. Attention weights ----------------------------------------------------------------
+
+
+class Attention(NamedTuple):
+    """Who sees whom, and what is dropped: what attention() and its gradient share."""
+
+    scale: float = 1.0
+    causal: bool = False
+    query_offset: int = 0
+    lengths: Optional[Array] = None
+    mask: Optional[Mask] = None
+
+
+def _attend(name: str, structure, full: str, inputs, outputs, options: Attention) -> None:
+    call = Call(name, structure)
+    call.read(**inputs)
+    call.write(**outputs)
+    call.set_attention(options, full)
+    call.run()
+
+
+class AttentionResult(NamedTuple):
+    """What attention() returns; weights are what backward needs, and y is theirs, dropped."""
+
+    y: Array
+    weights: Array
+
+
+def attention(scores: Array, options: Attention, *, weights=True, y=True) -> AttentionResult:
+    """P = softmax(scale * scores), y = drop(P), over [..., queries, keys]"""
+    weights, y = made(weights, scores), made(y, scores)
+    _attend("cudrop_attention_forward", _structs.AttentionForward, "scores", {"scores": scores},
+            {"weights": weights, "y": y}, options)
+    return AttentionResult(y, weights)
+
+
+def attention_reapply(weights: Array, options: Attention, *, y=True) -> Array:
+    """The y of attention() from its weights, so that only they need be kept."""
+    y = made(y, weights)
+    _attend("cudrop_attention_reapply", _structs.AttentionReapply, "weights",
+            {"weights": weights}, {"y": y}, options)
+    return y
+
+
+def attention_backward(dy: Array, weights: Array, options: Attention, *, dscores=True) -> Array:
+    """The gradient of scores, with the weights and the options of attention()."""
+    dscores = made(dscores, dy)
+    _attend("cudrop_attention_backward", _structs.AttentionBackward, "dy",
+            {"dy": dy, "weights": weights}, {"dscores": dscores}, options)
+    return dscores
+
+
+# ---- 16. Embedding ------------------------------------------------------------------------
+
+
+def embedding(ids: Array, tokens: Array, *, positions=None, mask: Optional[Mask] = None,
+              y=True) -> Array:
+    """y = drop(tokens[id] + positions[t]), a row for each int32 id; one that is out of range, such
+    as -1 for padding, gives zeros."""
+    y = made(y, tokens, tuple(ids.shape) + tuple(tokens.shape[-1:]))
+    call = Call("cudrop_embedding_forward", _structs.EmbeddingForward)
+    call.read(ids=ids, tokens=tokens, positions=positions)
+    call.write(y=y)
+    call.set_mask(mask, "y")
+    call.run()
+    return y
+
+
+class EmbeddingGradients(NamedTuple):
+    """What embedding_backward() returns."""
+
+    dtokens: Array
+    dpositions: Array
+
+
+def embedding_backward(ids: Array, dy: Array, *, vocabulary: int = 0,
+                       mask: Optional[Mask] = None, dtokens=True, dpositions=True,
+                       accumulate_parameters: bool = False) -> EmbeddingGradients:
+    """The sums of drop(dy) by id and by position; a dtokens that is made has `vocabulary` rows."""
+    cols = tuple(dy.shape[-1:])
+    dtokens = made(dtokens, dy, (vocabulary,) + cols)
+    dpositions = made(dpositions, dy, tuple(ids.shape[-1:]) + cols)
+    call = Call("cudrop_embedding_backward", _structs.EmbeddingBackward)
+    call.read(ids=ids, dy=dy)
+    call.write(dtokens=dtokens, dpositions=dpositions)
+    call.set_mask(mask, "dy")
+    call.set(vocabulary=vocabulary, accumulate=_accumulates(False, accumulate_parameters))
+    call.run(like=dy)
+    return EmbeddingGradients(dtokens, dpositions)
