@@ -31,11 +31,13 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
   }
 }
 
-/* The strip of a row from column `first` on, before column `end`. */
+/* The strip of a row from column `first` on, before column `end`. Nothing is fetched ahead, for
+ * much of it no row would see. */
 static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
-  const int64_t left = end - first;
-  return (cudropi_strip_t){row->job, row->rows, row->row, first,
-                           left < CUDROPI_STRIP ? (int)left : CUDROPI_STRIP};
+  cudropi_strip_t strip = cudropi_cut_strip(row->job, row->row, first, CUDROPI_STRIP);
+  if (strip.n > end - first) strip.n = (int)(end - first);
+  strip.next_row = row->rows->rows;
+  return strip;
 }
 
 /* +0 where the row does not see. */
@@ -51,7 +53,7 @@ static void clear_unseen(const row_t *row, cudropi_rows_operand_t operand) {
 
 /* scale * s */
 static void load_scores(const cudropi_strip_t *strip, float *z) {
-  cudropi_strip_load(strip, CUDROPI_ROWS_X, 0.0f, z);
+  cudropi_strip_load(strip, CUDROPI_ROWS_X, z);
   for (int j = 0; j < strip->n; ++j) z[j] = z[j] * strip->rows->scores_scale;
 }
 
@@ -129,7 +131,7 @@ static void reapply_row(const row_t *row) {
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float values[CUDROPI_STRIP];
-    cudropi_strip_load(&strip, CUDROPI_ROWS_WEIGHTS, 0.0f, values);
+    cudropi_strip_load(&strip, CUDROPI_ROWS_WEIGHTS, values);
     cudropi_strip_drop(&strip, values);
     cudropi_strip_store(&strip, CUDROPI_ROWS_Y, values);
   }
@@ -144,8 +146,8 @@ static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* dP, and P */
 static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, gradient);
-  cudropi_strip_load(strip, CUDROPI_ROWS_WEIGHTS, 0.0f, weights);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
+  cudropi_strip_load(strip, CUDROPI_ROWS_WEIGHTS, weights);
   cudropi_strip_drop(strip, gradient);
 }
 

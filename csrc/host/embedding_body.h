@@ -135,7 +135,7 @@ static void store_run(const cudropi_strip_t *strip, int64_t segment, uint32_t ke
 static void add_entry(const cudropi_strip_t *strip, float *sum) {
   float gradient[CUDROPI_STRIP];
   if (!cudropi_is_token(&strip->rows->lookup, get_id(strip->rows, strip->row))) return;
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, gradient);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
   cudropi_strip_drop(strip, gradient);
   cudropi_add(strip->n, sum, gradient);
 }

@@ -18,7 +18,7 @@ static void do_fused(const cudropi_rows_job_t *job, int64_t slab) {
       if (activate != NULL) activate(strip.n, z, z);
       cudropi_strip_drop(&strip, z);
       if (cudropi_rows_has(rows, CUDROPI_ROWS_RESIDUAL)) {
-        cudropi_strip_load(&strip, CUDROPI_ROWS_RESIDUAL, 0.0f, residual);
+        cudropi_strip_load(&strip, CUDROPI_ROWS_RESIDUAL, residual);
         cudropi_add(strip.n, z, residual);
       }
       cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
@@ -34,7 +34,7 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
   const cudropi_rows_t *rows = strip->rows;
   float z[CUDROPI_STRIP], slope[CUDROPI_STRIP];
   uint8_t kept[CUDROPI_STRIP];
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, gradient);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
   cudropi_strip_keep(strip, kept);
   cudropi_scale(strip->n, gradient, rows->scale);
   if (find_slopes != NULL) {
@@ -57,7 +57,7 @@ static void do_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
     float sums[CUDROPI_TILE_THREADS * 8] = {0.0f}; /* of each way */
     float gradient[CUDROPI_STRIP], total[CUDROPI_STRIP] = {0.0f};
     for (int64_t row = first; row < end; ++row) {
-      const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, width);
+      const cudropi_strip_t strip = cudropi_cut_tile(job, row, col, width);
       find_gradient(&strip, find_slopes, gradient);
       cudropi_strip_store_gradient(&strip, CUDROPI_ROWS_DX, gradient);
       cudropi_add(strip.n, sums + (row - first) % ways * width, gradient);

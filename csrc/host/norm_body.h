@@ -38,21 +38,21 @@ static void make_h(const cudropi_strip_t *strip, float *h) {
   cudropi_strip_load_biased(strip, h);
   cudropi_strip_drop(strip, h);
   if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_RESIDUAL)) {
-    cudropi_strip_load(strip, CUDROPI_ROWS_RESIDUAL, 0.0f, residual);
+    cudropi_strip_load(strip, CUDROPI_ROWS_RESIDUAL, residual);
     cudropi_add(strip->n, h, residual);
   }
   cudropi_strip_store(strip, stored, h);
-  cudropi_strip_load(strip, stored, 0.0f, h);
+  cudropi_strip_load_near(strip, stored, 0.0f, h);
 }
 
 static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   float h[CUDROPI_STRIP], gamma[CUDROPI_STRIP], beta[CUDROPI_STRIP];
-  cudropi_strip_load(strip, find_stored(strip->rows), 0.0f, h);
-  cudropi_strip_load(strip, CUDROPI_ROWS_GAMMA, 1.0f, gamma);
+  cudropi_strip_load_near(strip, find_stored(strip->rows), 0.0f, h);
+  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, gamma);
   for (int j = 0; j < strip->n; ++j)
     h[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
   if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_BETA)) {
-    cudropi_strip_load(strip, CUDROPI_ROWS_BETA, 0.0f, beta);
+    cudropi_strip_load_near(strip, CUDROPI_ROWS_BETA, 0.0f, beta);
     cudropi_add(strip->n, h, beta);
   }
   cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
@@ -71,7 +71,7 @@ static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
   if (rows->norm == CUDROP_LAYER_NORM) mean = total / (float)rows->cols;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    cudropi_strip_load(&strip, find_stored(rows), 0.0f, values);
+    cudropi_strip_load_near(&strip, find_stored(rows), 0.0f, values);
     for (int j = 0; j < strip.n; ++j) values[j] = cudropi_square(values[j], mean);
     cudropi_add_to_total(&sum, &strip, values);
   }
@@ -100,9 +100,9 @@ typedef struct {
 static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
   const float mean = read_each(strip->rows, CUDROPI_ROWS_MEAN, strip->row);
   const float rstd = read_each(strip->rows, CUDROPI_ROWS_RSTD, strip->row);
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, 0.0f, terms->dy);
-  cudropi_strip_load(strip, CUDROPI_ROWS_GAMMA, 1.0f, terms->g);
-  cudropi_strip_load(strip, CUDROPI_ROWS_H, 0.0f, terms->hhat);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, terms->dy);
+  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, terms->g);
+  cudropi_strip_load(strip, CUDROPI_ROWS_H, terms->hhat);
   for (int j = 0; j < strip->n; ++j) {
     terms->g[j] = terms->dy[j] * terms->g[j];
     terms->hhat[j] = cudropi_normalise(terms->hhat[j], mean, rstd);
@@ -147,7 +147,7 @@ static void find_gradients(const cudropi_strip_t *strip,
     added[2][j] = terms.dy[j];
   }
   if (cudropi_rows_has(rows, CUDROPI_ROWS_DH)) {
-    cudropi_strip_load(strip, CUDROPI_ROWS_DH, 0.0f, dh);
+    cudropi_strip_load(strip, CUDROPI_ROWS_DH, dh);
     cudropi_add(strip->n, added[0], dh);
   }
   memcpy(dh, added[0], (size_t)strip->n * sizeof *dh);
@@ -167,7 +167,7 @@ static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t co
   cudropi_find_slab(rows, slab, &first, &end);
   const int n = cudropi_cut_strip(job, first, col, width).n;
   for (int64_t row = first; row < end; ++row) {
-    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, width);
+    const cudropi_strip_t strip = cudropi_cut_tile(job, row, col, width);
     find_gradients(&strip, added);
     for (int s = 0; s < NORM_SUMS; ++s)
       cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);

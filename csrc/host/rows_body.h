@@ -21,7 +21,7 @@ static void finish_sum(const cudropi_rows_job_t *job, cudropi_rows_operand_t ope
     for (int s = 0; s < CUDROPI_STRANDS; ++s)
       for (int j = 0; j < strip.n; ++j) total[j] += strand[s][j];
     if (rows->adds_to_parameters) {
-      cudropi_strip_load(&strip, operand, 0.0f, old);
+      cudropi_strip_load_near(&strip, operand, 0.0f, old);
       for (int j = 0; j < strip.n; ++j) total[j] = old[j] + total[j];
     }
     cudropi_strip_store(&strip, operand, total);

@@ -23,6 +23,7 @@ typedef struct {
   const cudropi_rows_t *rows;
   int64_t row, first;
   int n;
+  int64_t next_row, next_first; /* where the walk goes on, if next_row is a row */
 } cudropi_strip_t;
 
 /* ---- Memory ----------------------------------------------------------------------- */
@@ -108,11 +109,22 @@ static inline void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab,
   *end = *first + (left < rows->tiling.slab_rows ? left : rows->tiling.slab_rows);
 }
 
-/* The strip of at most `width` columns from `first` on. */
+/* The strip of at most `width` columns from `first` on, of a walk along rows. */
 static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {
   const int64_t left = job->rows->cols - first;
-  return (cudropi_strip_t){job, job->rows, row, first, left < width ? (int)left : width};
+  if (left <= width)
+    return (cudropi_strip_t){job, job->rows, row, first, (int)left, row + 1, 0};
+  return (cudropi_strip_t){job, job->rows, row, first, width, row, first + width};
+}
+
+/* The same of a walk down columns. */
+static inline cudropi_strip_t cudropi_cut_tile(const cudropi_rows_job_t *job, int64_t row,
+                                               int64_t first, int width) {
+  cudropi_strip_t strip = cudropi_cut_strip(job, row, first, width);
+  strip.next_row = row + 1;
+  strip.next_first = first;
+  return strip;
 }
 
 /* values[j] *= scale */
@@ -135,20 +147,36 @@ static inline void cudropi_add(int n, float *values, const float *others) {
   for (int j = 0; j < n; ++j) values[j] = values[j] + others[j];
 }
 
-static inline char *cudropi_strip_locate(const cudropi_strip_t *strip,
-                                         cudropi_rows_operand_t operand) {
-  const cudropi_rows_t *rows = strip->rows;
+static inline char *cudropi_locate(const cudropi_rows_t *rows,
+                                   cudropi_rows_operand_t operand, int64_t row,
+                                   int64_t col) {
   const cudropi_operand_t *from = &rows->operand[operand];
-  const int64_t row =
-      cudropi_row_place(rows->rank, rows->shape, from->stride, strip->row);
-  return (char *)from->data +
-         (row + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
+  const int64_t place = cudropi_row_place(rows->rank, rows->shape, from->stride, row);
+  return (char *)from->data + (place + col) * (int64_t)cudrop_dtype_bytes(from->dtype);
 }
 
-/* values[0..n) of an operand; of one that is absent, `absent`. */
-static inline void cudropi_strip_load(const cudropi_strip_t *strip,
-                                      cudropi_rows_operand_t operand, float absent,
-                                      float *values) {
+static inline char *cudropi_strip_locate(const cudropi_strip_t *strip,
+                                         cudropi_rows_operand_t operand) {
+  return cudropi_locate(strip->rows, operand, strip->row, strip->first);
+}
+
+/* Have the next strip of an operand fetched: a processor that foresees the walk does so within a
+ * page of memory, and a row is often as long as that. */
+static inline void cudropi_strip_fetch(const cudropi_strip_t *strip,
+                                       cudropi_rows_operand_t operand) {
+  enum { LINE = 64 };
+  const cudropi_rows_t *rows = strip->rows;
+  if (strip->next_row >= rows->rows) return;
+  const char *next = cudropi_locate(rows, operand, strip->next_row, strip->next_first);
+  const int bytes = strip->n * (int)cudrop_dtype_bytes(rows->operand[operand].dtype);
+  for (int k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
+}
+
+/* values[0..n) of an operand that the caches have, a vector or what was just there; of one that
+ * is absent, `absent`. */
+static inline void cudropi_strip_load_near(const cudropi_strip_t *strip,
+                                           cudropi_rows_operand_t operand, float absent,
+                                           float *values) {
   if (cudropi_rows_has(strip->rows, operand)) {
     cudropi_read(strip->rows->operand[operand].dtype, strip->n,
                  cudropi_strip_locate(strip, operand), values);
@@ -157,9 +185,17 @@ static inline void cudropi_strip_load(const cudropi_strip_t *strip,
   }
 }
 
+/* values[0..n) of a full operand that there is. */
+static inline void cudropi_strip_load(const cudropi_strip_t *strip,
+                                      cudropi_rows_operand_t operand, float *values) {
+  cudropi_strip_fetch(strip, operand);
+  cudropi_strip_load_near(strip, operand, 0.0f, values);
+}
+
 static inline void cudropi_strip_store(const cudropi_strip_t *strip,
                                        cudropi_rows_operand_t operand,
                                        const float *values) {
+  cudropi_strip_fetch(strip, operand);
   cudropi_write(strip->rows->operand[operand].dtype, strip->n,
                 cudropi_strip_locate(strip, operand), values);
 }
@@ -174,7 +210,7 @@ static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
     cudropi_strip_store(strip, operand, gradient);
     return;
   }
-  cudropi_strip_load(strip, operand, 0.0f, sum);
+  cudropi_strip_load_near(strip, operand, 0.0f, sum);
   cudropi_add(strip->n, sum, gradient);
   cudropi_strip_store(strip, operand, sum);
 }
@@ -182,9 +218,9 @@ static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
 /* x + bias */
 static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
   float bias[CUDROPI_STRIP];
-  cudropi_strip_load(strip, CUDROPI_ROWS_X, 0.0f, z);
+  cudropi_strip_load(strip, CUDROPI_ROWS_X, z);
   if (!cudropi_rows_has(strip->rows, CUDROPI_ROWS_BIAS)) return;
-  cudropi_strip_load(strip, CUDROPI_ROWS_BIAS, 0.0f, bias);
+  cudropi_strip_load_near(strip, CUDROPI_ROWS_BIAS, 0.0f, bias);
   cudropi_add(strip->n, z, bias);
 }
 
