@@ -146,21 +146,12 @@ static bool read_sizes(network_t *network, const line_t *line, int first,
 
 /* ---- Lines ------------------------------------------------------------------------ */
 
-static bool take_input(network_t *network, const line_t *line) {
-  if (line->count < 2) return network_fail(network, line->number, "an input has a name");
-  for (int k = 0; k < network->values; ++k)
-    if (network->value[k].kind == NETWORK_INPUT)
-      return network_fail(network, line->number, "a second input");
-  network_value_t *value = define(network, line, line->word[1], NETWORK_INPUT);
-  if (value == NULL || !read_sizes(network, line, 2, value)) return false;
-  ++network->values;
-  return true;
-}
-
-static bool take_parameter(network_t *network, const line_t *line) {
+/* An input and a parameter are a name, a type and sizes. */
+static bool take_data(network_t *network, const line_t *line, network_kind_t kind) {
   if (line->count < 3)
-    return network_fail(network, line->number, "a parameter has a name and a type");
-  network_value_t *value = define(network, line, line->word[1], NETWORK_PARAMETER);
+    return network_fail(network, line->number, "'%s' has a name and a type behind it",
+                        line->word[0]);
+  network_value_t *value = define(network, line, line->word[1], kind);
   if (value == NULL) return false;
   value->dtype = network_dtype(line->word[2]);
   if (value->dtype == 0)
@@ -171,6 +162,13 @@ static bool take_parameter(network_t *network, const line_t *line) {
                         NETWORK_MOST_BYTES);
   ++network->values;
   return true;
+}
+
+static bool take_input(network_t *network, const line_t *line) {
+  for (int k = 0; k < network->values; ++k)
+    if (network->value[k].kind == NETWORK_INPUT)
+      return network_fail(network, line->number, "a second input");
+  return take_data(network, line, NETWORK_INPUT);
 }
 
 static bool take_output(network_t *network, const line_t *line) {
@@ -260,7 +258,8 @@ bool network_take(network_t *network, int number, const char *text, size_t lengt
   line_t line = {.number = number, .word = {""}};
   if (!split(network, &line, text, length)) return false;
   if (strcmp(line.word[0], "input") == 0) return take_input(network, &line);
-  if (strcmp(line.word[0], "parameter") == 0) return take_parameter(network, &line);
+  if (strcmp(line.word[0], "parameter") == 0)
+    return take_data(network, &line, NETWORK_PARAMETER);
   if (strcmp(line.word[0], "output") == 0) return take_output(network, &line);
   return take_operator(network, &line);
 }

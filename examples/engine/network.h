@@ -2,7 +2,7 @@
  * network.h - a trained network as a file: a text that says what it computes, and its numbers.
  *
  *   cudrop-network 1
- *   input x 784
+ *   input x f32 784
  *   parameter w0 f32 784 512
  *   parameter b0 f32 512
  *   Dropout x -> x.kept ratio=0.2
@@ -16,10 +16,10 @@
  * ASCII, and a line has at most NETWORK_LINE of them. The first line is the format and its
  * version. After it, in any order that defines a name before it is used:
  *
- *   input NAME SIZE...                f32 by rows: the sizes are those of one row, none of them
- *                                     for a number; how many rows there are is the caller's to
- *                                     say. There is one input.
- *   parameter NAME TYPE SIZE...       f32, f16, bf16, f64 or u8; a number has no sizes
+ *   input NAME TYPE SIZE...           by rows: the sizes are those of one row, none of them for
+ *                                     a number; how many rows there are is the caller's to say.
+ *                                     There is one input. A type is f32, f16, bf16, f64 or u8.
+ *   parameter NAME TYPE SIZE...       its sizes are all there is, none of them for a number
  *   OPERATOR NAME... -> NAME... KEY=NUMBER...
  *                                     operator.h says which there are; _ is an input that is
  *                                     left out

@@ -177,9 +177,8 @@ bool network_load(network_t *network, const char *path) {
 
 static void write_value(FILE *file, const network_value_t *value) {
   if (value->kind == NETWORK_COMPUTED) return;
-  if (value->kind == NETWORK_INPUT) fprintf(file, "input %s", value->name);
-  if (value->kind == NETWORK_PARAMETER)
-    fprintf(file, "parameter %s %s", value->name, network_dtype_name(value->dtype));
+  fprintf(file, "%s %s %s", value->kind == NETWORK_INPUT ? "input" : "parameter",
+          value->name, network_dtype_name(value->dtype));
   for (int d = 0; d < value->rank; ++d)
     fprintf(file, " %lld", (long long)value->shape[d]);
   fputc('\n', file);

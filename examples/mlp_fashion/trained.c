@@ -39,7 +39,7 @@ static bool add_lines(network_t *network, const options_t *options, const mlp_t 
       "output entropy",
       "output information",
   };
-  if (!network_add(network, "input a0 %d", mlp->width[0])) return false;
+  if (!network_add(network, "input a0 f32 %d", mlp->width[0])) return false;
   for (int l = 0; l < MLP_LAYERS; ++l)
     if (!add_parameters(network, mlp, l)) return false;
   for (int l = 0; l < MLP_LAYERS; ++l)
