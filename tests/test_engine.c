@@ -96,6 +96,23 @@ static size_t fetch(const char *name, float *to) {
 
 static float all[MOST], some[MOST];
 
+/*
+ * The same bits; but on a GPU, whose BLAS may choose by the alignment of a sample, it is the same
+ * elements that are dropped, and near numbers.
+ */
+static void expect_same(const float *a, const float *b, size_t n) {
+#if !defined(CUDROP_TEST_EMULATED)
+  if (suite_backend() == CUDROP_CUDA) {
+    for (size_t e = 0; e < n; ++e) {
+      ck_assert_int_eq(a[e] == 0.0f, b[e] == 0.0f);
+      ck_assert_float_eq_tol(a[e], b[e], 1e-5f);
+    }
+    return;
+  }
+#endif
+  ck_assert_mem_eq(a, b, n * sizeof *a);
+}
+
 static const char *const sampled[] = {"d0", "h1", "d1", "h2", "p", "entropies"};
 enum { SAMPLED = sizeof sampled / sizeof sampled[0] };
 
@@ -107,11 +124,11 @@ START_TEST(a_sample_is_the_same_whatever_their_number) {
     const size_t each = fetch(sampled[v], all) / SAMPLES;
     run(&(engine_setup_t){.rows = ROWS, .samples = SAMPLES / 2, .seed = 3});
     ck_assert_uint_eq(fetch(sampled[v], some), each * SAMPLES / 2);
-    ck_assert_mem_eq(some, all, each * SAMPLES / 2 * sizeof *all);
+    expect_same(some, all, each * SAMPLES / 2);
     for (uint64_t t = 0; t < SAMPLES; t += 9) {
       run(&(engine_setup_t){.rows = ROWS, .samples = 1, .seed = 3, .first_sample = t});
       ck_assert_uint_eq(fetch(sampled[v], some), each);
-      ck_assert_mem_eq(some, all + t * each, each * sizeof *all);
+      expect_same(some, all + t * each, each);
     }
   }
 }

@@ -2,7 +2,7 @@
  * device.h - what the engine asks of a backend beside cudrop.h and maths.h: kernels for its
  * small operators, and a run that is recorded once and replayed.
  *
- * A kernel computes n items, each on its own, in a fixed order: device_list names them, and
+ * A kernel computes n items, each on its own, in a fixed order: DEVICE_LIST names them, and
  * the header of each has its text, one for C and CUDA. The host goes over the items in a loop,
  * a GPU has a thread for each.
  */
@@ -54,8 +54,10 @@ typedef struct {
 
 struct device {
   const device_table_t *table;
-  maths_t *maths; /* whose stream it works on, and which has the words of a failure */
-  void *recorded; /* a cudaGraphExec_t */
+  cudrop_context_t *context;
+  maths_t *maths;         /* which has the words of a failure */
+  cudrop_stream_t stream; /* NULL on the host, like what follows */
+  void *recorded;         /* a cudaGraphExec_t */
 };
 
 extern const device_table_t device_host;

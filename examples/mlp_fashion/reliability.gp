@@ -4,7 +4,7 @@
 #   gnuplot -c examples/mlp_fashion/reliability.gp out
 #   gnuplot -c examples/mlp_fashion/reliability.gp out NETWORK...
 #
-# where the names are those of the first column that are wanted, at most 5.
+# where the names are those of the first column that are wanted, at most 6.
 
 out = ARGC > 0 ? ARG1 : 'out'
 bins = out.'/reliability.csv'
@@ -21,12 +21,12 @@ set xrange [0:1]
 # Columns: 1 network, 2 and 3 the bin's ends, 4 images, 5 mean confidence, 6 accuracy. A bin
 # of a few images says little: it is left out on the left.
 few = 20
-array network[5] = ['no dropout', 'dropout', 'dropout with samples', '', '']
-array colour[5] = ['#c8501e', '#1f5fa8', '#2e8b57', '#8040a0', '#b08a10']
+array network[6] = ['no dropout', 'dropout', 'dropout with samples', '', '', '']
+array colour[6] = ['#c8501e', '#1f5fa8', '#2e8b57', '#8040a0', '#b08a10', '#404040']
 networks = 3
 if (ARGC > 1) {
   networks = ARGC - 1
-  array network[5] = [ARG2, ARG3, ARG4, ARG5, ARG6]
+  array network[6] = [ARG2, ARG3, ARG4, ARG5, ARG6, ARG7]
 }
 share(k, value) = strcol(1) eq network[k] ? value : NaN
 stats bins using (share(1, $4)) every ::1 nooutput
