@@ -90,7 +90,7 @@ START_TEST(every_failure_of_the_runtime_is_told) {
     fake_cuda_fail(k, cudaErrorUnknown);
     failed = run();
   }
-  ck_assert_int_gt(k, 150); /* calls, each of which has failed once */
+  ck_assert_int_gt(k, 100); /* calls, each of which has failed once */
   ck_assert_int_lt(k, MOST_CALLS);
 }
 END_TEST
