@@ -279,22 +279,24 @@ END_TEST
 
 /* ---- Inference and training ------------------------------------------------------- */
 
-START_TEST(inference_copies_every_bit) {
-  uint32_t bits[IN], copied[IN];
-  uint8_t kept[IN];
-  for (uint32_t k = 0; k < IN; ++k) bits[k] = k * 0x13579bdfU;
-  bits[0] = 0x80000000U; /* -0, NaNs with a payload, and a subnormal */
-  bits[1] = 0x7fc12345U;
-  bits[2] = 0xffc00001U;
-  bits[3] = 1;
-  open_engine(one_dropout);
-  ck_assert_engine(engine_plan(&engine, &(engine_setup_t){.rows = 1}));
-  ck_assert_engine(engine_write(&engine, bits));
+static const char *const types[] = {"f32", "f16", "bf16", "f64", "f8e4m3", "f8e5m2"};
+enum { TYPES = sizeof types / sizeof types[0] };
+
+/* Bytes of any kind: zeros of both signs, subnormals, NaNs with a payload. */
+START_TEST(inference_copies_every_bit_of_every_type) {
+  uint8_t bytes[ROWS * IN * 8], copied[sizeof bytes], kept[ROWS * IN];
+  for (size_t k = 0; k < sizeof bytes; ++k) bytes[k] = (uint8_t)(k * k * 37 + k / 3);
+  memcpy(bytes, (uint32_t[]){0x80000000U, 0x7fc12345U, 0xffc00001U, 1, 0}, 20);
+  ck_assert(network_add(&network, "input x %s 13", types[_i]));
+  ck_assert(network_add(&network, "Dropout x -> y kept"));
+  ck_assert_engine(engine_open(&engine, &network, context));
+  ck_assert_engine(engine_plan(&engine, &(engine_setup_t){.rows = ROWS}));
+  ck_assert_engine(engine_write(&engine, bytes));
   ck_assert_engine(engine_run(&engine));
   ck_assert_engine(engine_read(&engine, "y", copied));
   ck_assert_engine(engine_read(&engine, "kept", kept));
-  ck_assert_mem_eq(bits, copied, sizeof bits);
-  for (int k = 0; k < IN; ++k) ck_assert_int_eq(kept[k], 1);
+  ck_assert_mem_eq(bytes, copied, engine_bytes(&engine, engine_find(&engine, "y")));
+  for (int k = 0; k < ROWS * IN; ++k) ck_assert_int_eq(kept[k], 1);
 }
 END_TEST
 
@@ -444,7 +446,7 @@ static TCase *engine_case(void) {
   tcase_add_test(tests, layers_before_the_first_dropout_run_once);
   tcase_add_test(tests, a_run_repeats_itself_and_takes_new_rows);
   tcase_add_test(tests, statistics_are_their_formulas);
-  tcase_add_test(tests, inference_copies_every_bit);
+  tcase_add_loop_test(tests, inference_copies_every_bit_of_every_type, 0, TYPES);
   tcase_add_test(tests, inference_computes_the_layers);
   tcase_add_test(tests, training_is_another_thing_than_sampling);
   tcase_add_loop_test(tests, a_network_that_does_not_fit_together_is_refused, 0,

@@ -87,12 +87,12 @@ static cudrop_status_t read_seed(const operator_call_t *call, dropout_t *dropout
 }
 
 static cudrop_status_t infer_shape(const operator_call_t *call) {
-  static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16,
-                                          CUDROP_F64};
+  static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16,    CUDROP_BF16,
+                                          CUDROP_F64, CUDROP_F8E4M3, CUDROP_F8E5M2};
   const engine_value_t *x = operator_in(call, 0);
   dropout_t dropout = {.ratio = 0.0};
   TRY(operator_want_rows(call, 0));
-  TRY(operator_want_dtype(call, dtypes, 4));
+  TRY(operator_want_dtype(call, dtypes, 6));
   TRY(read_ratio(call, &dropout));
   TRY(read_training_mode(call, &dropout));
   TRY(read_seed(call, &dropout));

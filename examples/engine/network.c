@@ -42,10 +42,8 @@ void network_free(network_t *network) {
 static const struct {
   const char *name;
   cudrop_dtype_t dtype;
-} dtypes[] = {{"f32", CUDROP_F32},
-              {"f16", CUDROP_F16},
-              {"bf16", CUDROP_BF16},
-              {"f64", CUDROP_F64},
+} dtypes[] = {{"f32", CUDROP_F32}, {"f16", CUDROP_F16},       {"bf16", CUDROP_BF16},
+              {"f64", CUDROP_F64}, {"f8e4m3", CUDROP_F8E4M3}, {"f8e5m2", CUDROP_F8E5M2},
               {"u8", CUDROP_U8}};
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 

@@ -18,7 +18,8 @@
  *
  *   input NAME TYPE SIZE...           by rows: the sizes are those of one row, none of them for
  *                                     a number; how many rows there are is the caller's to say.
- *                                     There is one input. A type is f32, f16, bf16, f64 or u8.
+ *                                     There is one input. A type is f32, f16, bf16, f64, f8e4m3,
+ *                                     f8e5m2 or u8.
  *   parameter NAME TYPE SIZE...       its sizes are all there is, none of them for a number
  *   OPERATOR NAME... -> NAME... KEY=NUMBER...
  *                                     operator.h says which there are; _ is an input that is

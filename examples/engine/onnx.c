@@ -80,6 +80,8 @@ static const char *walk(message_t message, const char *(*take)(void *to, const f
 static const char *take_name(char name[NETWORK_NAME], const field_t *field) {
   const size_t length = (size_t)(field->bytes.end - field->bytes.at);
   if (field->wire != BYTES || length >= NETWORK_NAME) return "a name is too long";
+  for (size_t k = 0; k < length; ++k)
+    if (field->bytes.at[k] <= ' ') return "a name with blanks";
   memcpy(name, field->bytes.at, length);
   name[length] = '\0';
   return NULL;
@@ -89,11 +91,11 @@ static const char *take_name(char name[NETWORK_NAME], const field_t *field) {
 
 /* TensorProto.DataType */
 static cudrop_dtype_t find_dtype(uint64_t number) {
-  static const cudrop_dtype_t dtypes[] = {[1] = CUDROP_F32,
-                                          [9] = CUDROP_U8, /* BOOL */
-                                          [10] = CUDROP_F16,
-                                          [11] = CUDROP_F64,
-                                          [16] = CUDROP_BF16};
+  static const cudrop_dtype_t dtypes[] = {
+      [1] = CUDROP_F32,    [9] = CUDROP_U8, /* BOOL */
+      [10] = CUDROP_F16,   [11] = CUDROP_F64,
+      [16] = CUDROP_BF16,  [17] = CUDROP_F8E4M3, /* FLOAT8E4M3FN */
+      [19] = CUDROP_F8E5M2};
   return number < sizeof dtypes / sizeof dtypes[0] ? dtypes[number] : (cudrop_dtype_t)0;
 }
 

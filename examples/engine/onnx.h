@@ -50,8 +50,8 @@ bool onnx_read_model(onnx_model_t *model, const void *bytes, size_t size,
  * Make a network of a model and its inputs' values, input[k] that of model->input[k]: what a
  * node takes first is by rows, along the first size, and all else a parameter. The network is
  * empty before. Opsets 7 to 22 are read: until 11 the ratio is an attribute, and nothing trains;
- * from 12 on it is an input, like training_mode, and there is a seed; 22 differs from 13 in float8
- * types, which are not read. (Before 7 a Dropout trains unless an attribute says otherwise.) False
+ * from 12 on it is an input, like training_mode, and there is a seed; 22 differs from 13 in its
+ * four float8 types, of which E4M3FN and E5M2 are read. (Before 7 a Dropout trains unless an attribute says otherwise.) False
  * after an error, which is in network->error.
  */
 bool onnx_make_network(const onnx_model_t *model, const onnx_tensor_t *input,

@@ -11,7 +11,7 @@
  *   Softmax x -> y             along the last size
  *   Variance x -> y            over the samples: the mean squared distance from their mean
  *
- * All take f32; Dropout also f16, bf16 and f64, Relu also f16 and bf16.
+ * All take f32; Dropout every type but u8, Relu also f16 and bf16.
  */
 #ifndef OPERATOR_H
 #define OPERATOR_H

@@ -17,7 +17,7 @@
 /* Return from a function with a status, unless that is success. */
 #define ORT_TRY(call)                                  \
   do {                                                 \
-    OrtStatusPtr status_of_call = (call);        \
+    OrtStatusPtr status_of_call = (call);              \
     if (status_of_call != NULL) return status_of_call; \
   } while (0)
 

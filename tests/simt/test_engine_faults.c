@@ -1,6 +1,7 @@
 /*
  * test_engine_faults.c - every call that the inference engine makes of the CUDA runtime and of
  * cuBLAS fails once, one after the other: each failure is told in one line, and nothing is left.
+ * And how many calls there are.
  */
 #include "each_failure.h"
 #include "engine.h"
@@ -72,10 +73,40 @@ START_TEST(every_failure_is_told) {
 }
 END_TEST
 
+/* ---- Launches --------------------------------------------------------------------- */
+
+/* The calls of the runtime that a plan makes which has captured a run before. */
+static long count_calls(engine_t *engine, int64_t samples) {
+  const engine_setup_t other_row = {.rows = 3, .samples = samples, .first_row = 1};
+  ck_assert_ok(engine_plan(engine, &(engine_setup_t){.rows = 3, .samples = samples}));
+  const long before = fake_cuda_calls();
+  ck_assert_ok(engine_plan(engine, &other_row));
+  return fake_cuda_calls() - before;
+}
+
+START_TEST(all_masks_of_an_input_are_one_launch) {
+  static network_t dropout;
+  static engine_t engine;
+  cudrop_context_t *context = NULL;
+  fake_cuda_reset();
+  ck_assert(network_add(&dropout, "input x f32 6"));
+  ck_assert(network_add(&dropout, "Dropout x -> y"));
+  ck_assert_ok(cudrop_create(&context, CUDROP_CUDA, 0));
+  ck_assert_ok(engine_open(&engine, &dropout, context));
+  const long for_one = count_calls(&engine, 1);
+  ck_assert_int_gt(for_one, 0);
+  ck_assert_int_eq(count_calls(&engine, 100), for_one);
+  ck_assert_ok(engine_close(&engine));
+  ck_assert_ok(cudrop_destroy(&context));
+  network_free(&dropout);
+}
+END_TEST
+
 static TCase *faults_case(void) {
   TCase *tests = suite_case("faults", 300);
   tcase_add_checked_fixture(tests, make_network, free_network);
   tcase_add_test(tests, every_failure_is_told);
+  tcase_add_test(tests, all_masks_of_an_input_are_one_launch);
   return tests;
 }
 
