@@ -1,4 +1,4 @@
-/* engine.c - a network made ready for a context: shapes, memory, and the order of runs. */
+/* engine.c - a network opened for a context, and its runs; plan.c has what lies between. */
 #include "engine.h"
 
 #include <stdarg.h>
@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "operator.h"
-
-enum { ALIGNMENT = 256 }; /* of every value */
 
 /* ---- Errors ----------------------------------------------------------------------- */
 
@@ -29,6 +27,11 @@ cudrop_status_t engine_fail(engine_t *engine, const network_node_t *node,
   return status;
 }
 
+void engine_begin(engine_t *engine) {
+  engine->error[0] = '\0';
+  engine->maths.error[0] = '\0';
+}
+
 const char *engine_error(const engine_t *engine) {
   return engine->error[0] != '\0' ? engine->error : maths_error(&engine->maths);
 }
@@ -47,17 +50,6 @@ int64_t engine_samples(const engine_t *engine, const engine_value_t *value) {
 size_t engine_bytes(const engine_t *engine, const engine_value_t *value) {
   const size_t bytes = (size_t)value->elements * cudrop_dtype_bytes(value->dtype);
   return (size_t)engine_samples(engine, value) * (size_t)engine->setup.rows * bytes;
-}
-
-/* A public call begins: what failed before is forgotten. */
-static void begin(engine_t *engine) {
-  engine->error[0] = '\0';
-  engine->maths.error[0] = '\0';
-}
-
-static operator_call_t make_call(engine_t *engine, int k) {
-  return (operator_call_t){
-      .engine = engine, .source = &engine->network->node[k], .node = &engine->node[k]};
 }
 
 /* ---- Opening ---------------------------------------------------------------------- */
@@ -123,7 +115,7 @@ static void spread_samples(const operator_call_t *call) {
 /* The shapes of a network follow from it alone; of one node after the other. */
 static cudrop_status_t infer_shapes(engine_t *engine) {
   for (int k = 0; k < engine->network->nodes; ++k) {
-    const operator_call_t call = make_call(engine, k);
+    const operator_call_t call = operator_call(engine, k);
     TRY(find_operator(engine, k));
     TRY(call.node->table->infer_shape(&call));
     spread_samples(&call);
@@ -131,16 +123,12 @@ static cudrop_status_t infer_shapes(engine_t *engine) {
   return CUDROP_OK;
 }
 
-static size_t pad(size_t bytes) {
-  return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 static cudrop_status_t upload_parameters(engine_t *engine) {
   const network_t *network = engine->network;
   size_t bytes = 0;
   for (int k = 0; k < network->values; ++k)
     if (network->value[k].kind == NETWORK_PARAMETER)
-      bytes += pad(network_bytes(&network->value[k]));
+      bytes += engine_pad(network_bytes(&network->value[k]));
   TRY(cudrop_alloc(engine->context, bytes, &engine->parameters));
   char *next = engine->parameters;
   for (int k = 0; k < network->values; ++k) {
@@ -148,7 +136,7 @@ static cudrop_status_t upload_parameters(engine_t *engine) {
     if (source->kind != NETWORK_PARAMETER) continue;
     engine->value[k].data = next;
     TRY(cudrop_upload(engine->context, next, source->data, network_bytes(source)));
-    next += pad(network_bytes(source));
+    next += engine_pad(network_bytes(source));
   }
   return CUDROP_OK;
 }
@@ -165,7 +153,7 @@ cudrop_status_t engine_open(engine_t *engine, const network_t *network,
 
 cudrop_status_t engine_close(engine_t *engine) {
   for (int k = 0; k < engine->network->nodes; ++k) {
-    const operator_call_t call = make_call(engine, k);
+    const operator_call_t call = operator_call(engine, k);
     if (call.node->table != NULL && call.node->table->destroy != NULL)
       call.node->table->destroy(&call);
   }
@@ -180,100 +168,6 @@ cudrop_status_t engine_close(engine_t *engine) {
   return CUDROP_OK;
 }
 
-/* ---- Plans ------------------------------------------------------------------------ */
-
-static cudrop_status_t check_setup(engine_t *engine, const engine_setup_t *setup) {
-  if (setup->rows >= 1 && setup->samples >= 0) return CUDROP_OK;
-  return engine_fail(engine, NULL, CUDROP_ERROR_INVALID_ARGUMENT,
-                     "engine_plan: rows = %lld, samples = %lld: at least 1 and 0",
-                     (long long)setup->rows, (long long)setup->samples);
-}
-
-/* The next place in the arena, whose bytes so far are *bytes; NULL while there is none. */
-static void *take(const engine_t *engine, size_t size, size_t *bytes) {
-  char *place = engine->arena == NULL ? NULL : (char *)engine->arena + *bytes;
-  *bytes += pad(size);
-  return place;
-}
-
-static cudrop_status_t place_value(engine_t *engine, int k, size_t *bytes) {
-  const network_value_t *source = &engine->network->value[k];
-  engine_value_t *value = &engine->value[k];
-  size_t size = (size_t)value->elements * cudrop_dtype_bytes(value->dtype);
-  if (source->kind == NETWORK_PARAMETER) return CUDROP_OK;
-  const bool overflows =
-      __builtin_mul_overflow(size, (size_t)engine->setup.rows, &size) ||
-      __builtin_mul_overflow(size, (size_t)engine_samples(engine, value), &size) ||
-      size > SIZE_MAX / 4 || *bytes > SIZE_MAX / 4;
-  if (overflows)
-    return engine_fail(engine, NULL, CUDROP_ERROR_OVERFLOW,
-                       "'%s' has more bytes than can be counted", source->name);
-  value->data = take(engine, size, bytes);
-  return CUDROP_OK;
-}
-
-/* Give everything its place, and write to *bytes what that needs. */
-static cudrop_status_t place_all(engine_t *engine, size_t *bytes) {
-  *bytes = 0;
-  for (int k = 0; k < engine->network->values; ++k) TRY(place_value(engine, k, bytes));
-  for (int k = 0; k < engine->network->nodes; ++k) {
-    const operator_call_t call = make_call(engine, k);
-    if (call.node->table->find_workspace == NULL) continue;
-    call.node->workspace = take(engine, call.node->table->find_workspace(&call), bytes);
-  }
-  return CUDROP_OK;
-}
-
-/* Twice over the places: once for their size, and once when the memory is there. */
-static cudrop_status_t make_room(engine_t *engine) {
-  size_t bytes = 0;
-  TRY(cudrop_free(engine->context, &engine->arena));
-  TRY(place_all(engine, &bytes));
-  TRY(cudrop_alloc(engine->context, bytes, &engine->arena));
-  return place_all(engine, &bytes);
-}
-
-static cudrop_status_t run_nodes(engine_t *engine) {
-  for (int k = 0; k < engine->network->nodes; ++k) {
-    const operator_call_t call = make_call(engine, k);
-    TRY(call.node->table->run(&call));
-  }
-  return CUDROP_OK;
-}
-
-/*
- * Before the first capture everything runs once: libraries load their kernels, and cuBLAS
- * takes its workspace, which a capture does not allow.
- */
-static cudrop_status_t record(engine_t *engine) {
-  const device_table_t *table = engine->device.table;
-  if (table->record == NULL) return CUDROP_OK;
-  if (!engine->is_warm) TRY(run_nodes(engine));
-  engine->is_warm = true;
-  TRY(table->record(&engine->device));
-  const cudrop_status_t status = run_nodes(engine);
-  const cudrop_status_t ended = table->end_record(&engine->device);
-  return status != CUDROP_OK ? status : ended;
-}
-
-cudrop_status_t engine_plan(engine_t *engine, const engine_setup_t *setup) {
-  const engine_setup_t *before = &engine->setup;
-  const bool fits = engine->is_planned && before->rows == setup->rows &&
-                    before->samples == setup->samples && before->masks == setup->masks;
-  begin(engine);
-  TRY(check_setup(engine, setup));
-  engine->is_planned = false;
-  engine->setup = *setup;
-  if (!fits) TRY(make_room(engine));
-  for (int k = 0; k < engine->network->nodes; ++k) {
-    const operator_call_t call = make_call(engine, k);
-    if (call.node->table->prepare != NULL) TRY(call.node->table->prepare(&call));
-  }
-  TRY(record(engine));
-  engine->is_planned = true;
-  return CUDROP_OK;
-}
-
 /* ---- Runs ------------------------------------------------------------------------- */
 
 static cudrop_status_t want_plan(engine_t *engine, const char *call) {
@@ -283,7 +177,7 @@ static cudrop_status_t want_plan(engine_t *engine, const char *call) {
 }
 
 cudrop_status_t engine_write(engine_t *engine, const void *rows) {
-  begin(engine);
+  engine_begin(engine);
   TRY(want_plan(engine, "engine_write"));
   for (int k = 0; k < engine->network->values; ++k) {
     const engine_value_t *value = &engine->value[k];
@@ -295,17 +189,26 @@ cudrop_status_t engine_write(engine_t *engine, const void *rows) {
                      "engine_write: the network has no input");
 }
 
+cudrop_status_t engine_run_nodes(engine_t *engine) {
+  for (int k = 0; k < engine->network->nodes; ++k) {
+    const operator_call_t call = operator_call(engine, k);
+    TRY(call.node->table->run(&call));
+  }
+  return CUDROP_OK;
+}
+
 cudrop_status_t engine_run(engine_t *engine) {
-  begin(engine);
+  engine_begin(engine);
   TRY(want_plan(engine, "engine_run"));
   const device_table_t *table = engine->device.table;
-  return table->replay != NULL ? table->replay(&engine->device) : run_nodes(engine);
+  return table->replay != NULL ? table->replay(&engine->device)
+                               : engine_run_nodes(engine);
 }
 
 cudrop_status_t engine_read(engine_t *engine, const char *name, void *to) {
   const int k = network_find(engine->network, name);
   const engine_value_t *value = &engine->value[k == NETWORK_ABSENT ? 0 : k];
-  begin(engine);
+  engine_begin(engine);
   TRY(want_plan(engine, "engine_read"));
   if (k == NETWORK_ABSENT || engine->network->value[k].kind == NETWORK_PARAMETER)
     return engine_fail(engine, NULL, CUDROP_ERROR_INVALID_ARGUMENT,

@@ -121,4 +121,15 @@ cudrop_status_t engine_fail(engine_t *engine, const network_node_t *node,
                             cudrop_status_t status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* For plan.c and operators: a public call begins, and what failed before is forgotten. */
+void engine_begin(engine_t *engine);
+
+/* Call every operator once, in the order of the network. */
+cudrop_status_t engine_run_nodes(engine_t *engine);
+
+/* Values begin at multiples of 256 bytes. */
+static inline size_t engine_pad(size_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
+
 #endif /* ENGINE_H */

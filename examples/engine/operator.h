@@ -60,6 +60,9 @@ extern const operator_table_t operator_dropout, operator_entropy, operator_gemm,
 const operator_table_t *operator_find(const char *name);
 void operator_names(char *text, size_t size);
 
+/* The call of node k. */
+operator_call_t operator_call(engine_t *engine, int k);
+
 /* Input k of a call, NULL if it is left out; output k, likewise. */
 const engine_value_t *operator_in(const operator_call_t *call, int k);
 engine_value_t *operator_out(const operator_call_t *call, int k);

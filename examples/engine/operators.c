@@ -24,6 +24,11 @@ void operator_names(char *text, size_t size) {
                                operators[k]->name);
 }
 
+operator_call_t operator_call(engine_t *engine, int k) {
+  return (operator_call_t){
+      .engine = engine, .source = &engine->network->node[k], .node = &engine->node[k]};
+}
+
 const engine_value_t *operator_in(const operator_call_t *call, int k) {
   const bool is_there =
       k < call->source->inputs && call->source->input[k] != NETWORK_ABSENT;
