@@ -51,7 +51,7 @@ run() {
 finish() {
   run "$1" --resume
   [ "$status" -eq 0 ] || fail "$1: does not resume: $(cat "$work/$1.err")"
-  for file in .txt /loss.csv /reliability.csv /checkpoint; do
+  for file in .txt /loss.csv /reliability.csv /checkpoint /network; do
     cmp "$work/whole$file" "$work/$1$file" || fail "$1: other bits than those of the whole"
   done
   [ ! -e "$work/$1/checkpoint.tmp" ] || fail "$1: a part of a checkpoint is left"

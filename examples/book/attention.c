@@ -17,7 +17,7 @@ static const double embedding[WORDS][INPUTS] = {
 };
 
 /* y = x W^T of a torch.nn.Linear that is new: W is uniform within 1 / sqrt(INPUTS). */
-static void project(torch_rng_t *rng, double y[WORDS][OUTPUTS]) {
+static void project(mersenne_t *rng, double y[WORDS][OUTPUTS]) {
   const float bound = (float)(1.0 / sqrt(INPUTS));
   for (int j = 0; j < OUTPUTS; ++j) {
     for (int w = 0; w < WORDS; ++w) y[w][j] = 0.0;
@@ -29,9 +29,9 @@ static void project(torch_rng_t *rng, double y[WORDS][OUTPUTS]) {
 }
 
 void attention_weights(float weights[WORDS * WORDS]) {
-  torch_rng_t rng;
+  mersenne_t rng;
   double query[WORDS][OUTPUTS], key[WORDS][OUTPUTS];
-  torch_rng_seed(&rng, 789);
+  mersenne_seed(&rng, 789);
   project(&rng, query);
   project(&rng, key);
   for (int w = 0; w < WORDS; ++w) {

@@ -158,12 +158,12 @@ void show_seed(const matrices_t *m) {
 
 /* x under a mask of PyTorch's, as it is after torch.manual_seed(123). */
 static void replay(const matrices_t *m,
-                   void (*draw)(torch_rng_t *rng, double p, uint8_t *keep, int n),
+                   void (*draw)(mersenne_t *rng, double p, uint8_t *keep, int n),
                    int digits) {
-  torch_rng_t rng;
+  mersenne_t rng;
   uint8_t keep[ELEMENTS];
   float y[ELEMENTS];
-  torch_rng_seed(&rng, 123);
+  mersenne_seed(&rng, 123);
   draw(&rng, 0.5, keep, ELEMENTS);
   matrices_write_keep(m, keep);
   check(cudrop_apply_bytes(m->ctx, &m->x, &m->keep, 0.5, &m->y));

@@ -66,34 +66,22 @@ static const struct {
 };
 enum { PREDICTORS = sizeof predictors / sizeof predictors[0] };
 
-/* A bin that has no images has no means; their fields are empty. */
-static void write_bin(FILE *file, const char *name, int b, const score_bin_t *bin) {
-  fprintf(file, "%s,%.4f,%.4f,%d,", name, (double)b / SCORE_BINS,
-          (double)(b + 1) / SCORE_BINS, bin->images);
-  if (bin->images == 0) {
-    fputs(",\n", file);
-  } else {
-    fprintf(file, "%.6f,%.6f\n", bin->confidence / bin->images,
-            (double)bin->correct / bin->images);
-  }
-}
-
 int curves_write_reliability(const options_t *options, const result_t *result) {
   FILE *file = open_file(options, "reliability.csv");
   if (file == NULL) return EXIT_FAILED;
-  fputs("network,bin_begin,bin_end,images,confidence,accuracy\n", file);
+  fputs(score_columns, file);
   for (int k = 0; k < PREDICTORS; ++k) {
     const result_t *of_network = result + predictors[k].network * options->seeds;
+    score_bin_t all[SCORE_BINS] = {{.images = 0}};
     for (int b = 0; b < SCORE_BINS; ++b) {
-      score_bin_t all = {.images = 0};
       for (int run = 0; run < options->seeds; ++run) {
         const score_bin_t *bin = &predictors[k].get(&of_network[run])->bin[b];
-        all.images += bin->images;
-        all.correct += bin->correct;
-        all.confidence += bin->confidence;
+        all[b].images += bin->images;
+        all[b].correct += bin->correct;
+        all[b].confidence += bin->confidence;
       }
-      write_bin(file, predictors[k].name, b, &all);
     }
+    score_write_bins(file, predictors[k].name, all);
   }
   return close_file(file, options, "reliability.csv");
 }

@@ -18,6 +18,7 @@
 #include "interrupt.h"
 #include "report.h"
 #include "table.h"
+#include "trained.h"
 
 enum {
   HIDDEN = 512,
@@ -106,6 +107,7 @@ static int compare(const options_t *options) {
   if (status == EXIT_OK) status = allocate(&experiment, context);
   if (status == EXIT_OK && options->resumes) status = checkpoint_read(&experiment);
   if (status == EXIT_OK) status = run_all(&experiment);
+  if (status == EXIT_OK) status = trained_write(&experiment);
   if (status == EXIT_OK) status = print_table(&experiment, backend);
   status = clean_up(&experiment, status);
   cudrop_destroy(&context);

@@ -33,6 +33,11 @@ cudrop_status_t maths_close(maths_t *maths) {
   return maths->table == NULL ? CUDROP_OK : maths->table->close(maths);
 }
 
+cudrop_status_t maths_set_stream(maths_t *maths, cudrop_stream_t stream) {
+  maths->stream = stream;
+  return maths->table->set_stream(maths, stream);
+}
+
 const char *maths_error(const maths_t *maths) {
   return maths->error[0] != '\0' ? maths->error : cudrop_last_error();
 }

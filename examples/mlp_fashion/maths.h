@@ -3,8 +3,8 @@
  *
  * The host has one table, CBLAS and loops in C; CUDA has another, cuBLAS and kernels, where
  * both are built in. All pointers are memory of the context, matrices are dense and
- * row-major. CUDA works on its default stream, which is the context's, and returns before
- * the work is done. Equal calls give equal bits on one device. Two devices differ in what
+ * row-major. CUDA works on its default stream, which is the context's until maths_set_stream()
+ * says otherwise, and returns before the work is done. Equal calls give equal bits on one device. Two devices differ in what
  * multiply() gives, which has an order of summation of its own on each, and in the last
  * place of exp(); the rest is the same to the bit.
  *
@@ -63,6 +63,7 @@ typedef struct maths maths_t;
 typedef struct {
   cudrop_status_t (*open)(maths_t *maths);
   cudrop_status_t (*close)(maths_t *maths);
+  cudrop_status_t (*set_stream)(maths_t *maths, cudrop_stream_t stream);
 
   cudrop_status_t (*multiply)(maths_t *maths, const maths_product_t *product);
 
@@ -94,6 +95,7 @@ typedef struct {
 struct maths {
   const maths_table_t *table;
   struct cublasContext *blas; /* a cublasHandle_t; NULL on the host */
+  cudrop_stream_t stream;     /* NULL: the default one */
   char error[256];            /* of the maths themselves; empty before the first */
 };
 
@@ -106,6 +108,9 @@ extern const maths_table_t maths_cuda; /* defined where MLP_WITH_CUDA is */
  */
 cudrop_status_t maths_open(maths_t *maths, const cudrop_context_t *context);
 cudrop_status_t maths_close(maths_t *maths);
+
+/* Let later work run on a stream, NULL or that of cudrop_set_stream(). */
+cudrop_status_t maths_set_stream(maths_t *maths, cudrop_stream_t stream);
 
 /* The backend to ask cudrop_create() for: AUTO is the host where CUDA has no maths. */
 cudrop_backend_t maths_backend(cudrop_backend_t wanted);

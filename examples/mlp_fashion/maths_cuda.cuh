@@ -7,18 +7,8 @@
 #ifndef MATHS_CUDA_CUH
 #define MATHS_CUDA_CUH
 
-#if defined(__CUDACC__)
-#include <cuda_runtime.h>
-#else
-#include "simt.h" /* tests/simt compiles the kernels for the CPU */
-#endif
-
 #include "maths_element.h"
-
-/* The number of a thread in its launch. */
-static __device__ __forceinline__ int64_t maths_thread() {
-  return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-}
+#include "maths_launch.cuh"
 
 /* y[r][c] = row[c]; n is rows * cols */
 static __global__ void maths_repeat_row(const float *row, int cols, int64_t n, float *y) {

@@ -15,6 +15,12 @@ static cudrop_status_t open_close(maths_t *maths) {
   return CUDROP_OK;
 }
 
+static cudrop_status_t set_stream(maths_t *maths, cudrop_stream_t stream) {
+  (void)maths;
+  (void)stream; /* the host has none */
+  return CUDROP_OK;
+}
+
 static cudrop_status_t multiply(maths_t *maths, const maths_product_t *p) {
   (void)maths;
   MATHS_GEMM(CblasRowMajor, p->transposes_a ? CblasTrans : CblasNoTrans,
@@ -78,6 +84,7 @@ static cudrop_status_t adam(maths_t *maths, const maths_adam_t *step, size_t n,
 const maths_table_t maths_host = {
     .open = open_close,
     .close = open_close,
+    .set_stream = set_stream,
     .multiply = multiply,
     .repeat_row = repeat_row,
     .sum_rows = sum_rows,

@@ -1,14 +1,11 @@
 /* options.c - the command line of mlp_fashion. */
-#define _GNU_SOURCE /* getopt_long */
 #include "options.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "report.h"
 
 static const options_t defaults = {
@@ -83,8 +80,9 @@ void options_print_usage(void) {
       "  --seeds N        runs of each of the two networks (%d)\n"
       "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the four idx files are (%s)\n"
-      "  --out DIR        where loss.csv, reliability.csv and the checkpoint go, made if "
-      "absent (%s)\n"
+      "  --out DIR        where loss.csv, reliability.csv, the checkpoint and, for "
+      "examples/engine, the\n"
+      "                   network of the last run go, made if absent (%s)\n"
       "\n"
       "The checkpoint holds the state of the runs. SIGINT and SIGTERM write it and "
       "stop.\n"
@@ -102,18 +100,9 @@ void options_print_usage(void) {
       defaults.seeds, defaults.data, defaults.out, defaults.save_every, EXIT_STOPPED);
 }
 
-/* A whole word of decimal digits: strtoull alone would take blanks and signs. */
-static bool read_digits(const char *word, uint64_t *value) {
-  char *end = NULL;
-  if (!isdigit((unsigned char)word[0])) return false;
-  errno = 0;
-  *value = strtoull(word, &end, 10);
-  return errno == 0 && *end == '\0';
-}
-
 static int read_number(option_id_t id, int least, int *count) {
   uint64_t value = 0;
-  if (!read_digits(optarg, &value) || value < (uint64_t)least || value > MOST)
+  if (!arguments_digits(optarg, &value) || value < (uint64_t)least || value > MOST)
     return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a whole number from %d to %d",
                     names[id].name, optarg, least, MOST);
   *count = (int)value;
@@ -133,19 +122,9 @@ static int read_rate(option_id_t id, double *rate) {
   return EXIT_OK;
 }
 
-static int read_backend(cudrop_backend_t *backend) {
-  static const char *const backends[] = {
-      [CUDROP_AUTO] = "auto", [CUDROP_HOST] = "host", [CUDROP_CUDA] = "cuda"};
-  for (int k = CUDROP_AUTO; k <= CUDROP_CUDA; ++k) {
-    if (strcmp(optarg, backends[k]) != 0) continue;
-    *backend = (cudrop_backend_t)k;
-    return EXIT_OK;
-  }
-  return complain(EXIT_BAD_ARGUMENTS, "--backend = '%s' is none of auto, host and cuda",
-                  optarg);
-}
-
-static int read_option(options_t *options, option_id_t id) {
+static int read_option(void *to, int which) {
+  options_t *options = to;
+  const option_id_t id = (option_id_t)which;
   switch (id) {
     case IMAGES:
       return read_count(id, &options->images);
@@ -162,11 +141,9 @@ static int read_option(options_t *options, option_id_t id) {
     case RATE_HIDDEN:
       return read_rate(id, &options->rate_hidden);
     case SEED:
-      if (read_digits(optarg, &options->seed)) return EXIT_OK;
-      return complain(EXIT_BAD_ARGUMENTS,
-                      "--seed = '%s' is not a decimal number of 64 bits", optarg);
+      return arguments_seed(&options->seed);
     case BACKEND:
-      return read_backend(&options->backend);
+      return arguments_backend(&options->backend);
     case DATA:
       options->data = optarg;
       return EXIT_OK;
@@ -189,22 +166,9 @@ static int read_option(options_t *options, option_id_t id) {
 
 int options_read(options_t *options, int argc, char **argv) {
   *options = defaults;
-  int id;
-  opterr = 0;
-  while ((id = getopt_long(argc, argv, ":", names, NULL)) != -1) {
-    if (id == ':')
-      return complain(EXIT_BAD_ARGUMENTS, "%s needs a value", argv[optind - 1]);
-    if (id == '?' && optopt > HELP)
-      return complain(EXIT_BAD_ARGUMENTS, "'-%c' is not an option that --help lists",
-                      optopt);
-    if (id == '?')
-      return complain(EXIT_BAD_ARGUMENTS, "'%s' is not an option that --help lists",
-                      argv[optind - 1]);
-    const int status = read_option(options, (option_id_t)id);
-    if (status != EXIT_OK) return status;
-  }
-  if (optind < argc)
-    return complain(EXIT_BAD_ARGUMENTS, "'%s' is one argument too many", argv[optind]);
+  int status = arguments_read(argc, argv, names, read_option, options);
+  if (status == EXIT_OK) status = arguments_end(argc, argv, optind);
+  if (status != EXIT_OK) return status;
   if (options->batch > options->images)
     return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
                     options->batch, options->images);

@@ -1,7 +1,8 @@
 /* report.c - errors and progress. */
-#define _GNU_SOURCE /* clock_gettime, isatty */
+#define _GNU_SOURCE /* clock_gettime, isatty, program_invocation_short_name */
 #include "report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -16,7 +17,7 @@ static bool has_line; /* a terminal shows the progress line */
 int complain(int status, const char *format, ...) {
   va_list arguments;
   progress_end();
-  fputs("mlp_fashion: ", stderr);
+  fprintf(stderr, "%s: ", program_invocation_short_name);
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
   va_end(arguments);

@@ -8,7 +8,7 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2, EXIT_STOPPED = 3 };
 
 /*
- * Print "mlp_fashion: " and the formatted line on stderr, where a terminal's line of progress
+ * Print the program's name and the formatted line on stderr, where a terminal's line of progress
  * makes way; returns `status`.
  */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -88,3 +88,21 @@ score_t score_mean(const fashion_t *data, int samples, const double *sum) {
   finish(&counted);
   return counted;
 }
+
+/* ---- Reliability ------------------------------------------------------------------ */
+
+const char score_columns[] = "network,bin_begin,bin_end,images,confidence,accuracy\n";
+
+/* A bin that has no images has no means; their fields are empty. */
+void score_write_bins(FILE *file, const char *name, const score_bin_t bin[SCORE_BINS]) {
+  for (int b = 0; b < SCORE_BINS; ++b) {
+    fprintf(file, "%s,%.4f,%.4f,%d,", name, (double)b / SCORE_BINS,
+            (double)(b + 1) / SCORE_BINS, bin[b].images);
+    if (bin[b].images == 0) {
+      fputs(",\n", file);
+    } else {
+      fprintf(file, "%.6f,%.6f\n", bin[b].confidence / bin[b].images,
+              (double)bin[b].correct / bin[b].images);
+    }
+  }
+}

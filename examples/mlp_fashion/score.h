@@ -2,6 +2,8 @@
 #ifndef SCORE_H
 #define SCORE_H
 
+#include <stdio.h>
+
 #include "fashion.h"
 #include "mlp.h"
 
@@ -43,5 +45,13 @@ cudrop_status_t score_add_sample(mlp_t *mlp, const fashion_t *data, uint64_t sam
 
 /* The score of the mean of `samples` samples whose probabilities are in `sum`. */
 score_t score_mean(const fashion_t *data, int samples, const double *sum);
+
+/*
+ * The bins of a predictor as lines of reliability.csv, of which reliability.gp makes a picture:
+ * how many images, their mean confidence and the share that is correct. The names stand in
+ * score_columns.
+ */
+extern const char score_columns[];
+void score_write_bins(FILE *file, const char *name, const score_bin_t bin[SCORE_BINS]);
 
 #endif /* SCORE_H */

@@ -7,8 +7,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "fake_cudart.h"
+
 struct cublasContext {
   cublasMath_t mode;
+  cudaStream_t stream;
 };
 
 static long calls_to_failure = -1;
@@ -39,8 +42,10 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
 }
 
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
-  (void)stream; /* work is done when it is asked for */
-  return handle == NULL ? CUBLAS_STATUS_NOT_INITIALIZED : enter();
+  if (handle == NULL) return CUBLAS_STATUS_NOT_INITIALIZED;
+  const cublasStatus_t status = enter();
+  if (status == CUBLAS_STATUS_SUCCESS) handle->stream = stream;
+  return status;
 }
 
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
@@ -76,6 +81,29 @@ static float get(const matrix_t *matrix, int row, int col) {
   return matrix->first[r + c * matrix->stride];
 }
 
+/* C = alpha A B + beta C, C being [m][n]. */
+typedef struct {
+  int m, n, k;
+  float alpha, beta;
+  matrix_t a, b;
+  float *c;
+  size_t stride;
+} product_t;
+
+static void multiply(const void *arguments) {
+  const product_t *product = arguments;
+  for (int col = 0; col < product->n; ++col) {
+    for (int row = 0; row < product->m; ++row) {
+      float *c = product->c + (size_t)row + (size_t)col * product->stride;
+      float sum = 0.0f;
+      for (int i = 0; i < product->k; ++i)
+        sum += get(&product->a, row, i) * get(&product->b, i, col);
+      *c = product->beta == 0.0f ? product->alpha * sum
+                                 : product->alpha * sum + product->beta * *c;
+    }
+  }
+}
+
 /* On a GPU another pointer would end the context. */
 static bool is_on_device(const void *data) {
   struct cudaPointerAttributes attributes;
@@ -96,14 +124,16 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t transa,
     return CUBLAS_STATUS_INVALID_VALUE;
   if (!is_on_device(A) || !is_on_device(B) || !is_on_device(C))
     return CUBLAS_STATUS_EXECUTION_FAILED;
-  const matrix_t a = {A, (size_t)lda, a_turns}, b = {B, (size_t)ldb, b_turns};
-  for (int col = 0; col < n; ++col) {
-    for (int row = 0; row < m; ++row) {
-      float *c = C + (size_t)row + (size_t)col * (size_t)ldc;
-      float sum = 0.0f;
-      for (int i = 0; i < k; ++i) sum += get(&a, row, i) * get(&b, i, col);
-      *c = *beta == 0.0f ? *alpha * sum : *alpha * sum + *beta * *c;
-    }
-  }
-  return CUBLAS_STATUS_SUCCESS;
+  const product_t product = {.m = m,
+                             .n = n,
+                             .k = k,
+                             .alpha = *alpha,
+                             .beta = *beta,
+                             .a = {A, (size_t)lda, a_turns},
+                             .b = {B, (size_t)ldb, b_turns},
+                             .c = C,
+                             .stride = (size_t)ldc};
+  return fake_cuda_do(handle->stream, multiply, &product, sizeof product) == cudaSuccess
+             ? CUBLAS_STATUS_SUCCESS
+             : CUBLAS_STATUS_EXECUTION_FAILED;
 }

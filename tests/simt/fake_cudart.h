@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+struct CUstream_st;
+
 /* How many devices there are from now on; 2 to begin with. With 0 every call that needs a
  * device fails with cudaErrorNoDevice, with a negative number with
  * cudaErrorInsufficientDriver, and cudaGetDeviceCount leaves its argument alone. */
@@ -42,6 +44,12 @@ void fake_cuda_lose_device(void);
 long fake_cuda_calls(void);
 size_t fake_cuda_live_blocks(void);
 size_t fake_cuda_live_objects(void);
+
+/* Let a stream do `task` on a copy of its arguments, now or whenever a graph that the stream
+ * records is launched: work that is no kernel, for libraries beside the runtime. A call that
+ * counts; returns a cudaError_t. */
+int fake_cuda_do(struct CUstream_st *stream, void (*task)(const void *arguments),
+                 const void *arguments, size_t bytes);
 
 /* Everything as in the beginning: all memory is freed, all objects are destroyed. */
 void fake_cuda_reset(void);

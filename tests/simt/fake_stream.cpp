@@ -1,4 +1,5 @@
 /* fake_stream.cpp - streams, what they do, and events. */
+#include "fake_cudart.h"
 #include "fake_runtime.h"
 #include "simt.h"
 
@@ -75,6 +76,18 @@ cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
         return check(launch);
       },
       [launch] { return run(launch); });
+}
+
+int fake_cuda_do(CUstream_st *stream, void (*task)(const void *arguments),
+                 const void *arguments, std::size_t bytes) {
+  const char *const first = static_cast<const char *>(arguments);
+  const std::vector<char> copy(first, first + bytes);
+  return call_on_stream(
+      "fake_cuda_do", stream, [](const CUstream_st &) { return cudaSuccess; },
+      [task, copy] {
+        task(copy.data());
+        return cudaSuccess;
+      });
 }
 
 /* ---- Streams ----------------------------------------------------------------------- */
