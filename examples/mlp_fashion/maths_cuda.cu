@@ -7,14 +7,14 @@
 
 static cudrop_status_t check(maths_t *maths, const char *kernel, cudaError_t error) {
   if (error == cudaSuccess) return CUDROP_OK;
-  return maths_fail(maths, CUDROP_ERROR_CUDA, "%s: cudaLaunchKernelEx failed with %s: %s",
+  return failure_say(&maths->failure, CUDROP_ERROR_CUDA, "%s: cudaLaunchKernelEx failed with %s: %s",
                     kernel, cudaGetErrorName(error), cudaGetErrorString(error));
 }
 
 static cudrop_status_t check_blas(maths_t *maths, const char *call,
                                   cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return CUDROP_OK;
-  return maths_fail(maths, CUDROP_ERROR_CUDA, "%s failed with %s", call,
+  return failure_say(&maths->failure, CUDROP_ERROR_CUDA, "%s failed with %s", call,
                     cublasGetStatusName(status));
 }
 
