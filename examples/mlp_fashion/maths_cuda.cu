@@ -1,37 +1,19 @@
 /* maths_cuda.cu - the maths on a GPU: cuBLAS, and the launches of maths_cuda.cuh. */
 #include "maths_cuda.cuh"
 
-#include <cublas_v2.h>
-
-/* ---- Errors ----------------------------------------------------------------------- */
-
 static cudrop_status_t check(maths_t *maths, const char *kernel, cudaError_t error) {
-  if (error == cudaSuccess) return CUDROP_OK;
-  return failure_say(&maths->failure, CUDROP_ERROR_CUDA, "%s: cudaLaunchKernelEx failed with %s: %s",
-                    kernel, cudaGetErrorName(error), cudaGetErrorString(error));
-}
-
-static cudrop_status_t check_blas(maths_t *maths, const char *call,
-                                  cublasStatus_t status) {
-  if (status == CUBLAS_STATUS_SUCCESS) return CUDROP_OK;
-  return failure_say(&maths->failure, CUDROP_ERROR_CUDA, "%s failed with %s", call,
-                    cublasGetStatusName(status));
+  return cuda_check(&maths->failure, kernel, error);
 }
 
 /* ---- cuBLAS ----------------------------------------------------------------------- */
 
 /* The pedantic mode computes in float throughout, and not in TF32. */
 static cudrop_status_t open_blas(maths_t *maths) {
-  TRY(check_blas(maths, "cublasCreate", cublasCreate(&maths->blas)));
-  return check_blas(maths, "cublasSetMathMode",
-                    cublasSetMathMode(maths->blas, CUBLAS_PEDANTIC_MATH));
+  return cublas_open(&maths->failure, &maths->blas, CUBLAS_PEDANTIC_MATH);
 }
 
 static cudrop_status_t close_blas(maths_t *maths) {
-  const cublasHandle_t blas = maths->blas;
-  maths->blas = NULL;
-  return blas == NULL ? CUDROP_OK
-                      : check_blas(maths, "cublasDestroy", cublasDestroy(blas));
+  return cublas_close(&maths->failure, &maths->blas);
 }
 
 /*
@@ -40,8 +22,8 @@ static cudrop_status_t close_blas(maths_t *maths) {
  */
 static cudrop_status_t multiply(maths_t *maths, const maths_product_t *p) {
   const float one = 1;
-  return check_blas(
-      maths, "cublasSgemm",
+  return cublas_check(
+      &maths->failure, "cublasSgemm",
       cublasSgemm(maths->blas, p->transposes_b ? CUBLAS_OP_T : CUBLAS_OP_N,
                   p->transposes_a ? CUBLAS_OP_T : CUBLAS_OP_N, p->cols, p->rows, p->inner,
                   &one, p->b, p->transposes_b ? p->inner : p->cols, p->a,
@@ -50,37 +32,29 @@ static cudrop_status_t multiply(maths_t *maths, const maths_product_t *p) {
 
 /* ---- Kernels ---------------------------------------------------------------------- */
 
-/* At least n threads, in blocks of 256. */
-static cudaLaunchConfig_t configure(int64_t n) {
-  cudaLaunchConfig_t config = {};
-  config.blockDim = dim3(256);
-  config.gridDim = dim3((unsigned)((n + 255) / 256));
-  return config;
-}
-
 static cudrop_status_t repeat_row(maths_t *maths, const float *row, int rows, int cols,
                                   float *y) {
   const int64_t n = (int64_t)rows * cols;
-  const cudaLaunchConfig_t config = configure(n);
+  const cudaLaunchConfig_t config = cuda_configure(n);
   return check(maths, "repeat_row",
                cudaLaunchKernelEx(&config, maths_repeat_row, row, cols, n, y));
 }
 
 static cudrop_status_t sum_rows(maths_t *maths, const float *x, int rows, int cols,
                                 float *y) {
-  const cudaLaunchConfig_t config = configure(cols);
+  const cudaLaunchConfig_t config = cuda_configure(cols);
   return check(maths, "sum_rows",
                cudaLaunchKernelEx(&config, maths_sum_rows, x, rows, cols, y));
 }
 
 static cudrop_status_t rectify(maths_t *maths, size_t n, float *x) {
-  const cudaLaunchConfig_t config = configure((int64_t)n);
+  const cudaLaunchConfig_t config = cuda_configure((int64_t)n);
   return check(maths, "rectify", cudaLaunchKernelEx(&config, maths_rectify, n, x));
 }
 
 static cudrop_status_t differentiate_rectify(maths_t *maths, size_t n, const float *y,
                                              float *dy) {
-  const cudaLaunchConfig_t config = configure((int64_t)n);
+  const cudaLaunchConfig_t config = cuda_configure((int64_t)n);
   return check(maths, "differentiate_rectify",
                cudaLaunchKernelEx(&config, maths_differentiate_rectify, n, y, dy));
 }
@@ -88,7 +62,7 @@ static cudrop_status_t differentiate_rectify(maths_t *maths, size_t n, const flo
 static cudrop_status_t differentiate_loss(maths_t *maths, const float *logit,
                                           const uint8_t *label, int rows, int classes,
                                           float *d) {
-  const cudaLaunchConfig_t config = configure(rows);
+  const cudaLaunchConfig_t config = cuda_configure(rows);
   return check(maths, "differentiate_loss",
                cudaLaunchKernelEx(&config, maths_differentiate_loss, logit, label, rows,
                                   classes, d));
@@ -96,7 +70,7 @@ static cudrop_status_t differentiate_loss(maths_t *maths, const float *logit,
 
 static cudrop_status_t adam(maths_t *maths, const maths_adam_t *step, size_t n,
                             const float *g, float *mean, float *square, float *w) {
-  const cudaLaunchConfig_t config = configure((int64_t)n);
+  const cudaLaunchConfig_t config = cuda_configure((int64_t)n);
   return check(maths, "adam",
                cudaLaunchKernelEx(&config, maths_adam, *step, n, g, mean, square, w));
 }

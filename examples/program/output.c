@@ -13,11 +13,24 @@ void output_path(const char *folder, const char *name, char path[OUTPUT_PATH_BYT
   snprintf(path, OUTPUT_PATH_BYTES, "%s/%s", folder, name);
 }
 
+/* A folder, and those that it lies in; what cannot be made is noticed where it is used. */
+static void make_folder(const char *folder) {
+  char path[OUTPUT_PATH_BYTES];
+  snprintf(path, sizeof path, "%s", folder);
+  for (char *end = path + 1; *path != '\0' && *end != '\0'; ++end) {
+    if (*end != '/') continue;
+    *end = '\0';
+    mkdir(path, 0777);
+    *end = '/';
+  }
+  mkdir(path, 0777);
+}
+
 FILE *output_open(const char *folder, const char *name) {
   char path[OUTPUT_PATH_BYTES];
   output_path(folder, name, path);
-  FILE *file = NULL;
-  if (mkdir(folder, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
+  make_folder(folder);
+  FILE *file = fopen(path, "w");
   if (file == NULL) complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
   return file;
 }

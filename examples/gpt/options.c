@@ -1,0 +1,298 @@
+/* options.c - the command line of gpt. */
+#include "options.h"
+
+#include <stdio.h>
+
+#include "arguments.h"
+#include "presets.h"
+#include "report.h"
+
+static options_t make_defaults(void) {
+  options_t options = {
+      .config = {.p = {0.1, 0.1, 0.1}, .batch = 16, .dtype = CUDROP_F32},
+      .backend = CUDROP_AUTO,
+      .steps = 1000,
+      .rate = 1e-3,
+      .decay = 0.1,
+      .seed = 1,
+      .evaluate_every = 100,
+      .text = "/usr/share/state/us-constitution.gz",
+      .bytes = 20000,
+      .out = "out/gpt",
+      .save_every = 30,
+  };
+  preset_apply(0, &options.config);
+  return options;
+}
+
+typedef enum {
+  MODEL,
+  LAYERS,
+  HEADS,
+  WIDTH,
+  LENGTH,
+  QKV_BIAS,
+  BATCH,
+  STEPS,
+  RATE,
+  DECAY,
+  DROP,
+  DROP_EMBEDDING,
+  DROP_ATTENTION,
+  DROP_SHORTCUT,
+  SEED,
+  BACKEND,
+  TYPE,
+  SITES,
+  SPLIT,
+  TEXT,
+  BYTES,
+  OUT,
+  EVALUATE_EVERY,
+  RESUME,
+  SAVE_EVERY,
+  STOP_AFTER,
+  MEMORY,
+  MEASURE,
+  HELP
+} option_id_t;
+
+static const struct option names[] = {
+    {"model", required_argument, NULL, MODEL},
+    {"layers", required_argument, NULL, LAYERS},
+    {"heads", required_argument, NULL, HEADS},
+    {"width", required_argument, NULL, WIDTH},
+    {"length", required_argument, NULL, LENGTH},
+    {"qkv-bias", no_argument, NULL, QKV_BIAS},
+    {"batch", required_argument, NULL, BATCH},
+    {"steps", required_argument, NULL, STEPS},
+    {"rate", required_argument, NULL, RATE},
+    {"decay", required_argument, NULL, DECAY},
+    {"drop", required_argument, NULL, DROP},
+    {"drop-embedding", required_argument, NULL, DROP_EMBEDDING},
+    {"drop-attention", required_argument, NULL, DROP_ATTENTION},
+    {"drop-shortcut", required_argument, NULL, DROP_SHORTCUT},
+    {"seed", required_argument, NULL, SEED},
+    {"backend", required_argument, NULL, BACKEND},
+    {"type", required_argument, NULL, TYPE},
+    {"sites", required_argument, NULL, SITES},
+    {"split", required_argument, NULL, SPLIT},
+    {"text", required_argument, NULL, TEXT},
+    {"bytes", required_argument, NULL, BYTES},
+    {"out", required_argument, NULL, OUT},
+    {"evaluate-every", required_argument, NULL, EVALUATE_EVERY},
+    {"resume", no_argument, NULL, RESUME},
+    {"save-every", required_argument, NULL, SAVE_EVERY},
+    {"stop-after", required_argument, NULL, STOP_AFTER},
+    {"memory", no_argument, NULL, MEMORY},
+    {"measure", no_argument, NULL, MEASURE},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static void print_network_usage(const options_t *defaults) {
+  const gpt_config_t *config = &defaults->config;
+  printf(
+      "The network\n"
+      "  --model NAME         small, 124M, 355M, 774M or 1558M; options behind it change "
+      "it\n"
+      "  --layers N           blocks (%d)\n"
+      "  --heads N            of attention (%d)\n"
+      "  --width N            of an embedding, a multiple of the heads (%d)\n"
+      "  --length N           tokens in a row (%d)\n"
+      "  --qkv-bias           queries, keys and values have a bias\n"
+      "  --drop P             all three rates of dropout, 0 to 1 (%g)\n"
+      "  --drop-embedding P, --drop-attention P, --drop-shortcut P\n"
+      "                       one of them; the shortcuts of a block share one\n"
+      "\n",
+      config->layers, config->heads, config->width, config->length, config->p[0]);
+}
+
+static void print_training_usage(const options_t *defaults) {
+  printf(
+      "Training\n"
+      "  --text FILE          a token is a byte; gzip is read, too (%s)\n"
+      "  --bytes N            of the text, the first N; 0: all (%d)\n"
+      "  --batch N            rows in a step, of all ranks (%d)\n"
+      "  --steps N            in all (%d)\n"
+      "  --rate X, --decay X  of AdamW (%g, %g)\n"
+      "  --seed S             any 64 bits; everything random follows from it (%llu)\n"
+      "  --evaluate-every N   steps between two points of the curve (%d)\n"
+      "  --backend B          host, cuda, or auto: the GPU if there is one (auto)\n"
+      "  --type T             f32, or on a GPU bf16, with parameters in f32 as well "
+      "(f32)\n"
+      "  --sites W            fused, or separate calls that regenerate the mask or store "
+      "it:\n"
+      "                       separate, bytes, bits; the bits are the same (fused)\n"
+      "  --split W            what the ranks of mpirun share: data or tensor (data)\n"
+      "  --out DIR            where loss.csv and the checkpoint go, made if absent (%s)\n"
+      "\n",
+      defaults->text, defaults->bytes, defaults->config.batch, defaults->steps,
+      defaults->rate, defaults->decay, (unsigned long long)defaults->seed,
+      defaults->evaluate_every, defaults->out);
+}
+
+void options_print_usage(void) {
+  const options_t defaults = make_defaults();
+  printf(
+      "usage: gpt [OPTIONS]\n"
+      "\n"
+      "Trains a GPT with dropout on a text, writes the curve of its losses and prints "
+      "the\n"
+      "last ones. No mask is stored. mpirun -n 4 gpt_mpi [OPTIONS] does the same on 4 "
+      "ranks.\n"
+      "\n");
+  print_network_usage(&defaults);
+  print_training_usage(&defaults);
+  printf(
+      "The checkpoint holds the state of the run. SIGINT and SIGTERM write it and stop.\n"
+      "  --resume             go on from it, on any number of ranks; the options of "
+      "network\n"
+      "                       and training but --steps, --sites, --split and --out have "
+      "to be\n"
+      "                       what they were\n"
+      "  --save-every S       seconds between two checkpoints; 0: after every step (%d)\n"
+      "  --stop-after N       write a checkpoint and stop after N steps, with the status "
+      "%d\n"
+      "\n"
+      "In place of training\n"
+      "  --memory             print what a step needs, of every --model\n"
+      "  --measure            time --steps steps in each way of --sites, and their "
+      "memory\n"
+      "  --help\n",
+      defaults.save_every, EXIT_STOPPED);
+}
+
+/* ---- Reading ------------------------------------------------------------------------ */
+
+enum { MOST = 1000000 };
+
+static int read_model(gpt_config_t *config, const char *word) {
+  int chosen = 0;
+  const int status =
+      argument_choice(names[MODEL].name, word, preset_names, PRESETS, &chosen);
+  if (status == EXIT_OK) preset_apply(chosen, config);
+  return status;
+}
+
+static int read_rates(gpt_config_t *config, const char *word) {
+  double rate = 0.0;
+  const int status = argument_real(names[DROP].name, word, 0.0, 1.0, &rate);
+  for (int k = 0; k < GPT_RATES; ++k) config->p[k] = rate;
+  return status;
+}
+
+static int read_type(gpt_config_t *config, const char *word) {
+  static const char *const words[] = {"f32", "bf16"};
+  int chosen = 0;
+  const int status = argument_choice(names[TYPE].name, word, words, 2, &chosen);
+  config->dtype = chosen == 0 ? CUDROP_F32 : CUDROP_BF16;
+  return status;
+}
+
+static int read_way(gpt_config_t *config, const char *word) {
+  static const char *const words[GPT_WAYS] = {"fused", "separate", "bytes", "bits"};
+  int chosen = 0;
+  const int status = argument_choice(names[SITES].name, word, words, GPT_WAYS, &chosen);
+  config->way = (gpt_way_t)chosen;
+  return status;
+}
+
+static int read_split(parallel_split_t *split, const char *word) {
+  static const char *const words[] = {"data", "tensor"};
+  int chosen = 0;
+  const int status = argument_choice(names[SPLIT].name, word, words, 2, &chosen);
+  *split = chosen == 0 ? PARALLEL_DATA : PARALLEL_TENSOR;
+  return status;
+}
+
+static int read_task(task_t *task, task_t wanted) {
+  *task = wanted;
+  return EXIT_OK;
+}
+
+static int read_count(option_id_t id, const char *word, int *count) {
+  return argument_number(names[id].name, word, 1, MOST, count);
+}
+
+static int read_rate(option_id_t id, const char *word, double *rate) {
+  return argument_real(names[id].name, word, 0.0, 1.0, rate);
+}
+
+static int read_network_option(gpt_config_t *config, option_id_t id, const char *word) {
+  switch (id) {
+    case MODEL:
+      return read_model(config, word);
+    case LAYERS:
+      return read_count(id, word, &config->layers);
+    case HEADS:
+      return read_count(id, word, &config->heads);
+    case WIDTH:
+      return read_count(id, word, &config->width);
+    case LENGTH:
+      return read_count(id, word, &config->length);
+    case BATCH:
+      return read_count(id, word, &config->batch);
+    case DROP:
+      return read_rates(config, word);
+    case DROP_EMBEDDING:
+    case DROP_ATTENTION:
+    case DROP_SHORTCUT:
+      return read_rate(id, word, &config->p[id - DROP_EMBEDDING]);
+    case TYPE:
+      return read_type(config, word);
+    case SITES:
+      return read_way(config, word);
+    default: /* QKV_BIAS */
+      config->has_qkv_bias = true;
+      return EXIT_OK;
+  }
+}
+
+static int read_option(void *into, int number, const char *word) {
+  options_t *options = into;
+  const option_id_t id = (option_id_t)number;
+  switch (id) {
+    case STEPS:
+      return read_count(id, word, &options->steps);
+    case RATE:
+      return read_rate(id, word, &options->rate);
+    case DECAY:
+      return read_rate(id, word, &options->decay);
+    case SEED:
+      return argument_seed(names[id].name, word, &options->seed);
+    case BACKEND:
+      return argument_backend(names[id].name, word, &options->backend);
+    case SPLIT:
+      return read_split(&options->split, word);
+    case TEXT:
+      options->text = word;
+      return EXIT_OK;
+    case BYTES:
+      return argument_number(names[id].name, word, 0, MOST, &options->bytes);
+    case OUT:
+      return argument_folder(names[id].name, word, &options->out);
+    case EVALUATE_EVERY:
+      return read_count(id, word, &options->evaluate_every);
+    case RESUME:
+      options->resumes = true;
+      return EXIT_OK;
+    case SAVE_EVERY:
+      return argument_number(names[id].name, word, 0, MOST, &options->save_every);
+    case STOP_AFTER:
+      return read_count(id, word, &options->stop_after);
+    case MEMORY:
+      return read_task(&options->task, TASK_MEMORY);
+    case MEASURE:
+      return read_task(&options->task, TASK_MEASURE);
+    case HELP:
+      return read_task(&options->task, TASK_HELP);
+    default:
+      return read_network_option(&options->config, id, word);
+  }
+}
+
+int options_read(options_t *options, int argc, char **argv) {
+  *options = make_defaults();
+  return arguments_read(argc, argv, names, read_option, options);
+}
