@@ -3,10 +3,6 @@
 #include "gpt.h"
 #include "sites.h"
 
-static cudrop_tensor_t make_means(const gpt_t *gpt, const float *data) {
-  return cudrop_matrix(data, CUDROP_F32, gpt->shape.rows, gpt->config.length);
-}
-
 /* ---- A shortcut --------------------------------------------------------------------- */
 
 /*
@@ -24,8 +20,8 @@ static cudrop_status_t differentiate_shortcut(gpt_t *gpt, int k, gpt_kind_t bias
   const cudrop_tensor_t dh = gpt_rows(gpt, gpt->scratch.dh, width);
   const cudrop_tensor_t dx = gpt_rows(gpt, gpt->scratch.x, width);
   const cudrop_tensor_t h = gpt_rows(gpt, norm->h, width);
-  const cudrop_tensor_t mean = make_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = make_means(gpt, norm->rstd);
+  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
   const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, gamma_kind, norm_layer);
   const cudrop_tensor_t dbias = gpt_vector(gpt, gpt->gradient, bias_kind, layer);
   const cudrop_tensor_t dgamma = gpt_vector(gpt, gpt->gradient, gamma_kind, norm_layer);
@@ -102,8 +98,8 @@ static cudrop_status_t differentiate_first_norm(gpt_t *gpt) {
   const cudrop_tensor_t dy = gpt_rows(gpt, gpt->scratch.dy, gpt->config.width);
   const cudrop_tensor_t dh = gpt_rows(gpt, gpt->scratch.dh, gpt->config.width);
   const cudrop_tensor_t h = gpt_rows(gpt, norm->h, gpt->config.width);
-  const cudrop_tensor_t mean = make_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = make_means(gpt, norm->rstd);
+  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
   const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, GPT_NORM1_GAMMA, 0);
   const cudrop_tensor_t dgamma = gpt_vector(gpt, gpt->gradient, GPT_NORM1_GAMMA, 0);
   const cudrop_tensor_t dbeta = gpt_vector(gpt, gpt->gradient, GPT_NORM1_BETA, 0);

@@ -5,10 +5,6 @@
 
 static const float epsilon = 1e-5f;
 
-static cudrop_tensor_t make_means(const gpt_t *gpt, const float *data) {
-  return cudrop_matrix(data, CUDROP_F32, gpt->shape.rows, gpt->config.length);
-}
-
 /* ---- The embedding ------------------------------------------------------------------ */
 
 static cudrop_status_t embed(gpt_t *gpt) {
@@ -38,8 +34,8 @@ static cudrop_status_t normalise_first(gpt_t *gpt) {
   const gpt_norm_t *norm = &gpt->norm[0];
   const cudrop_tensor_t h = gpt_rows(gpt, norm->h, gpt->config.width);
   const cudrop_tensor_t y = gpt_rows(gpt, norm->y, gpt->config.width);
-  const cudrop_tensor_t mean = make_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = make_means(gpt, norm->rstd);
+  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
   const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, GPT_NORM1_GAMMA, 0);
   const cudrop_tensor_t beta = gpt_vector(gpt, gpt->parameter, GPT_NORM1_BETA, 0);
   return gpt->sites->norm_forward(gpt, 0,
@@ -69,8 +65,8 @@ static cudrop_status_t add_shortcut(gpt_t *gpt, int k, gpt_kind_t bias_kind) {
       gpt_vector(gpt, gpt->parameter, (gpt_kind_t)(gamma_kind + 1), norm_layer);
   const cudrop_tensor_t h = gpt_rows(gpt, norm->h, width);
   const cudrop_tensor_t y = gpt_rows(gpt, norm->y, width);
-  const cudrop_tensor_t mean = make_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = make_means(gpt, norm->rstd);
+  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
   cudrop_mask_t mask;
   const cudrop_mask_t *used = NULL;
   TRY(gpt_sum_parts(gpt, gpt->scratch.x));

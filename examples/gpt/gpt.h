@@ -149,9 +149,13 @@ cudrop_status_t gpt_update(gpt_t *gpt, uint64_t step, double rate, double decay)
 
 /* ---- For the sources of the network ------------------------------------------------- */
 
-/* Tensors of this rank's tokens, [rows][length][cols] and [rows][heads][length][length]. */
+/*
+ * Tensors of this rank's tokens, [rows][length][cols] and [rows][heads][length][length]; and of
+ * floats, [rows][length].
+ */
 cudrop_tensor_t gpt_rows(const gpt_t *gpt, const void *data, int64_t cols);
 cudrop_tensor_t gpt_scores(const gpt_t *gpt, const void *data);
+cudrop_tensor_t gpt_means(const gpt_t *gpt, const float *data);
 
 /* A vector or a table of parameters, or with `array` gradient of their gradients. */
 cudrop_tensor_t gpt_vector(const gpt_t *gpt, const float *array, gpt_kind_t kind,

@@ -148,7 +148,7 @@ int measure_print(const options_t *options) {
   print_head(options);
   for (int way = 0; way < GPT_WAYS; ++way) {
     options_t of_way = *options;
-    figures_t figures;
+    figures_t figures = {.resident = 0};
     of_way.config.way = (gpt_way_t)way;
     fflush(stdout); /* the child has none of it to print again */
     const int status = measure_in_child(&of_way, &figures);

@@ -17,6 +17,10 @@ cudrop_tensor_t gpt_scores(const gpt_t *gpt, const void *data) {
   return cudrop_tensor(data, gpt->config.dtype, 4, shape);
 }
 
+cudrop_tensor_t gpt_means(const gpt_t *gpt, const float *data) {
+  return cudrop_matrix(data, CUDROP_F32, gpt->shape.rows, gpt->config.length);
+}
+
 static const gpt_parameter_t *find(const gpt_t *gpt, gpt_kind_t kind, int layer) {
   return &gpt->list[gpt_parameter_number(&gpt->config, kind, layer)];
 }

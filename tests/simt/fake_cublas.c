@@ -78,6 +78,7 @@ typedef struct {
   int m, n, k, count;
   float alpha, beta;
   matrix_t a, b, c;
+  void *to; /* c's data */
 } product_t;
 
 static size_t place(const matrix_t *matrix, int number, int row, int col) {
@@ -97,17 +98,15 @@ static float get(const matrix_t *matrix, int number, int row, int col) {
 }
 
 /* Rounded to nearest even; the numbers here are finite. */
-static void set(const matrix_t *matrix, int number, int row, int col, float value) {
-  const size_t at = place(matrix, number, row, col);
-  void *data = NULL;
-  memcpy(&data, &matrix->first, sizeof data);
-  if (matrix->type == CUDA_R_32F) {
-    ((float *)data)[at] = value;
+static void set(const product_t *p, int number, int row, int col, float value) {
+  const size_t at = place(&p->c, number, row, col);
+  if (p->c.type == CUDA_R_32F) {
+    ((float *)p->to)[at] = value;
     return;
   }
   uint32_t bits = 0;
   memcpy(&bits, &value, sizeof bits);
-  ((uint16_t *)data)[at] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  ((uint16_t *)p->to)[at] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /* On a GPU another pointer would end the context. */
@@ -122,7 +121,7 @@ static void compute(const product_t *p, int number, int row, int col) {
   for (int i = 0; i < p->k; ++i)
     sum += get(&p->a, number, row, i) * get(&p->b, number, i, col);
   const float scaled = p->alpha * sum;
-  set(&p->c, number, row, col,
+  set(p, number, row, col,
       p->beta == 0.0f ? scaled : scaled + p->beta * get(&p->c, number, row, col));
 }
 
@@ -140,24 +139,6 @@ static cublasStatus_t multiply(cublasHandle_t handle, const product_t *p) {
     for (int col = 0; col < p->n; ++col)
       for (int row = 0; row < p->m; ++row) compute(p, number, row, col);
   return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t transa,
-                              cublasOperation_t transb, int m, int n, int k,
-                              const float *alpha, const float *A, int lda, const float *B,
-                              int ldb, const float *beta, float *C, int ldc) {
-  const product_t product = {
-      .m = m,
-      .n = n,
-      .k = k,
-      .count = 1,
-      .alpha = *alpha,
-      .beta = *beta,
-      .a = {A, CUDA_R_32F, lda, 0, transa != CUBLAS_OP_N},
-      .b = {B, CUDA_R_32F, ldb, 0, transb != CUBLAS_OP_N},
-      .c = {C, CUDA_R_32F, ldc, 0, false},
-  };
-  return multiply(handle, &product);
 }
 
 /* Of two types, and sums in float; a and b have one type. */
@@ -181,7 +162,17 @@ cublasStatus_t cublasGemmStridedBatchedEx(
       .a = {A, Atype, lda, strideA, transa != CUBLAS_OP_N},
       .b = {B, Btype, ldb, strideB, transb != CUBLAS_OP_N},
       .c = {C, Ctype, ldc, strideC, false},
+      .to = C,
   };
   (void)algo;
   return are_known ? multiply(handle, &product) : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t transa,
+                              cublasOperation_t transb, int m, int n, int k,
+                              const float *alpha, const float *A, int lda, const float *B,
+                              int ldb, const float *beta, float *C, int ldc) {
+  return cublasGemmStridedBatchedEx(handle, transa, transb, m, n, k, alpha, A, CUDA_R_32F,
+                                    lda, 0, B, CUDA_R_32F, ldb, 0, beta, C, CUDA_R_32F,
+                                    ldc, 0, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
 }

@@ -2,13 +2,8 @@
  * test_gpt_faults.c - every call that examples/gpt makes of the CUDA runtime and of cuBLAS fails
  * once, one after the other: each failure is noticed and told in one line.
  */
-#include <cublas_v2.h>
-#include <cuda_runtime_api.h>
-
-#include "fake_cublas.h"
-#include "fake_cudart.h"
+#include "fault_loop.h"
 #include "gpt.h"
-#include "suite.h"
 
 static const gpt_config_t config = {
     .vocabulary = 5,
@@ -35,58 +30,33 @@ static cudrop_status_t train(gpt_t *gpt) {
   return gpt_infer(gpt);
 }
 
-/* The words name a call and what it returned, in one line. */
-static void expect_words(const char *words) {
-  ck_assert_msg(strstr(words, "cuda") != NULL || strstr(words, "cublas") != NULL,
-                "a failure says: %s", words);
-  ck_assert_msg(strstr(words, " failed with ") != NULL && strchr(words, '\n') == NULL,
-                "a failure says: %s", words);
-}
-
-enum { MOST_CALLS = 3000 }; /* more would mean that the program never succeeds */
-
 /* The program, from a context to its end; false if nothing in it has failed. */
 static bool run(void) {
   const parallel_t alone = parallel_alone();
   cudrop_context_t *context = NULL;
   gpt_t gpt;
   if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
-    expect_words(cudrop_last_error());
+    fault_expect_words(cudrop_last_error());
     return true;
   }
   cudrop_status_t status = gpt_open(&gpt, context, &config, &alone);
   if (status == CUDROP_OK) status = train(&gpt);
-  if (status != CUDROP_OK) expect_words(gpt_error(&gpt));
+  if (status != CUDROP_OK) fault_expect_words(gpt_error(&gpt));
   const cudrop_status_t closed = gpt_close(&gpt);
-  if (closed != CUDROP_OK) expect_words(gpt_error(&gpt));
+  if (closed != CUDROP_OK) fault_expect_words(gpt_error(&gpt));
   if (closed == CUDROP_OK) ck_assert_uint_eq(fake_cuda_live_blocks(), 0);
   ck_assert_ok(cudrop_destroy(&context));
   return status != CUDROP_OK || closed != CUDROP_OK;
 }
 
 START_TEST(every_failure_of_the_runtime_is_told) {
-  long k = 0;
-  for (bool failed = true; failed && k < MOST_CALLS; ++k) {
-    fake_cuda_reset();
-    fake_cuda_fail(k, cudaErrorUnknown);
-    failed = run();
-  }
-  ck_assert_int_gt(k, 150); /* calls, each of which has failed once */
-  ck_assert_int_lt(k, MOST_CALLS);
-  fake_cuda_reset();
+  ck_assert_int_gt(fault_count_runs(run, fault_in_runtime), 150);
 }
 END_TEST
 
 /* Create, mode, 7 products forward and 14 backward, 7 once more, destroy; and none. */
 START_TEST(every_failure_of_cublas_is_told) {
-  long k = 0;
-  for (bool failed = true; failed && k < MOST_CALLS; ++k) {
-    fake_cuda_reset();
-    fake_cublas_fail(k, CUBLAS_STATUS_EXECUTION_FAILED);
-    failed = run();
-  }
-  ck_assert_int_eq(k, 2 + 7 + 14 + 7 + 1 + 1);
-  fake_cuda_reset();
+  ck_assert_int_eq(fault_count_runs(run, fault_in_cublas), 1 + 1 + 7 + 14 + 7 + 1 + 1);
 }
 END_TEST
 

@@ -2,14 +2,8 @@
  * test_mlp_faults.c - every call that the example's network makes of the CUDA runtime and
  * of cuBLAS fails once, one after the other: each failure is noticed and told in one line.
  */
-#include <cublas_v2.h>
-#include <cuda_runtime_api.h>
-#include <string.h>
-
-#include "fake_cublas.h"
-#include "fake_cudart.h"
+#include "fault_loop.h"
 #include "mlp.h"
-#include "suite.h"
 
 enum { IN = 6, BATCH = 4 };
 
@@ -32,56 +26,32 @@ static cudrop_status_t train(mlp_t *mlp) {
   return mlp_fetch(mlp, BATCH);
 }
 
-/* The words name a call and what it returned, in one line. */
-static void expect_words(const char *words) {
-  ck_assert_msg(strstr(words, "cuda") != NULL || strstr(words, "cublas") != NULL,
-                "a failure says: %s", words);
-  ck_assert_msg(strstr(words, " failed with ") != NULL && strchr(words, '\n') == NULL,
-                "a failure says: %s", words);
-}
-
-enum { MOST_CALLS = 1000 }; /* more would mean that the program never succeeds */
-
 /* The program, from a context to its end; false if nothing in it has failed. */
 static bool run(void) {
   cudrop_context_t *context = NULL;
   mlp_t mlp;
   if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
-    expect_words(cudrop_last_error());
+    fault_expect_words(cudrop_last_error());
     return true;
   }
   cudrop_status_t status = mlp_init(&mlp, context, width, BATCH);
   if (status == CUDROP_OK) status = train(&mlp);
-  if (status != CUDROP_OK) expect_words(mlp_error(&mlp));
+  if (status != CUDROP_OK) fault_expect_words(mlp_error(&mlp));
   const cudrop_status_t freed = mlp_free(&mlp);
-  if (freed != CUDROP_OK) expect_words(mlp_error(&mlp));
+  if (freed != CUDROP_OK) fault_expect_words(mlp_error(&mlp));
   if (freed == CUDROP_OK) ck_assert_uint_eq(fake_cuda_live_blocks(), 0);
   ck_assert_ok(cudrop_destroy(&context));
   return status != CUDROP_OK || freed != CUDROP_OK;
 }
 
 START_TEST(every_failure_of_the_runtime_is_told) {
-  long k = 0;
-  for (bool failed = true; failed && k < MOST_CALLS; ++k) {
-    fake_cuda_reset();
-    fake_cuda_fail(k, cudaErrorUnknown);
-    failed = run();
-  }
-  ck_assert_int_gt(k, 100); /* calls, each of which has failed once */
-  ck_assert_int_lt(k, MOST_CALLS);
-  fake_cuda_reset();
+  ck_assert_int_gt(fault_count_runs(run, fault_in_runtime), 100);
 }
 END_TEST
 
+/* Create, mode, 3 + 5 + 3 + 3 products, destroy; and none. */
 START_TEST(every_failure_of_cublas_is_told) {
-  long k = 0;
-  for (bool failed = true; failed && k < MOST_CALLS; ++k) {
-    fake_cuda_reset();
-    fake_cublas_fail(k, CUBLAS_STATUS_EXECUTION_FAILED);
-    failed = run();
-  }
-  ck_assert_int_eq(k, 18); /* create, mode, 3 + 5 + 3 + 3 products, destroy; and none */
-  fake_cuda_reset();
+  ck_assert_int_eq(fault_count_runs(run, fault_in_cublas), 1 + 1 + 3 + 5 + 3 + 3 + 1 + 1);
 }
 END_TEST
 
