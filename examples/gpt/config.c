@@ -23,6 +23,7 @@ gpt_shape_t gpt_shape(const gpt_config_t *config, const parallel_t *parallel) {
 const char *gpt_find_fault(const gpt_config_t *config, const parallel_t *parallel) {
   if (config->width % config->heads != 0)
     return "the heads do not share the width evenly";
+  if (parallel->ranks > PARALLEL_MOST_RANKS) return "there are more than 64 ranks";
   if (parallel->split == PARALLEL_DATA && config->batch % parallel->ranks != 0)
     return "the ranks do not share the batch evenly";
   if (parallel->split == PARALLEL_TENSOR && config->heads % parallel->ranks != 0)

@@ -9,15 +9,15 @@
 
 static options_t make_defaults(void) {
   options_t options = {
-      .config = {.p = {0.1, 0.1, 0.1}, .batch = 16, .dtype = CUDROP_F32},
+      .config = {.p = {0.1, 0.1, 0.1}, .batch = 8, .dtype = CUDROP_F32},
       .backend = CUDROP_AUTO,
-      .steps = 1000,
-      .rate = 1e-3,
+      .steps = 2000,
+      .rate = 2e-3,
       .decay = 0.1,
       .seed = 1,
       .evaluate_every = 100,
       .text = "/usr/share/state/us-constitution.gz",
-      .bytes = 20000,
+      .bytes = 10000,
       .out = "out/gpt",
       .save_every = 30,
   };

@@ -21,6 +21,8 @@ typedef struct {
   parallel_split_t split;
 } parallel_t;
 
+enum { PARALLEL_MOST_RANKS = 64 }; /* that sums are made for */
+
 static inline parallel_t parallel_alone(void) {
   return (parallel_t){.rank = 0, .ranks = 1, .split = PARALLEL_DATA};
 }

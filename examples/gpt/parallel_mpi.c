@@ -3,14 +3,13 @@
 
 #include "parallel.h"
 
-enum { CHUNK = 1 << 14, MOST_RANKS = 64 };
+enum { CHUNK = 1 << 14 };
 
 parallel_t parallel_open(int *argc, char ***argv) {
   parallel_t parallel = parallel_alone();
   MPI_Init(argc, argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &parallel.rank);
   MPI_Comm_size(MPI_COMM_WORLD, &parallel.ranks);
-  if (parallel.ranks > MOST_RANKS) MPI_Abort(MPI_COMM_WORLD, 1);
   return parallel;
 }
 
@@ -24,7 +23,7 @@ void parallel_abandon(const parallel_t *parallel, int status) {
 
 /* MPI_Allreduce() may sum in any order; gathered, the parts are summed in that of the ranks. */
 static void sum_chunk(int ranks, float *x, int n) {
-  static float parts[MOST_RANKS * CHUNK];
+  static float parts[PARALLEL_MOST_RANKS * CHUNK];
   MPI_Allgather(x, n, MPI_FLOAT, parts, n, MPI_FLOAT, MPI_COMM_WORLD);
   for (int i = 0; i < n; ++i) {
     float sum = parts[i];
@@ -40,7 +39,7 @@ void parallel_sum(const parallel_t *parallel, float *x, size_t n) {
 }
 
 double parallel_add(const parallel_t *parallel, double x) {
-  double parts[MOST_RANKS];
+  double parts[PARALLEL_MOST_RANKS];
   double sum = 0.0;
   MPI_Allgather(&x, 1, MPI_DOUBLE, parts, 1, MPI_DOUBLE, MPI_COMM_WORLD);
   for (int rank = 0; rank < parallel->ranks; ++rank) sum += parts[rank];

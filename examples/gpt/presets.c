@@ -10,7 +10,7 @@ const char *const preset_names[PRESETS] = {"small", "124M", "355M", "774M", "155
 static const struct {
   int vocabulary, length, width, heads, layers;
 } presets[PRESETS] = {
-    {TEXT_VOCABULARY, 64, 128, 4, 4},
+    {TEXT_VOCABULARY, 64, 64, 4, 2},
     {GPT2_VOCABULARY, GPT2_LENGTH, 768, 12, 12},
     {GPT2_VOCABULARY, GPT2_LENGTH, 1024, 16, 24},
     {GPT2_VOCABULARY, GPT2_LENGTH, 1280, 20, 36},

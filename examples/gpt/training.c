@@ -74,6 +74,7 @@ static void write_point(const training_t *training, const point_t *point) {
           (unsigned long long)training->options.seed, p[GPT_DROP_EMBEDDING],
           p[GPT_DROP_ATTENTION], p[GPT_DROP_SHORTCUT], (unsigned long long)point->step,
           point->loss[TEXT_TRAINS], point->loss[TEXT_VALIDATES]);
+  fflush(training->file); /* for who watches */
 }
 
 /* Where the curve has a point, add it. */
