@@ -17,7 +17,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_TH
 text=$work/text
 cat "$0" "$0" >"$text"
 options="--backend host --text $text --layers 2 --heads 4 --width 16 --length 16 --batch 8"
-options="$options --steps 30 --evaluate-every 10"
+options="$options --steps 12 --evaluate-every 4"
 run() {
   name=$1 n=$2
   shift 2
@@ -38,7 +38,7 @@ near() {
     END { exit points < 4 }'
 }
 
-# 30 steps multiply what 2^-24 of a sum makes; another seed drops other elements.
+# 12 steps multiply what 2^-24 of a sum makes; another seed drops other elements.
 "$alone" $options --out "$work/whole" >"$work/whole.txt" 2>/dev/null
 succeed data1 1
 cmp "$work/whole/checkpoint" "$work/data1/checkpoint" || fail "MPI alone changes bits"
@@ -51,17 +51,15 @@ for split in data tensor; do
     cmp "$work/whole.txt" "$work/$split$n.txt" || fail "--split $split on $n ranks: result"
   done
 done
-succeed again 4 --split data
-cmp "$work/data4/checkpoint" "$work/again/checkpoint" || fail "two runs on 4 ranks differ"
 
-# Saved on 4 ranks, a training goes on on 4 to the same bits, and on 1 and 2, split in any way.
+# Saved on 4 ranks, a training goes on on 4 to the same bits, and on 2 and on 1, without MPI.
 for split in data tensor; do
-  run saved 4 --split $split --stop-after 12
+  run saved 4 --split $split --stop-after 5
   [ "$status" -ne 0 ] || fail "a training that is stopped succeeds"
-  grep -q 'stopped after 12 of 30 steps' "$work/saved.err" || fail "$(cat "$work/saved.err")"
+  grep -q 'stopped after 5 of 12 steps' "$work/saved.err" || fail "$(cat "$work/saved.err")"
   [ "$(wc -c <"$work/saved/checkpoint")" -lt "$(wc -c <"$work/whole/checkpoint")" ] ||
     fail "a checkpoint of 4 ranks is larger"
-  for n in 4 2 1; do
+  for n in 4 2; do
     rm -rf "$work/resumed" && cp -r "$work/saved" "$work/resumed"
     succeed resumed $n --split $split --resume
     near whole resumed 0.00002 || fail "--split $split from 4 ranks on $n: other losses"
@@ -75,7 +73,7 @@ for split in data tensor; do
 done
 
 # A rank that is killed ends all; the last checkpoint is complete, and goes on.
-"$mpiexec" -n 4 --oversubscribe "$ranked" $options --steps 100000 --evaluate-every 10 \
+"$mpiexec" -n 4 --oversubscribe "$ranked" $options --steps 100000 \
   --save-every 0 --out "$work/killed" >/dev/null 2>"$work/killed.err" &
 job=$!
 until [ -e "$work/killed/checkpoint" ]; do

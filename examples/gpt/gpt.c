@@ -113,18 +113,21 @@ static bool allocate_lists(gpt_t *gpt) {
   if (gpt->list == NULL || gpt->norm == NULL || gpt->block == NULL || gpt->keep == NULL)
     return false;
   gpt->parameters = gpt_parameter_list(&gpt->config, &gpt->parallel, gpt->list);
-  for (int k = 0; k < gpt_parameter_count(&gpt->config); ++k)
-    if ((int64_t)gpt->list[k].whole > gpt->largest)
-      gpt->largest = (int64_t)gpt->list[k].whole;
   return true;
 }
 
 static bool allocate_staging(gpt_t *gpt) {
-  const size_t tokens = (size_t)gpt->shape.tokens, largest = (size_t)gpt->largest;
+  const size_t tokens = (size_t)gpt->shape.tokens;
+  size_t whole = 1, part = 1;
+  for (int k = 0; k < gpt_parameter_count(&gpt->config); ++k) {
+    const gpt_parameter_t *of = &gpt->list[k];
+    if (of->whole > whole) whole = of->whole;
+    if (of->is_split && of->number > part) part = of->number;
+  }
   gpt->ids = calloc(2 * tokens, sizeof *gpt->ids);
   gpt->loss = calloc(tokens, sizeof *gpt->loss);
-  gpt->whole = calloc(largest, sizeof *gpt->whole);
-  gpt->part = calloc(largest, sizeof *gpt->part);
+  gpt->whole = calloc(whole, sizeof *gpt->whole);
+  gpt->part = calloc(part, sizeof *gpt->part);
   if (gpt->ids != NULL) gpt->targets = gpt->ids + tokens;
   return gpt->ids != NULL && gpt->loss != NULL && gpt->whole != NULL && gpt->part != NULL;
 }

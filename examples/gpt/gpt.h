@@ -80,12 +80,12 @@ typedef struct gpt {
 
   gpt_parameter_t *list; /* [tensors] */
   size_t parameters;     /* elements here */
-  int64_t largest;       /* elements of the largest tensor, whole */
 
   /* In host memory. */
   int32_t *ids, *targets; /* [tokens], for the caller to write */
   float *loss;            /* [tokens], of the last forward pass */
-  float *whole, *part;    /* [largest], of one tensor */
+  float *whole;           /* of one tensor, as large as the largest */
+  float *part;            /* what this rank has of it, if it is split */
 
   /* In the context's memory, like all that follows. */
   void *memory;

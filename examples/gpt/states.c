@@ -13,12 +13,10 @@ static float *locate(const gpt_t *gpt, int state, int tensor) {
 
 cudrop_status_t gpt_get_state(gpt_t *gpt, int state, int tensor) {
   const gpt_parameter_t *of = &gpt->list[tensor];
-  TRY(cudrop_download(gpt->context, gpt->part, locate(gpt, state, tensor),
-                      of->number * sizeof *gpt->part));
-  if (!of->is_split) {
-    memcpy(gpt->whole, gpt->part, of->number * sizeof *gpt->whole);
-    return CUDROP_OK;
-  }
+  float *here = of->is_split ? gpt->part : gpt->whole;
+  TRY(cudrop_download(gpt->context, here, locate(gpt, state, tensor),
+                      of->number * sizeof *here));
+  if (!of->is_split) return CUDROP_OK;
   /* Bits are joined, and not numbers summed: -0 stays what it is. */
   memset(gpt->whole, 0, of->whole * sizeof *gpt->whole);
   gpt_parameter_paste(of, gpt->part, gpt->whole);
@@ -28,9 +26,10 @@ cudrop_status_t gpt_get_state(gpt_t *gpt, int state, int tensor) {
 
 cudrop_status_t gpt_put_state(gpt_t *gpt, int state, int tensor) {
   const gpt_parameter_t *of = &gpt->list[tensor];
-  gpt_parameter_cut(of, gpt->whole, gpt->part);
-  return cudrop_upload(gpt->context, locate(gpt, state, tensor), gpt->part,
-                       of->number * sizeof *gpt->part);
+  if (of->is_split) gpt_parameter_cut(of, gpt->whole, gpt->part);
+  return cudrop_upload(gpt->context, locate(gpt, state, tensor),
+                       of->is_split ? gpt->part : gpt->whole,
+                       of->number * sizeof *gpt->whole);
 }
 
 cudrop_status_t gpt_finish_states(gpt_t *gpt) {
