@@ -37,7 +37,7 @@ static const struct {
     {{0.5, 0.3, 0.2}, true, GPT_SEPARATE, 7}, {{0.5, 0.3, 0.2}, true, GPT_BYTES, 7},
     {{0.5, 0.3, 0.2}, true, GPT_BITS, 7},
 };
-enum { SETTINGS = sizeof settings / sizeof settings[0] };
+enum { FUSED = 6 }; /* the other ways to drop give the bits of setting 2 */
 
 /* ---- The network -------------------------------------------------------------------- */
 
@@ -201,7 +201,7 @@ static void fetch_gradients(int setting, float *loss, float *all) {
 START_TEST(every_way_to_drop_gives_the_same_bits) {
   static float loss[2][BATCH * LENGTH], all[2][MOST];
   fetch_gradients(2, loss[0], all[0]);
-  fetch_gradients(6 + _i, loss[1], all[1]);
+  fetch_gradients(FUSED + _i, loss[1], all[1]);
   ck_assert_mem_eq(loss[0], loss[1], sizeof loss[0]);
   ck_assert_mem_eq(all[0], all[1], sizeof all[0]);
 }
@@ -244,7 +244,7 @@ END_TEST
 
 static TCase *gradient_case(void) {
   TCase *tests = suite_case("gradient", 120);
-  tcase_add_loop_test(tests, every_gradient_equals_its_finite_difference, 0, SETTINGS);
+  tcase_add_loop_test(tests, every_gradient_equals_its_finite_difference, 0, FUSED);
   tcase_add_loop_test(tests, another_mask_in_backward_gives_another_gradient, 0, 3);
   tcase_add_loop_test(tests, every_way_to_drop_gives_the_same_bits, 0, 3);
   tcase_add_loop_test(tests, inference_is_training_without_dropout, 0, 2);

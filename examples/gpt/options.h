@@ -32,7 +32,10 @@ typedef struct {
  */
 int options_read(options_t *options, int argc, char **argv);
 
-/* Print the usage, with the defaults, to stdout. */
+/* What is done without options. */
+options_t options_defaults(void);
+
+/* Print the usage, with the defaults, to stdout (usage.c). */
 void options_print_usage(void);
 
 #endif /* OPTIONS_H */
