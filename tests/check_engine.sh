@@ -77,7 +77,7 @@ expect 2 '--seed' --seed -1
 expect 2 'one argument too many' "$work/network" more
 expect 1 'cannot open' /no/such/network
 expect 2 '--images' --images 10001 "$work/network"
-expect 1 'cannot write' --images 1 --out /no/such/folder/out "$work/network"
+expect 1 'cannot write' --images 1 --out "$work/network/out" "$work/network"
 refuse() {
   expect 1 "$1" --images 1 --out "$work" "$work/bad"
 }

@@ -1,17 +1,21 @@
 /* device_cuda.cu - a stream, a CUDA graph of what it does, and a kernel over items. */
+#include "cuda_calls.cuh"
 #include "entropy.h"
-#include "maths_launch.cuh"
 #include "mean.h"
 #include "mutual_information.h"
 #include "softmax.h"
 #include "variance.h"
 
+static cudrop_status_t check(device_t *device, const char *call, cudaError_t error) {
+  return cuda_check(&device->maths->failure, call, error);
+}
+
 /* ---- The stream ------------------------------------------------------------------- */
 
 static cudrop_status_t open_stream(device_t *device, cudrop_context_t *context) {
   device->context = context;
-  TRY(maths_check(device->maths, "cudaStreamCreateWithFlags",
-                  cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking)));
+  TRY(check(device, "cudaStreamCreateWithFlags",
+            cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking)));
   TRY(cudrop_set_stream(context, device->stream));
   return maths_set_stream(device->maths, device->stream);
 }
@@ -19,8 +23,8 @@ static cudrop_status_t open_stream(device_t *device, cudrop_context_t *context) 
 /* What could not be destroyed stays there. */
 static cudrop_status_t forget(device_t *device) {
   if (device->recorded == NULL) return CUDROP_OK;
-  TRY(maths_check(device->maths, "cudaGraphExecDestroy",
-                  cudaGraphExecDestroy((cudaGraphExec_t)device->recorded)));
+  TRY(check(device, "cudaGraphExecDestroy",
+            cudaGraphExecDestroy((cudaGraphExec_t)device->recorded)));
   device->recorded = NULL;
   return CUDROP_OK;
 }
@@ -34,7 +38,7 @@ static cudrop_status_t close_stream(device_t *device) {
   const cudrop_status_t statuses[] = {
       cudrop_set_stream(device->context, NULL),
       maths_set_stream(device->maths, NULL),
-      maths_check(device->maths, "cudaStreamDestroy", cudaStreamDestroy(stream)),
+      check(device, "cudaStreamDestroy", cudaStreamDestroy(stream)),
       forgotten,
   };
   for (const cudrop_status_t status : statuses) TRY(status);
@@ -45,46 +49,45 @@ static cudrop_status_t close_stream(device_t *device) {
 
 static cudrop_status_t record(device_t *device) {
   TRY(forget(device));
-  return maths_check(
-      device->maths, "cudaStreamBeginCapture",
-      cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal));
+  return check(device, "cudaStreamBeginCapture",
+               cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal));
 }
 
 static cudrop_status_t end_record(device_t *device) {
   cudaGraph_t graph = NULL;
   cudaGraphExec_t recorded = NULL;
-  TRY(maths_check(device->maths, "cudaStreamEndCapture",
-                  cudaStreamEndCapture(device->stream, &graph)));
+  TRY(check(device, "cudaStreamEndCapture",
+            cudaStreamEndCapture(device->stream, &graph)));
   const cudaError_t instantiated = cudaGraphInstantiate(&recorded, graph, 0);
   const cudaError_t destroyed = cudaGraphDestroy(graph);
   if (instantiated == cudaSuccess) device->recorded = recorded;
-  TRY(maths_check(device->maths, "cudaGraphInstantiate", instantiated));
-  return maths_check(device->maths, "cudaGraphDestroy", destroyed);
+  TRY(check(device, "cudaGraphInstantiate", instantiated));
+  return check(device, "cudaGraphDestroy", destroyed);
 }
 
 static cudrop_status_t replay(device_t *device) {
-  return maths_check(device->maths, "cudaGraphLaunch",
-                     cudaGraphLaunch((cudaGraphExec_t)device->recorded, device->stream));
+  return check(device, "cudaGraphLaunch",
+               cudaGraphLaunch((cudaGraphExec_t)device->recorded, device->stream));
 }
 
 /* ---- Kernels ---------------------------------------------------------------------- */
 
 template <void (*item)(const device_walk_t *walk, int64_t i)>
 static __global__ void walk_items(device_walk_t walk, int64_t n) {
-  const int64_t i = maths_thread();
+  const int64_t i = cuda_thread();
   if (i < n) item(&walk, i);
 }
 
 static cudrop_status_t walk_cuda(device_t *device, device_kernel_t kernel,
                                  const device_walk_t *walk, int64_t n) {
-  const cudaLaunchConfig_t config = maths_configure(device->maths, n);
+  const cudaLaunchConfig_t config = cuda_configure(n, device->stream);
   cudaError_t error = cudaErrorInvalidValue;
 #define DEVICE_LAUNCH(name)    \
   if (kernel == DEVICE_##name) \
     error = cudaLaunchKernelEx(&config, walk_items<name##_item>, *walk, n);
   DEVICE_LIST(DEVICE_LAUNCH)
 #undef DEVICE_LAUNCH
-  return maths_check(device->maths, "walk_items: cudaLaunchKernelEx", error);
+  return check(device, "walk_items: cudaLaunchKernelEx", error);
 }
 
 const device_table_t device_cuda = {open_stream, close_stream, walk_cuda,

@@ -29,11 +29,11 @@ cudrop_status_t engine_fail(engine_t *engine, const network_node_t *node,
 
 void engine_begin(engine_t *engine) {
   engine->error[0] = '\0';
-  engine->maths.error[0] = '\0';
+  engine->maths.failure.words[0] = '\0';
 }
 
 const char *engine_error(const engine_t *engine) {
-  return engine->error[0] != '\0' ? engine->error : maths_error(&engine->maths);
+  return engine->error[0] != '\0' ? engine->error : failure_words(&engine->maths.failure);
 }
 
 /* ---- Values ----------------------------------------------------------------------- */

@@ -3,14 +3,11 @@
  * a network that mlp_fashion has trained, once by inference and then by the means of Monte-Carlo
  * samples, more and more of them.
  */
-#define _GNU_SOURCE /* mkdir */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "engine.h"
 #include "options.h"
+#include "output.h"
 #include "report.h"
 #include "score.h"
 
@@ -166,23 +163,16 @@ static int print_table(const evaluation_t *all) {
            outcome->score.loss, outcome->score.accuracy, outcome->score.calibration,
            outcome->entropy, outcome->information, outcome->seconds);
   }
-  if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_OK;
-  return complain(EXIT_FAILED, "cannot write the table: %s", strerror(errno));
+  return output_flush("the table");
 }
 
 static int write_reliability(const evaluation_t *all) {
-  char path[4096];
-  FILE *file = NULL;
-  snprintf(path, sizeof path, "%s/reliability.csv", all->options.out);
-  if (mkdir(all->options.out, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
-  if (file == NULL)
-    return complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
+  FILE *file = output_open(all->options.out, "reliability.csv");
+  if (file == NULL) return EXIT_FAILED;
   fputs(score_columns, file);
   for (int k = 0; k <= all->options.counts; ++k)
     score_write_bins(file, all->outcome[k].name, all->outcome[k].score.bin);
-  const bool failed = ferror(file) != 0;
-  if (fclose(file) == 0 && !failed) return EXIT_OK;
-  return complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
+  return output_close(file, all->options.out, "reliability.csv");
 }
 
 static int clean_up(evaluation_t *all, int status) {
@@ -202,6 +192,7 @@ static int clean_up(evaluation_t *all, int status) {
 
 int main(int argc, char **argv) {
   static evaluation_t all;
+  report_name("engine");
   int status = options_read(&all.options, argc, argv);
   if (status != EXIT_OK) return status;
   if (all.options.wants_help) {

@@ -207,21 +207,21 @@ static const struct option names[] = {{"masks", required_argument, NULL, MASKS},
                                       {"help", no_argument, NULL, HELP},
                                       {NULL, 0, NULL, 0}};
 
-static int read_option(void *to, int id) {
+static int read_option(void *to, int id, const char *word) {
   options_t *options = to;
   if (id == HELP) options->wants_help = true;
-  if (id == BACKEND) return arguments_backend(&options->backend);
+  if (id == BACKEND) return argument_backend("backend", word, &options->backend);
   if (id != MASKS) return EXIT_OK;
-  const bool is_numpy = strcmp(optarg, "numpy") == 0;
+  const bool is_numpy = strcmp(word, "numpy") == 0;
   options->masks = is_numpy ? ENGINE_NUMPY : ENGINE_CUDROP;
-  if (is_numpy || strcmp(optarg, "cudrop") == 0) return EXIT_OK;
-  return complain(EXIT_BAD_ARGUMENTS, "--masks = '%s' is neither numpy nor cudrop",
-                  optarg);
+  if (is_numpy || strcmp(word, "cudrop") == 0) return EXIT_OK;
+  return complain(EXIT_BAD_ARGUMENTS, "--masks = '%s' is neither numpy nor cudrop", word);
 }
 
 int main(int argc, char **argv) {
   options_t options = {.masks = ENGINE_NUMPY, .backend = CUDROP_HOST};
   cudrop_context_t *context = NULL;
+  report_name("onnx_dropout");
   int status = arguments_read(argc, argv, names, read_option, &options);
   if (status != EXIT_OK) return status;
   if (options.wants_help) {

@@ -53,17 +53,18 @@ void options_print_usage(void) {
       defaults.data, defaults.out);
 }
 
-static int read_counts(option_id_t id, int most, int *count, int *counts) {
+static int read_counts(option_id_t id, const char *list, int most, int *count,
+                       int *counts) {
   char word[64];
-  const char *from = optarg;
+  const char *from = list;
   for (*counts = 0;; ++*counts) {
     const size_t length = strcspn(from, ",");
     uint64_t value = 0;
     snprintf(word, sizeof word, "%.*s", (int)length, from);
-    if (*counts == most || !arguments_digits(word, &value) || value < 1 || value > MOST)
+    if (*counts == most || !argument_digits(word, &value) || value < 1 || value > MOST)
       return complain(EXIT_BAD_ARGUMENTS,
                       "--%s = '%s': at most %d whole numbers from 1 to %d",
-                      names[id].name, optarg, most, MOST);
+                      names[id].name, list, most, MOST);
     count[*counts] = (int)value;
     from += length;
     if (*from++ == '\0') break;
@@ -72,27 +73,26 @@ static int read_counts(option_id_t id, int most, int *count, int *counts) {
   return EXIT_OK;
 }
 
-static int read_option(void *to, int which) {
+static int read_option(void *to, int which, const char *word) {
   options_t *options = to;
   const option_id_t id = (option_id_t)which;
   int one = 0;
   switch (id) {
     case SAMPLES:
-      return read_counts(id, OPTIONS_COUNTS, options->samples, &options->counts);
+      return read_counts(id, word, OPTIONS_COUNTS, options->samples, &options->counts);
     case IMAGES:
-      return read_counts(id, 1, &options->images, &one);
+      return read_counts(id, word, 1, &options->images, &one);
     case ROWS:
-      return read_counts(id, 1, &options->rows, &one);
+      return read_counts(id, word, 1, &options->rows, &one);
     case SEED:
-      return arguments_seed(&options->seed);
+      return argument_seed(names[id].name, word, &options->seed);
     case BACKEND:
-      return arguments_backend(&options->backend);
+      return argument_backend(names[id].name, word, &options->backend);
     case DATA:
-      options->data = optarg;
+      options->data = word;
       return EXIT_OK;
     case OUT:
-      options->out = optarg;
-      return EXIT_OK;
+      return argument_folder(names[id].name, word, &options->out);
     default:
       options->wants_help = true;
       return EXIT_OK;

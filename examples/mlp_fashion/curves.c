@@ -1,35 +1,15 @@
 /* curves.c - loss.csv as the runs go, reliability.csv at their end. */
-#define _GNU_SOURCE /* mkdir */
 #include "curves.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-
+#include "output.h"
 #include "report.h"
-
-static FILE *open_file(const options_t *options, const char *name) {
-  char path[OPTIONS_PATH_BYTES];
-  options_name_file(options, name, path);
-  FILE *file = NULL;
-  if (mkdir(options->out, 0777) == 0 || errno == EEXIST) file = fopen(path, "w");
-  if (file == NULL) complain(EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
-  return file;
-}
-
-static int close_file(FILE *file, const options_t *options, const char *name) {
-  const bool failed = ferror(file) != 0;
-  if (fclose(file) == 0 && !failed) return EXIT_OK;
-  return complain(EXIT_FAILED, "cannot write '%s/%s': %s", options->out, name,
-                  strerror(errno));
-}
 
 /* ---- Losses ----------------------------------------------------------------------- */
 
 static const char *const network_names[NETWORKS] = {"no dropout", "dropout"};
 
 FILE *curves_open(const options_t *options) {
-  FILE *curves = open_file(options, "loss.csv");
+  FILE *curves = output_open(options->out, "loss.csv");
   if (curves != NULL)
     fputs("run,network,seed,p_input,p_hidden,epoch,train_loss,test_loss\n", curves);
   return curves;
@@ -43,7 +23,7 @@ void curves_add(FILE *curves, int run, int network, uint64_t seed, const double 
 }
 
 int curves_close(FILE *curves, const options_t *options) {
-  return close_file(curves, options, "loss.csv");
+  return output_close(curves, options->out, "loss.csv");
 }
 
 /* ---- Reliability ------------------------------------------------------------------ */
@@ -67,7 +47,7 @@ static const struct {
 enum { PREDICTORS = sizeof predictors / sizeof predictors[0] };
 
 int curves_write_reliability(const options_t *options, const result_t *result) {
-  FILE *file = open_file(options, "reliability.csv");
+  FILE *file = output_open(options->out, "reliability.csv");
   if (file == NULL) return EXIT_FAILED;
   fputs(score_columns, file);
   for (int k = 0; k < PREDICTORS; ++k) {
@@ -83,5 +63,5 @@ int curves_write_reliability(const options_t *options, const result_t *result) {
     }
     score_write_bins(file, predictors[k].name, all);
   }
-  return close_file(file, options, "reliability.csv");
+  return output_close(file, options->out, "reliability.csv");
 }

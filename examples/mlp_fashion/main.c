@@ -8,14 +8,13 @@
  * same number of threads, whether or not the program is stopped on the way and goes on from
  * its checkpoint. The masks are equal everywhere.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "checkpoint.h"
 #include "curves.h"
 #include "experiment.h"
 #include "interrupt.h"
+#include "output.h"
 #include "report.h"
 #include "table.h"
 #include "trained.h"
@@ -85,8 +84,7 @@ static int clean_up(experiment_t *experiment, int status) {
 static int print_table(const experiment_t *experiment, const char *backend) {
   table_print(&experiment->options, backend, width, experiment->result,
               experiment->test.count);
-  if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_OK;
-  return complain(EXIT_FAILED, "cannot write the table: %s", strerror(errno));
+  return output_flush("the table");
 }
 
 static int run_all(experiment_t *experiment) {
@@ -116,6 +114,7 @@ static int compare(const options_t *options) {
 
 int main(int argc, char **argv) {
   options_t options;
+  report_name("mlp_fashion");
   const int status = options_read(&options, argc, argv);
   if (status != EXIT_OK) return status;
   if (options.wants_help) {

@@ -1,8 +1,5 @@
-/* maths.c - choosing the table, and keeping what it says of a failure. */
+/* maths.c - choosing the table. */
 #include "maths.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 
 static const maths_table_t *find_table(cudrop_backend_t backend) {
   if (backend == CUDROP_HOST) return &maths_host;
@@ -23,9 +20,10 @@ cudrop_status_t maths_open(maths_t *maths, const cudrop_context_t *context) {
   TRY(cudrop_get_backend(context, &backend));
   maths->table = find_table(backend);
   if (maths->table == NULL)
-    return maths_fail(maths, CUDROP_ERROR_NOT_BUILT,
-                      "this program is built without cuBLAS, so that it has no maths for "
-                      "the GPU");
+    return failure_say(
+        &maths->failure, CUDROP_ERROR_NOT_BUILT,
+        "this program is built without cuBLAS, so that it has no maths for "
+        "the GPU");
   return maths->table->open(maths);
 }
 
@@ -36,17 +34,4 @@ cudrop_status_t maths_close(maths_t *maths) {
 cudrop_status_t maths_set_stream(maths_t *maths, cudrop_stream_t stream) {
   maths->stream = stream;
   return maths->table->set_stream(maths, stream);
-}
-
-const char *maths_error(const maths_t *maths) {
-  return maths->error[0] != '\0' ? maths->error : cudrop_last_error();
-}
-
-cudrop_status_t maths_fail(maths_t *maths, cudrop_status_t status, const char *format,
-                           ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(maths->error, sizeof maths->error, format, arguments);
-  va_end(arguments);
-  return status;
 }

@@ -4,11 +4,11 @@
  * The host has one table, CBLAS and loops in C; CUDA has another, cuBLAS and kernels, where
  * both are built in. All pointers are memory of the context, matrices are dense and
  * row-major. CUDA works on its default stream, which is the context's until maths_set_stream()
- * says otherwise, and returns before the work is done. Equal calls give equal bits on one device. Two devices differ in what
- * multiply() gives, which has an order of summation of its own on each, and in the last
- * place of exp(); the rest is the same to the bit.
+ * says otherwise, and returns before the work is done. Equal calls give equal bits on one
+ * device. Two devices differ in what multiply() gives, which has an order of summation of its
+ * own on each, and in the last place of exp(); the rest is the same to the bit.
  *
- * Every function returns a status; maths_error() has the words of a failure.
+ * Every function returns a status; failure_words() has the words of a failure.
  */
 #ifndef MATHS_H
 #define MATHS_H
@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cudrop/cudrop.h"
+#include "failure.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,13 +28,6 @@ typedef double real_t;
 #else
 typedef float real_t;
 #endif
-
-/* Return from a function with the status of a call, unless that is success. */
-#define TRY(call)                                           \
-  do {                                                      \
-    const cudrop_status_t status_of_call = (call);          \
-    if (status_of_call != CUDROP_OK) return status_of_call; \
-  } while (0)
 
 /*
  * c = op(a) op(b) + beta c, where op(a) is [rows][inner] and op(b) is [inner][cols]: the
@@ -96,7 +89,7 @@ struct maths {
   const maths_table_t *table;
   struct cublasContext *blas; /* a cublasHandle_t; NULL on the host */
   cudrop_stream_t stream;     /* NULL: the default one */
-  char error[256];            /* of the maths themselves; empty before the first */
+  failure_t failure;
 };
 
 extern const maths_table_t maths_host;
@@ -114,13 +107,6 @@ cudrop_status_t maths_set_stream(maths_t *maths, cudrop_stream_t stream);
 
 /* The backend to ask cudrop_create() for: AUTO is the host where CUDA has no maths. */
 cudrop_backend_t maths_backend(cudrop_backend_t wanted);
-
-/* The last failure in words: one of the maths, or else of the library. */
-const char *maths_error(const maths_t *maths);
-
-/* Remember a failure's words; returns `status`. For the tables. */
-cudrop_status_t maths_fail(maths_t *maths, cudrop_status_t status, const char *format,
-                           ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __cplusplus
 }

@@ -64,8 +64,8 @@ cudrop_status_t mlp_init(mlp_t *mlp, cudrop_context_t *context,
   const size_t logits = mlp_units(mlp, MLP_LAYERS, batch);
   mlp->input = calloc(inputs + logits + mlp->parameters, sizeof(real_t));
   if (mlp->input == NULL)
-    return maths_fail(&mlp->maths, CUDROP_ERROR_OUT_OF_MEMORY,
-                      "no memory for the network");
+    return failure_say(&mlp->maths.failure, CUDROP_ERROR_OUT_OF_MEMORY,
+                       "no memory for the network");
   mlp->logits = mlp->input + inputs;
   mlp->staged = mlp->logits + logits;
 
@@ -88,7 +88,7 @@ cudrop_status_t mlp_free(mlp_t *mlp) {
 }
 
 const char *mlp_error(const mlp_t *mlp) {
-  return maths_error(&mlp->maths);
+  return failure_words(&mlp->maths.failure);
 }
 
 /* ---- States ----------------------------------------------------------------------- */

@@ -2,8 +2,6 @@
 #include "options.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "arguments.h"
 #include "report.h"
@@ -22,8 +20,6 @@ static const options_t defaults = {
     .out = "out",
     .save_every = 2,
 };
-
-enum { MOST = 1000000 }; /* of everything that is counted */
 
 typedef enum {
   IMAGES,
@@ -80,9 +76,8 @@ void options_print_usage(void) {
       "  --seeds N        runs of each of the two networks (%d)\n"
       "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the four idx files are (%s)\n"
-      "  --out DIR        where loss.csv, reliability.csv, the checkpoint and, for "
-      "examples/engine, the\n"
-      "                   network of the last run go, made if absent (%s)\n"
+      "  --out DIR        where loss.csv, reliability.csv and the checkpoint go, made if "
+      "absent (%s)\n"
       "\n"
       "The checkpoint holds the state of the runs. SIGINT and SIGTERM write it and "
       "stop.\n"
@@ -100,64 +95,50 @@ void options_print_usage(void) {
       defaults.seeds, defaults.data, defaults.out, defaults.save_every, EXIT_STOPPED);
 }
 
-static int read_number(option_id_t id, int least, int *count) {
-  uint64_t value = 0;
-  if (!arguments_digits(optarg, &value) || value < (uint64_t)least || value > MOST)
-    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a whole number from %d to %d",
-                    names[id].name, optarg, least, MOST);
-  *count = (int)value;
-  return EXIT_OK;
+enum { MOST = 1000000 }; /* of everything that is counted */
+
+static int read_count(option_id_t id, const char *word, int *count) {
+  return argument_number(names[id].name, word, 1, MOST, count);
 }
 
-static int read_count(option_id_t id, int *count) {
-  return read_number(id, 1, count);
+static int read_rate(option_id_t id, const char *word, double *rate) {
+  return argument_real(names[id].name, word, 0.0, 1.0, rate);
 }
 
-static int read_rate(option_id_t id, double *rate) {
-  char *end = NULL;
-  *rate = strtod(optarg, &end);
-  if (end == optarg || *end != '\0' || !(*rate >= 0.0 && *rate <= 1.0))
-    return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is not a number in [0, 1]",
-                    names[id].name, optarg);
-  return EXIT_OK;
-}
-
-static int read_option(void *to, int which) {
-  options_t *options = to;
-  const option_id_t id = (option_id_t)which;
+static int read_option(void *into, int number, const char *word) {
+  options_t *options = into;
+  const option_id_t id = (option_id_t)number;
   switch (id) {
     case IMAGES:
-      return read_count(id, &options->images);
+      return read_count(id, word, &options->images);
     case EPOCHS:
-      return read_count(id, &options->epochs);
+      return read_count(id, word, &options->epochs);
     case BATCH:
-      return read_count(id, &options->batch);
+      return read_count(id, word, &options->batch);
     case SEEDS:
-      return read_count(id, &options->seeds);
+      return read_count(id, word, &options->seeds);
     case SAMPLES:
-      return read_count(id, &options->samples);
+      return read_count(id, word, &options->samples);
     case RATE_INPUT:
-      return read_rate(id, &options->rate_input);
+      return read_rate(id, word, &options->rate_input);
     case RATE_HIDDEN:
-      return read_rate(id, &options->rate_hidden);
+      return read_rate(id, word, &options->rate_hidden);
     case SEED:
-      return arguments_seed(&options->seed);
+      return argument_seed(names[id].name, word, &options->seed);
     case BACKEND:
-      return arguments_backend(&options->backend);
+      return argument_backend(names[id].name, word, &options->backend);
     case DATA:
-      options->data = optarg;
+      options->data = word;
       return EXIT_OK;
     case OUT:
-      options->out = optarg;
-      if (strlen(optarg) < OPTIONS_PATH_BYTES - OPTIONS_NAME_BYTES) return EXIT_OK;
-      return complain(EXIT_BAD_ARGUMENTS, "--out: the name is too long");
+      return argument_folder(names[id].name, word, &options->out);
     case RESUME:
       options->resumes = true;
       return EXIT_OK;
     case SAVE_EVERY:
-      return read_number(id, 0, &options->save_every);
+      return argument_number(names[id].name, word, 0, MOST, &options->save_every);
     case STOP_AFTER:
-      return read_count(id, &options->stop_after);
+      return read_count(id, word, &options->stop_after);
     default:
       options->wants_help = true;
       return EXIT_OK;
@@ -173,9 +154,4 @@ int options_read(options_t *options, int argc, char **argv) {
     return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
                     options->batch, options->images);
   return EXIT_OK;
-}
-
-void options_name_file(const options_t *options, const char *name,
-                       char path[OPTIONS_PATH_BYTES]) {
-  snprintf(path, OPTIONS_PATH_BYTES, "%s/%s", options->out, name);
 }

@@ -31,11 +31,6 @@ typedef struct {
  */
 int options_read(options_t *options, int argc, char **argv);
 
-/* Write the path of a file in --out, whose name has at most OPTIONS_NAME_BYTES. */
-enum { OPTIONS_PATH_BYTES = 4096, OPTIONS_NAME_BYTES = 32 };
-void options_name_file(const options_t *options, const char *name,
-                       char path[OPTIONS_PATH_BYTES]);
-
 /* Print the usage, with the defaults, to stdout. */
 void options_print_usage(void);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "network.h"
+#include "output.h"
 #include "report.h"
 
 /* The weights and biases lie in `staged`, as they lie in the network's memory. */
@@ -52,10 +53,10 @@ static bool add_lines(network_t *network, const options_t *options, const mlp_t 
 
 int trained_write(experiment_t *experiment) {
   static network_t network;
-  char path[OPTIONS_PATH_BYTES];
+  char path[OUTPUT_PATH_BYTES];
   mlp_t *mlp = &experiment->mlp;
   int status = EXIT_OK;
-  options_name_file(&experiment->options, "network", path);
+  output_path(experiment->options.out, "network", path);
   if (mlp_stage(mlp, 0) != CUDROP_OK)
     return complain(EXIT_FAILED, "cannot write '%s': %s", path, mlp_error(mlp));
   if (!add_lines(&network, &experiment->options, mlp) || !network_save(&network, path))

@@ -1,5 +1,5 @@
 /*
- * fake_cublas.h - the few functions of cuBLAS that examples/mlp_fashion calls, as loops over
+ * fake_cublas.h - the few functions of cuBLAS that the examples call, as loops over
  * the fake runtime's memory, linked in place of cuBLAS.
  */
 #ifndef CUDROP_FAKE_CUBLAS_H

@@ -3,8 +3,8 @@
  * cuBLAS fails once, one after the other: each failure is told in one line, and nothing is left.
  * And how many calls there are.
  */
-#include "each_failure.h"
 #include "engine.h"
+#include "fault_loop.h"
 
 static const char *const lines[] = {
     "input x f32 6",
@@ -49,12 +49,15 @@ static cudrop_status_t use(engine_t *engine) {
 static bool run(void) {
   static engine_t engine;
   cudrop_context_t *context = NULL;
-  if (!open_context(&context)) return true;
+  if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
+    fault_expect_words(cudrop_last_error());
+    return true;
+  }
   cudrop_status_t status = engine_open(&engine, &network, context);
   if (status == CUDROP_OK) status = use(&engine);
-  if (status != CUDROP_OK) expect_words(engine_error(&engine));
+  if (status != CUDROP_OK) fault_expect_words(engine_error(&engine));
   const cudrop_status_t closed = engine_close(&engine);
-  if (closed != CUDROP_OK) expect_words(engine_error(&engine));
+  if (closed != CUDROP_OK) fault_expect_words(engine_error(&engine));
   const char *failed = fake_cuda_failed_call();
   const bool has_lost_a_graph = failed != NULL && strcmp(failed, "cudaGraphDestroy") == 0;
   if (closed == CUDROP_OK) {
@@ -67,9 +70,9 @@ static bool run(void) {
 
 /* So many calls have failed once, and then none has. */
 START_TEST(every_failure_is_told) {
-  ck_assert_int_gt(fail_each_call(fail_runtime, run), 100);
+  ck_assert_int_gt(fault_count_runs(run, fault_in_runtime), 100);
   /* cublasCreate, the mode, the stream, 3 products, the stream, cublasDestroy; and none */
-  ck_assert_int_eq(fail_each_call(fail_cublas, run), 9);
+  ck_assert_int_eq(fault_count_runs(run, fault_in_cublas), 9);
 }
 END_TEST
 

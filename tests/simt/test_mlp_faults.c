@@ -2,7 +2,7 @@
  * test_mlp_faults.c - every call that the example's network makes of the CUDA runtime and
  * of cuBLAS fails once, one after the other: each failure is noticed and told in one line.
  */
-#include "each_failure.h"
+#include "fault_loop.h"
 #include "mlp.h"
 
 enum { IN = 6, BATCH = 4 };
@@ -30,22 +30,28 @@ static cudrop_status_t train(mlp_t *mlp) {
 static bool run(void) {
   cudrop_context_t *context = NULL;
   mlp_t mlp;
-  if (!open_context(&context)) return true;
+  if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
+    fault_expect_words(cudrop_last_error());
+    return true;
+  }
   cudrop_status_t status = mlp_init(&mlp, context, width, BATCH);
   if (status == CUDROP_OK) status = train(&mlp);
-  if (status != CUDROP_OK) expect_words(mlp_error(&mlp));
+  if (status != CUDROP_OK) fault_expect_words(mlp_error(&mlp));
   const cudrop_status_t freed = mlp_free(&mlp);
-  if (freed != CUDROP_OK) expect_words(mlp_error(&mlp));
+  if (freed != CUDROP_OK) fault_expect_words(mlp_error(&mlp));
   if (freed == CUDROP_OK) ck_assert_uint_eq(fake_cuda_live_blocks(), 0);
   ck_assert_ok(cudrop_destroy(&context));
   return status != CUDROP_OK || freed != CUDROP_OK;
 }
 
-/* So many calls have failed once, and then none has. */
-START_TEST(every_failure_is_told) {
-  ck_assert_int_gt(fail_each_call(fail_runtime, run), 100);
-  /* cublasCreate, the mode, 3 + 5 + 3 + 3 products, cublasDestroy; and none */
-  ck_assert_int_eq(fail_each_call(fail_cublas, run), 18);
+START_TEST(every_failure_of_the_runtime_is_told) {
+  ck_assert_int_gt(fault_count_runs(run, fault_in_runtime), 100);
+}
+END_TEST
+
+/* Create, mode, 3 + 5 + 3 + 3 products, destroy; and none. */
+START_TEST(every_failure_of_cublas_is_told) {
+  ck_assert_int_eq(fault_count_runs(run, fault_in_cublas), 1 + 1 + 3 + 5 + 3 + 3 + 1 + 1);
 }
 END_TEST
 
@@ -65,7 +71,8 @@ END_TEST
 
 static TCase *faults_case(void) {
   TCase *tests = suite_case("faults", 300);
-  tcase_add_test(tests, every_failure_is_told);
+  tcase_add_test(tests, every_failure_of_the_runtime_is_told);
+  tcase_add_test(tests, every_failure_of_cublas_is_told);
   tcase_add_test(tests, auto_without_a_device_is_the_host);
   return tests;
 }

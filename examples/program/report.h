@@ -8,12 +8,18 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2, EXIT_STOPPED = 3 };
 
 /*
+ * What complain() calls the program, a text that stays; before any complaint. NULL: this process is
+ * to say nothing, because another one says the same.
+ */
+void report_name(const char *program);
+
+/*
  * Print the program's name and the formatted line on stderr, where a terminal's line of progress
  * makes way; returns `status`.
  */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Work is counted in passes: an epoch is one, and so is a sample. */
+/* Work is counted in passes: what a program does between two looks at the clock. */
 typedef struct {
   bool is_terminal;
   double begin;    /* by read_clock() */

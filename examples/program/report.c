@@ -1,8 +1,7 @@
 /* report.c - errors and progress. */
-#define _GNU_SOURCE /* clock_gettime, isatty, program_invocation_short_name */
+#define _GNU_SOURCE /* clock_gettime, isatty */
 #include "report.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -12,12 +11,18 @@
 
 enum { LINE = 72 }; /* characters of the progress line: it covers the one before it */
 
+static const char *name;
 static bool has_line; /* a terminal shows the progress line */
+
+void report_name(const char *program) {
+  name = program;
+}
 
 int complain(int status, const char *format, ...) {
   va_list arguments;
+  if (name == NULL) return status;
   progress_end();
-  fprintf(stderr, "%s: ", program_invocation_short_name);
+  fprintf(stderr, "%s: ", name);
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
   va_end(arguments);
@@ -48,7 +53,7 @@ void progress_tell(progress_t *progress, const char *format, ...) {
   va_list arguments;
   const double now = read_clock();
   ++progress->done;
-  if (now - progress->last < (progress->is_terminal ? 0.1 : 5.0)) return;
+  if (name == NULL || now - progress->last < (progress->is_terminal ? 0.1 : 5.0)) return;
   progress->last = now;
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);

@@ -1,0 +1,72 @@
+/* memory.c - the table of memory, computed by what deals the memory out. */
+#include "memory.h"
+
+#include <stdio.h>
+
+#include "gpt.h"
+#include "output.h"
+#include "presets.h"
+#include "report.h"
+
+/* A row of the table, in bytes. */
+typedef struct {
+  size_t parameters; /* how many */
+  size_t step[ARENA_PURPOSES];
+  size_t bytes, bits; /* masks */
+} row_t;
+
+static cudrop_status_t count_masks(gpt_config_t config, gpt_way_t way, size_t *bytes) {
+  const parallel_t alone = parallel_alone();
+  size_t counted[ARENA_PURPOSES];
+  config.way = way;
+  TRY(gpt_count_memory(&config, &alone, counted));
+  *bytes = counted[ARENA_MASKS];
+  return CUDROP_OK;
+}
+
+static cudrop_status_t count_row(gpt_config_t config, row_t *row) {
+  const parallel_t alone = parallel_alone();
+  row->parameters = gpt_parameter_total(&config);
+  config.way = GPT_FUSED;
+  TRY(gpt_count_memory(&config, &alone, row->step));
+  TRY(count_masks(config, GPT_BYTES, &row->bytes));
+  return count_masks(config, GPT_BITS, &row->bits);
+}
+
+static double to_mib(size_t bytes) {
+  return (double)bytes / (1 << 20);
+}
+
+static size_t sum_up(const row_t *row) {
+  size_t sum = 0;
+  for (int k = 0; k < ARENA_PURPOSES; ++k) sum += row->step[k];
+  return sum;
+}
+
+/* The dropped weights of every layer are as large as P. */
+static void print_row(const char *name, const row_t *row) {
+  const double step = to_mib(sum_up(row)), weights = to_mib(row->step[ARENA_WEIGHTS]);
+  printf("%-6s %11.1f %10.0f %12.0f %9.0f %9.0f %9.0f %10.0f %10.0f %12.0f\n", name,
+         (double)row->parameters / 1e6, to_mib(row->step[ARENA_TRAINED]),
+         to_mib(row->step[ARENA_ACTIVATIONS]), weights, to_mib(row->step[ARENA_SCRATCH]),
+         step, step + to_mib(row->bytes), step + to_mib(row->bits), step + weights);
+}
+
+int memory_print(const gpt_config_t *config) {
+  printf("MiB of a step of batch %d, %s:\n\n", config->batch,
+         config->dtype == CUDROP_F32 ? "f32" : "bf16");
+  printf("%-6s %11s %10s %12s %9s %9s %9s %10s %10s %12s\n", "", "parameters", "", "", "",
+         "", "masks re-", "stored", "stored", "regenerated,");
+  printf("%-6s %11s %10s %12s %9s %9s %9s %10s %10s %12s\n", "model", "(millions)",
+         "trained", "activations", "P", "scratch", "generated", "as bytes", "as bits",
+         "drop(P) kept");
+  for (int preset = 0; preset < PRESETS; ++preset) {
+    gpt_config_t of = *config;
+    row_t row;
+    preset_apply(preset, &of);
+    if (count_row(of, &row) != CUDROP_OK)
+      return complain(EXIT_FAILED, "%s", cudrop_last_error());
+    print_row(preset_names[preset], &row);
+  }
+  return output_flush("the table");
+}

@@ -1,0 +1,41 @@
+/* options.h - what the program is asked to do. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+typedef enum { TASK_TRAIN, TASK_MEMORY, TASK_MEASURE, TASK_HELP } task_t;
+
+typedef struct {
+  gpt_config_t config;
+  parallel_split_t split;
+  cudrop_backend_t backend;
+  int steps;
+  double rate, decay; /* of AdamW */
+  uint64_t seed;
+  int evaluate_every; /* steps */
+  const char *text;   /* a file */
+  int bytes;          /* of it, the first ones; 0: all */
+  const char *out;    /* the folder for the curve and the checkpoint */
+  bool resumes;
+  int save_every; /* seconds */
+  int stop_after; /* steps of this start; 0: when all are done */
+  task_t task;
+} options_t;
+
+/*
+ * Read the command line over the defaults. Returns EXIT_OK, or EXIT_BAD_ARGUMENTS after a line on
+ * stderr. The strings are those of argv.
+ */
+int options_read(options_t *options, int argc, char **argv);
+
+/* What is done without options. */
+options_t options_defaults(void);
+
+/* Print the usage, with the defaults, to stdout (usage.c). */
+void options_print_usage(void);
+
+#endif /* OPTIONS_H */

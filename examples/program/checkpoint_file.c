@@ -1,0 +1,163 @@
+/* checkpoint_file.c - the head and the body of a file, and what makes one unfit. */
+#define _GNU_SOURCE /* fileno, fsync */
+#include "checkpoint_file.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "output.h"
+#include "report.h"
+
+/* ---- The body --------------------------------------------------------------------- */
+
+static uint32_t sum_up(uint32_t checksum, const void *data, size_t bytes) {
+  return (uint32_t)crc32_z(checksum, data, bytes);
+}
+
+static bool move(checkpoint_stream_t *stream, void *data, size_t bytes) {
+  if (stream->has_failed) return false;
+  const size_t gone = stream->is_written ? fwrite(data, 1, bytes, stream->file)
+                                         : fread(data, 1, bytes, stream->file);
+  stream->has_failed = gone != bytes;
+  if (stream->has_failed)
+    stream->error = stream->is_written || ferror(stream->file) ? errno : 0;
+  return !stream->has_failed;
+}
+
+bool checkpoint_transfer(checkpoint_stream_t *stream, void *data, size_t bytes) {
+  if (!move(stream, data, bytes)) return false;
+  stream->checksum = sum_up(stream->checksum, data, bytes);
+  return true;
+}
+
+/* ---- The head --------------------------------------------------------------------- */
+
+/* What stands in front of position and key. */
+typedef struct {
+  char magic[12];
+  uint32_t version;
+  uint32_t checksum;
+} label_t;
+
+static uint32_t sum_up_head(const void *position, size_t bytes, const uint64_t *key,
+                            int keys) {
+  return sum_up(sum_up(0, position, bytes), key, (size_t)keys * sizeof *key);
+}
+
+static label_t make_label(const checkpoint_head_t *head) {
+  label_t label = {.version = (uint32_t)head->version};
+  strncpy(label.magic, head->program, sizeof label.magic - 1);
+  label.checksum =
+      sum_up_head(head->position, head->position_bytes, head->key, head->keys);
+  return label;
+}
+
+/* ---- Writing ---------------------------------------------------------------------- */
+
+static void write_head(checkpoint_stream_t *stream, const checkpoint_head_t *head) {
+  label_t label = make_label(head);
+  uint64_t key[CHECKPOINT_MOST_KEYS];
+  memcpy(key, head->key, (size_t)head->keys * sizeof *key);
+  move(stream, &label, sizeof label);
+  move(stream, head->position, head->position_bytes);
+  move(stream, key, (size_t)head->keys * sizeof *key);
+}
+
+/* Returns the words of what has failed, or NULL. */
+static const char *write_all(FILE *file, const checkpoint_head_t *head,
+                             checkpoint_body_t *body, void *state) {
+  checkpoint_stream_t stream = {.file = file, .is_written = true};
+  write_head(&stream, head);
+  const char *words = body(&stream, state);
+  if (words != NULL) return words;
+  uint32_t checksum = stream.checksum;
+  move(&stream, &checksum, sizeof checksum);
+  if (stream.has_failed) return strerror(stream.error);
+  return fflush(file) == 0 && fsync(fileno(file)) == 0 ? NULL : strerror(errno);
+}
+
+int checkpoint_file_write(const char *path, const checkpoint_head_t *head,
+                          checkpoint_body_t *body, void *state) {
+  char beside[OUTPUT_PATH_BYTES + 8];
+  snprintf(beside, sizeof beside, "%s.tmp", path);
+  FILE *file = fopen(beside, "wb");
+  if (file == NULL)
+    return complain(EXIT_FAILED, "cannot write '%s': %s", beside, strerror(errno));
+  const char *words = write_all(file, head, body, state);
+  fclose(file); /* all that is needed is on the disk already */
+  if (words == NULL && rename(beside, path) == 0) return EXIT_OK;
+  if (words == NULL) words = strerror(errno);
+  remove(beside);
+  return complain(EXIT_FAILED, "cannot write '%s': %s", path, words);
+}
+
+/* ---- Reading ---------------------------------------------------------------------- */
+
+/* The read went past the end, or failed. */
+static int complain_of_read(const checkpoint_stream_t *stream, const char *path) {
+  return complain(
+      EXIT_FAILED, "'%s': %s", path,
+      stream->error != 0 ? strerror(stream->error) : "the checkpoint is cut short");
+}
+
+static int complain_of_damage(const char *path) {
+  return complain(EXIT_FAILED, "'%s': the checkpoint is damaged", path);
+}
+
+/* Another key may have another length, so that the version is looked at before the rest. */
+static int read_label(checkpoint_stream_t *stream, const char *path,
+                      const checkpoint_head_t *head, label_t *label) {
+  const label_t wanted = make_label(head);
+  if (!move(stream, label, sizeof *label)) return complain_of_read(stream, path);
+  if (memcmp(label->magic, wanted.magic, sizeof wanted.magic) != 0)
+    return complain(EXIT_FAILED, "'%s' is not a checkpoint of %s", path, head->program);
+  if (label->version != wanted.version)
+    return complain(EXIT_FAILED,
+                    "'%s' is a checkpoint of version %u, and this program's is %d", path,
+                    (unsigned)label->version, head->version);
+  return EXIT_OK;
+}
+
+static int read_head(checkpoint_stream_t *stream, const char *path,
+                     const checkpoint_head_t *head) {
+  uint64_t key[CHECKPOINT_MOST_KEYS];
+  label_t label;
+  const int status = read_label(stream, path, head, &label);
+  if (status != EXIT_OK) return status;
+  if (!move(stream, head->position, head->position_bytes) ||
+      !move(stream, key, (size_t)head->keys * sizeof *key))
+    return complain_of_read(stream, path);
+  if (label.checksum !=
+      sum_up_head(head->position, head->position_bytes, key, head->keys))
+    return complain_of_damage(path);
+  for (int k = 0; k < head->keys; ++k)
+    if (key[k] != head->key[k])
+      return complain(EXIT_FAILED, "'%s' is a checkpoint of a run with another --%s",
+                      path, head->key_names[k]);
+  return EXIT_OK;
+}
+
+static int read_body(checkpoint_stream_t *stream, const char *path,
+                     checkpoint_body_t *body, void *state) {
+  uint32_t checksum = 0;
+  const char *words = body(stream, state);
+  if (words != NULL) return complain(EXIT_FAILED, "'%s': %s", path, words);
+  const uint32_t wanted = stream->checksum;
+  if (!move(stream, &checksum, sizeof checksum)) return complain_of_read(stream, path);
+  /* A file of this program ends here. */
+  return checksum == wanted && fgetc(stream->file) == EOF ? EXIT_OK
+                                                          : complain_of_damage(path);
+}
+
+int checkpoint_file_read(const char *path, const checkpoint_head_t *head,
+                         checkpoint_body_t *body, void *state) {
+  checkpoint_stream_t stream = {.file = fopen(path, "rb")};
+  if (stream.file == NULL)
+    return complain(EXIT_FAILED, "cannot resume from '%s': %s", path, strerror(errno));
+  int status = read_head(&stream, path, head);
+  if (status == EXIT_OK) status = read_body(&stream, path, body, state);
+  fclose(stream.file);
+  return status;
+}
