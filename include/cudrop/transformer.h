@@ -261,7 +261,8 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  *   both      the smaller one; and there are no more than all keys
  *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for
- * them, their weights are not written. y is +0 there, because a matrix product reads it.
+ * them, their weights are not written: with `weights` in the place of the scores these are still
+ * there, so give P to the calls of this section alone. y is +0 there, for a matrix product reads it.
  *
  * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
  * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
