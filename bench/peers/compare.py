@@ -12,6 +12,7 @@ With a GPU, what can use it is measured there as well, beside `cudrop bench --ba
 """
 import argparse
 import csv
+import datetime
 import json
 import os
 import platform
@@ -36,8 +37,16 @@ COLUMNS = ("backend", "operator", "dtype", "n", "peer", "forward_ns", "backward_
 
 
 def read_size(word):
-    base, _, exponent = word.partition("^")
-    return int(base) ** int(exponent) if exponent else int(base)
+    if not re.fullmatch(r"[1-9]\d*|2\^\d+", word):
+        raise argparse.ArgumentTypeError(f"'{word}' is no number above 0 and no power like 2^20")
+    size = 2 ** int(word[2:]) if word.startswith("2^") else int(word)
+    if size > 2**40:
+        raise argparse.ArgumentTypeError(f"'{word}' is more than 2^40")
+    return size
+
+
+def read_sizes(words):
+    return [read_size(word) for word in words.split(",")]
 
 
 def read_arguments():
@@ -45,20 +54,26 @@ def read_arguments():
     parser.add_argument("build")
     parser.add_argument("--operators", default="dropout", help=", ".join(OPERATORS))
     parser.add_argument("--dtypes", default="F32,BF16")
-    parser.add_argument("--n", default="2^18,2^20,2^24", help="elements, as powers of 2")
+    parser.add_argument("--n", type=read_sizes, default="2^18,2^20,2^24",
+                        help="elements: numbers, or powers of 2 as in 2^20")
     parser.add_argument("--cols", type=int, default=1024, help="elements of a row")
     parser.add_argument("--p", type=float, default=0.1)
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--json", help="write all there")
     parser.add_argument("--csv", help="write the rows there, for a plot")
     arguments = parser.parse_args()
+    if not 0 <= arguments.p < 1:
+        parser.error("--p: a rate from 0 up to but not 1")
+    if arguments.repeats < 3 or arguments.cols < 1:
+        parser.error("--repeats: 3 at least; --cols: 1 at least")
+    if not os.path.exists(f"{arguments.build}/cudrop"):
+        parser.error(f"there is no {arguments.build}/cudrop: build it first, or use script/compare")
     for name in ("operators", "dtypes"):
         words = getattr(arguments, name).split(",")
         wrong = set(words) - set(OPERATORS if name == "operators" else BYTES)
         if wrong:
             parser.error(f"there is no {', '.join(sorted(wrong))} among the {name}")
         setattr(arguments, name, words)
-    arguments.sizes = [read_size(word) for word in arguments.n.split(",")]
     return arguments
 
 
@@ -71,7 +86,24 @@ def describe_machine(build):
             versions[name] = module.__version__
     info = subprocess.run([f"{build}/cudrop", "info"], capture_output=True, text=True,
                           check=False).stdout
-    return {"python": platform.python_version(), "versions": versions, "info": info}
+    return {"python": platform.python_version(), "versions": versions, "info": info,
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "commit": read_commit(), "processor": read_processor()}
+
+
+def read_commit():
+    """Of the sources beside this file, where git knows."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
+                          text=True, check=False, cwd=os.path.dirname(os.path.abspath(__file__)))
+    return said.stdout.strip() or "unknown"
+
+
+def read_processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":")[1].strip() for line in file if line[:10] == "model name")
+    except (OSError, StopIteration):
+        return "unknown"
 
 
 def has_gpu(build):
@@ -105,7 +137,7 @@ def list_tasks(arguments):
     return [Task(operator, backend, dtype, n, arguments.cols, arguments.p, arguments.repeats,
                  os.path.abspath(arguments.build))
             for backend in backends for operator in arguments.operators
-            for n in arguments.sizes for dtype in arguments.dtypes]
+            for n in arguments.n for dtype in arguments.dtypes]
 
 
 def show(rows):
@@ -145,6 +177,7 @@ def main():
     show(rows)
     for name, backend, reason in missing:
         print(f"left out: {name}, {backend}: {reason}")
+    print(f"({sys.executable}; PYTHON=... script/compare takes another interpreter)")
     write(arguments, rows, missing)
     return 0 if rows else 1
 
