@@ -31,12 +31,15 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
   }
 }
 
-/* The strip of a row from column `first` on, before column `end`. Nothing is fetched ahead, for
- * much of it no row would see. */
+/* The strip of a row from column `first` on, before column `end`. Much of the next one no row
+ * would see. */
 static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   cudropi_strip_t strip = cudropi_cut_strip(row->job, row->row, first, CUDROPI_STRIP);
-  if (strip.n > end - first) strip.n = (int)(end - first);
-  strip.next_row = row->rows->rows;
+  strip.is_fetched = false;
+  if (strip.n < end - first) return strip;
+  strip.n = (int)(end - first);
+  strip.next_row = row->row + 1;
+  strip.next_first = 0;
   return strip;
 }
 

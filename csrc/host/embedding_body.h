@@ -147,6 +147,7 @@ static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment
   const int64_t end = first + (left < CUDROPI_SEGMENT ? left : CUDROPI_SEGMENT);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
+    strip.next_row = rows->rows; /* which row comes next is told by the list */
     bool is_tail = cudropi_has_tail(gather, segment);
     float sum[CUDROPI_STRIP] = {0.0f};
     for (int64_t e = first; e < end; ++e) {

@@ -11,11 +11,14 @@ typedef struct {
 
 static void do_part(const void *argument, int part, int parts) {
   const work_t *work = argument;
-  const int64_t slabs = work->job->rows->tiling.slabs;
+  cudropi_rows_job_t job = *work->job;
+  cudropi_kept_t kept = {.n = 0};
+  const int64_t slabs = job.rows->tiling.slabs;
   const int64_t each = slabs / parts, more = slabs % parts;
   const int64_t first = each * part + (part < more ? part : more);
   const int64_t end = first + each + (part < more);
-  for (int64_t slab = first; slab < end; ++slab) work->slab(work->job, slab);
+  job.kept = &kept;
+  for (int64_t slab = first; slab < end; ++slab) work->slab(&job, slab);
 }
 
 static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *rows) {

@@ -5,12 +5,21 @@
 #include "rows.h"
 #include "span.h"
 
+/* Keep bytes from index `first` on, drawn ahead: a row can be short. */
+enum { CUDROPI_DRAWN = 1024 };
+typedef struct {
+  uint64_t first;
+  int n;
+  _Alignas(64) uint8_t bytes[CUDROPI_DRAWN + CUDROPI_SPAN_STEP];
+} cudropi_kept_t;
+
 /* A plan that is being done, and how its mask is drawn. */
 typedef struct {
   const cudropi_rows_t *rows;
   cudropi_plan_t bytes; /* of keep bytes, drawn as the rows' mask is: ... */
   cudrop_mask_schedule_t mask;
   cudropi_span_function_t *draw; /* ... so, or NULL: an element at a time */
+  cudropi_kept_t *kept;          /* of the thread that does a part */
 } cudropi_rows_job_t;
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);

@@ -23,7 +23,8 @@ typedef struct {
   const cudropi_rows_t *rows;
   int64_t row, first;
   int n;
-  int64_t next_row, next_first; /* where the walk goes on, if next_row is a row */
+  int64_t next_row, next_first; /* where the walk goes on, if next_row is a row, ... */
+  bool is_fetched;              /* ... and if all of that strip will be needed */
 } cudropi_strip_t;
 
 /* ---- Memory ----------------------------------------------------------------------- */
@@ -98,9 +99,6 @@ static inline void cudropi_write(cudrop_dtype_t dtype, int n, void *memory,
 
 /* ---- Strips ----------------------------------------------------------------------- */
 
-/* So many neighbours are worth a span of which only they count. */
-enum { LEAST_SPAN = 16 };
-
 /* The first row of a slab, and the one behind its last. */
 static inline void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab,
                                      int64_t *first, int64_t *end) {
@@ -114,8 +112,8 @@ static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {
   const int64_t left = job->rows->cols - first;
   if (left <= width)
-    return (cudropi_strip_t){job, job->rows, row, first, (int)left, row + 1, 0};
-  return (cudropi_strip_t){job, job->rows, row, first, width, row, first + width};
+    return (cudropi_strip_t){job, job->rows, row, first, (int)left, row + 1, 0, true};
+  return (cudropi_strip_t){job, job->rows, row, first, width, row, first + width, true};
 }
 
 /* The same of a walk down columns. */
@@ -166,7 +164,7 @@ static inline void cudropi_strip_fetch(const cudropi_strip_t *strip,
                                        cudropi_rows_operand_t operand) {
   enum { LINE = 64 };
   const cudropi_rows_t *rows = strip->rows;
-  if (strip->next_row >= rows->rows) return;
+  if (!strip->is_fetched || strip->next_row >= rows->rows) return;
   const char *next = cudropi_locate(rows, operand, strip->next_row, strip->next_first);
   const int bytes = strip->n * (int)cudrop_dtype_bytes(rows->operand[operand].dtype);
   for (int k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
@@ -224,19 +222,43 @@ static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, float
   cudropi_add(strip->n, z, bias);
 }
 
-/* Neighbours in vectors: from the group on in which the first one lies, by whole steps. */
-static void draw_span(const cudropi_rows_job_t *job, uint64_t index, int n,
-                      uint8_t *kept) {
-  _Alignas(64) char drawn[CUDROPI_STRIP + CUDROPI_SPAN_STEP];
+static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t row,
+                                           int64_t first) {
+  const cudropi_rows_t *rows = strip->rows;
+  const int64_t place =
+      cudropi_row_place(rows->rank, rows->shape, rows->index_stride, row);
+  return rows->index_base + (uint64_t)(place + first * rows->index_step);
+}
+
+/* Neighbours in vectors: from the group on in which the first one lies, by whole steps, and more
+ * of them where the walk goes on among them. */
+static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
+  const cudropi_rows_job_t *job = strip->job;
+  cudropi_kept_t *drawn = job->kept;
+  const int near = strip->n > CUDROPI_SPAN_STEP ? strip->n : CUDROPI_SPAN_STEP;
+  int n = strip->n;
+  if (strip->next_row < strip->rows->rows &&
+      cudropi_strip_index(strip, strip->next_row, strip->next_first) - index <=
+          (uint64_t)near)
+    n = CUDROPI_DRAWN;
   const int lead = (int)(index % CUDROP_MASK_LANES);
   const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
   cudropi_span_t span = {.plan = &job->bytes,
                          .mask = &job->mask,
-                         .y = drawn,
+                         .y = (char *)drawn->bytes,
                          .group = index / CUDROP_MASK_LANES,
                          .n = (int64_t)steps * CUDROPI_SPAN_STEP};
   job->draw(&span);
-  memcpy(kept, drawn + lead, (size_t)n);
+  drawn->first = index - (uint64_t)lead;
+  drawn->n = steps * CUDROPI_SPAN_STEP;
+}
+
+static void keep_neighbours(const cudropi_strip_t *strip, uint64_t index, uint8_t *kept) {
+  const cudropi_kept_t *drawn = strip->job->kept;
+  if (index - drawn->first > (uint64_t)drawn->n ||
+      (int)(index - drawn->first) + strip->n > drawn->n)
+    draw_ahead(strip, index);
+  memcpy(kept, drawn->bytes + (index - drawn->first), (size_t)strip->n);
 }
 
 /* 1 for every column that is kept, 0 for the others. */
@@ -255,12 +277,9 @@ static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kep
     return;
   }
   const cudropi_draw_t draw = {rows->seed, rows->offset, rows->threshold};
-  const int64_t row =
-      cudropi_row_place(rows->rank, rows->shape, rows->index_stride, strip->row);
-  const uint64_t index =
-      rows->index_base + (uint64_t)(row + strip->first * rows->index_step);
-  if (strip->job->draw != NULL && strip->n >= LEAST_SPAN) {
-    draw_span(strip->job, index, strip->n, kept);
+  const uint64_t index = cudropi_strip_index(strip, strip->row, strip->first);
+  if (strip->job->draw != NULL) {
+    keep_neighbours(strip, index, kept);
   } else {
     cudropi_host_draw_indices(&draw, index, (uint64_t)rows->index_step, strip->n, kept);
   }

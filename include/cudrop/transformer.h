@@ -20,7 +20,8 @@ extern "C" {
  * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
  * is needed (what is not marked "or NULL") is asked for. (C++ takes no address of such a value:
  * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
- * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}.)
+ * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}, or of more
+ * dimensions by cudrop_tensor(data, CUDROP_F32, 4, (int64_t[]){batch, heads, queries, keys}).)
  *
  *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
  *                before it count the rows and may have any strides; an input may repeat rows.
@@ -268,8 +269,7 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
  * rounded P. `scale` is finite; 0, as of a member that is left out, stands for 1. A row that sees
  * no key has y = +0, and one that sees scores of -infinity alone P = y = +0. A NaN or +infinity
- * that is seen makes all
- * that the row sees NaN, but for what is dropped of y.
+ * that is seen makes all that the row sees NaN, but for what is dropped of y.
  *
  * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
  * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes
