@@ -72,7 +72,7 @@ expect() {
 expect 2 '--samples' --samples 0
 expect 2 '--samples' --samples 1,2,3,4,5,6
 expect 2 '--samples' --samples 1,
-expect 2 '--rows' --rows ten
+expect 2 'is not a whole number from 1 to 10000' --rows ten
 expect 2 '--seed' --seed -1
 expect 2 'one argument too many' "$work/network" more
 expect 1 'cannot open' /no/such/network
@@ -95,10 +95,16 @@ refuse 'bad:1: not of version 1'
 edit '10s/Gemm/Conv/'
 refuse 'bad:10: Conv: this is no operator; there are Dropout'
 edit '3s/784 512/784 511/'
-refuse 'bad:26: the parameters above have'
+refuse 'bad:26: the parameters above have 26.* bytes, and the data 26'
 edit '3s/784 512/392 1024/'
 refuse "bad:10: Gemm: 'w0' has another size than the rows"
 edit '3s/784 512/99999999 99999999/'
 refuse "bad:3: 'w0' has more than"
 edit '18s/.*/Relu h3 -> mean/'
-refuse "has no 'mean' of 10 numbers"
+refuse "has a 'mean' for each sample"
+edit 's/^input a0 /input image /; s/^Dropout a0 /Dropout image /'
+refuse "has no 'a0', of 784 numbers"
+edit 's/^Entropy mean -> entropy/Relu mean -> entropy/'
+refuse "has 10 numbers for an image in 'entropy', not 1"
+echo hello >"$work/bad"
+refuse 'bad:1: this is no network file'

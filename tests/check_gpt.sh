@@ -34,6 +34,13 @@ gzip -c "$text" >"$work/text.gz"
 run compressed --text "$work/text.gz"
 cmp "$work/first/checkpoint" "$work/compressed/checkpoint" || fail "gzip changes the text"
 
+# All of a text is read, unless --bytes says otherwise.
+cat "$text" "$text" >"$work/doubled"
+run twice --text "$work/doubled"
+run half --text "$work/doubled" --bytes "$(wc -c <"$text")"
+cmp "$work/first/checkpoint" "$work/half/checkpoint" || fail "--bytes: other bits"
+cmp -s "$work/first/checkpoint" "$work/twice/checkpoint" && fail "not all of a text is read"
+
 # It learns: from the logarithm of 256 to less than a byte's entropy in English.
 awk -F, 'NR == 2 { first = $6 } { last = $6; points = NR - 1 }
   END { exit !(points == 4 && first > 5.4 && first < 5.7 && last < 3.6) }' \
@@ -90,7 +97,11 @@ expect 2 'is none of data and tensor' --split rows
 expect 2 'is none of auto, host and cuda' --backend gpu
 expect 2 'not a decimal number' --seed -1
 expect 2 'not an option' --nonsense
+expect 2 "out = '' names no folder" --out ''
 expect 2 'one argument too many' more
+for words in '--memory --measure' '--measure --memory' '--memory --resume' '--resume --measure'; do
+  expect 2 'do not go' $words
+done
 [ "$backend" != host ] || expect 2 'bf16 needs a GPU' --type bf16
 expect 1 'No such file' --text /no/such/file
 expect 1 'Is a directory' --text /
@@ -98,5 +109,6 @@ expect 1 'Is a directory' --text /
 expect 1 'is empty' --text "$work/empty"
 head -c 100 "$text" >"$work/short"
 expect 1 'too short for one row of 64' --text "$work/short"
+expect 1 'bytes 600, of the [0-9]* of .*/text' --bytes 600
 head -c 1000 "$work/text.gz" >"$work/torn"
 expect 1 "cannot read" --text "$work/torn"

@@ -105,3 +105,4 @@ refuse 'do not share the batch' 3
 refuse 'do not share the heads' 3 --split tensor
 refuse 'No such file' 2 --text /no/such/file
 refuse 'not an option' 2 --nonsense
+refuse 'measure is for one rank' 2 --measure

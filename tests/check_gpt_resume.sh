@@ -38,6 +38,7 @@ start && end_by KILL 137
 start --resume && end_by INT 130
 start --resume && end_by KILL 137
 start --resume && end_by TERM 143
+start --resume && end_by TERM 143 20 # as timeout does, which sends it twice
 finish killed
 
 fill_disk 100
@@ -66,4 +67,5 @@ refuse 'another --drop-shortcut' --drop-shortcut 0
 refuse 'another --seed' --seed 2
 refuse 'another --evaluate-every' --evaluate-every 10
 refuse 'another --text' --bytes 3000
+refuse 'has 60 steps behind it, more than --steps 59' --steps 59
 refuse_absence

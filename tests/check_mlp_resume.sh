@@ -58,6 +58,7 @@ cmp "$work/once/checkpoint" "$work/stopped/checkpoint" || fail "a start has gone
 # Killed and asked to end in turn, whatever it is doing: whenever there is a new checkpoint.
 start && end_by KILL 137
 start --resume && end_by TERM 143
+start --resume && end_by TERM 143 20 # as timeout does, which sends it twice
 start --resume && end_by KILL 137
 start --resume && end_by INT 130
 finish killed

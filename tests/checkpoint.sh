@@ -28,7 +28,11 @@ finish() {
   for file in .txt $files /checkpoint; do
     cmp "$work/whole$file" "$work/$1$file" || fail "$1: other bits than those of the whole"
   done
-  [ ! -e "$work/$1/checkpoint.tmp" ] || fail "$1: a part of a checkpoint is left"
+  # What is killed while it writes cannot remove its part.
+  [ "$1" = killed ] || refuse_parts "$1"
+}
+refuse_parts() {
+  ! ls "$work/$1" | grep 'tmp$' || fail "$1: a part of a checkpoint is left"
 }
 
 # stop_after EXPECTED --stop-after's value and other options
@@ -54,9 +58,10 @@ start() {
     sleep 0.02
   done
 }
+# end_by SIGNAL STATUS [TIMES]
 end_by() {
   status=0
-  kill -s "$1" $program_id
+  for time in $(seq "${3-1}"); do kill -s "$1" $program_id; done
   wait $program_id 2>/dev/null || status=$?
   program_id=
   [ "$status" -eq "$2" ] || fail "SIG$1 gives the status $status, not $2"
@@ -75,7 +80,7 @@ fill_disk() {
   )
   grep -q "cannot write '.*/checkpoint': File too large" "$work/full.err" ||
     fail "no room for a checkpoint: instead $(cat "$work/full.err")"
-  [ ! -e "$work/full/checkpoint.tmp" ] || fail "no room, and a part of a checkpoint"
+  refuse_parts full
   cmp "$work/once/checkpoint" "$work/full/checkpoint" || fail "no room has cost the checkpoint"
 }
 

@@ -160,7 +160,8 @@ static const struct {
     {"Dropout x -> y ratio=1 z\n", "net:3: 'z' is no attribute"},
     {"Dropout x -> y a=1 b=1 c=1\n", "net:3: more than 2 attributes"},
     {"a b c d e f g h i j k l m\n", "net:3: more than 12 words"},
-    {"Dropout x -> y\noutput y\ndata 1\n", "net:5: the parameters above have 0 bytes"},
+    {"Dropout x -> y\noutput y\ndata 1\n",
+     "net:5: the parameters above have 0 bytes, and the data 1"},
     {"Dropout x -> y\noutput y\ndata -1\n",
      "net:5: this is no number of bytes up to 1073741824"},
     {"Dropout x -> y\noutput y\ndata 99999999999999999999\n",
@@ -184,8 +185,12 @@ START_TEST(another_version_or_format_is_refused) {
                  "net:1: not of version 1, which is this program's");
   expect_refused("cudrop-network 1 \n",
                  "net:1: not of version 1, which is this program's");
-  expect_refused("\x89PNG\r\n and some more bytes",
-                 "net:1: this is no network: it does not begin with 'cudrop-network'");
+  expect_refused(
+      "\x89PNG\r\n and some more bytes",
+      "net:1: this is no network file: it does not begin with 'cudrop-network'");
+  expect_refused(
+      "hello\n",
+      "net:1: this is no network file: it does not begin with 'cudrop-network'");
 }
 END_TEST
 

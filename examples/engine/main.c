@@ -68,9 +68,16 @@ static int check_network(const evaluation_t *all) {
                 {"information", 1}};
   for (size_t k = 0; k < sizeof wanted / sizeof wanted[0]; ++k) {
     const engine_value_t *value = engine_find(&all->engine, wanted[k].name);
-    if (value == NULL || value->elements != wanted[k].elements || value->is_sampled)
-      return complain(EXIT_FAILED, "'%s' has no '%s' of %d numbers for an image",
+    if (value == NULL)
+      return complain(EXIT_FAILED, "'%s' has no '%s', of %d numbers for an image",
                       all->options.network, wanted[k].name, wanted[k].elements);
+    if (value->elements != wanted[k].elements)
+      return complain(EXIT_FAILED, "'%s' has %lld numbers for an image in '%s', not %d",
+                      all->options.network, (long long)value->elements, wanted[k].name,
+                      wanted[k].elements);
+    if (value->is_sampled)
+      return complain(EXIT_FAILED, "'%s' has a '%s' for each sample, not for all",
+                      all->options.network, wanted[k].name);
   }
   return EXIT_OK;
 }

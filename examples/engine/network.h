@@ -2,15 +2,23 @@
  * network.h - a trained network as a file: a text that says what it computes, and its numbers.
  *
  *   cudrop-network 1
- *   input x f32 784
- *   parameter w0 f32 784 512
- *   parameter b0 f32 512
- *   Dropout x -> x.kept ratio=0.2
- *   Gemm x.kept w0 b0 -> h1
- *   ...
- *   output probability
- *   data 1607680
- *   <1607680 bytes>
+ *   input a0 f32 784
+ *   parameter w0 f32 784 10
+ *   parameter b0 f32 10
+ *   Dropout a0 -> kept0 ratio=0.2
+ *   Gemm kept0 w0 b0 -> h1
+ *   Softmax h1 -> probability
+ *   Mean probability -> mean
+ *   Entropy mean -> entropy
+ *   MutualInformation probability -> information
+ *   output mean
+ *   output entropy
+ *   output information
+ *   data 31400
+ *   <31400 bytes>
+ *
+ * The names are free, but the program `engine` asks for these: the input a0, an image of 784
+ * numbers, and the outputs mean, of 10 classes, entropy and information.
  *
  * Lines end with a newline, words stand between single blanks, all characters are printable
  * ASCII, and a line has at most NETWORK_LINE of them. The first line is the format and its
@@ -22,7 +30,9 @@
  *                                     f8e5m2 or u8.
  *   parameter NAME TYPE SIZE...       its sizes are all there is, none of them for a number
  *   OPERATOR NAME... -> NAME... KEY=NUMBER...
- *                                     operator.h says which there are; _ is an input that is
+ *                                     Dropout, Gemm, Relu, Softmax, and over the samples or
+ *                                     classes Mean, Variance, Entropy, MutualInformation: a file
+ *                                     of that name says what it takes; _ is an input that is
  *                                     left out
  *   output NAME                       what the caller wants; at least one
  *

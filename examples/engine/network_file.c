@@ -48,11 +48,14 @@ static bool read_version(network_t *network, bytes_t *bytes) {
   char wanted[32];
   const char *text = bytes->at;
   size_t length = 0;
+  const size_t letters = strlen(format_name);
+  const size_t most = bytes->left < letters ? bytes->left : letters;
   const bool is_one = begins_with(bytes->at, bytes->left, format_name);
+  const bool may_be_one = most == 0 || memcmp(bytes->at, format_name, most) == 0;
   snprintf(wanted, sizeof wanted, "%s %d", format_name, NETWORK_VERSION);
-  if (!is_one && bytes->left > strlen(format_name))
-    return network_fail(network, 1, "this is no network: it does not begin with '%s'",
-                        format_name);
+  if (!may_be_one || (!is_one && bytes->left > letters))
+    return network_fail(
+        network, 1, "this is no network file: it does not begin with '%s'", format_name);
   if (!next_line(network, bytes, &text, &length)) return false;
   if (is_one && length == strlen(wanted) && memcmp(text, wanted, length) == 0)
     return true;
@@ -98,8 +101,9 @@ static bool check_bytes(network_t *network, const bytes_t *bytes, size_t data_by
     return network_fail(network, bytes->line, "no line above says what the %s is",
                         has_input ? "output" : "input");
   if (data_bytes != needed)
-    return network_fail(network, bytes->line, "the parameters above have %zu bytes",
-                        needed);
+    return network_fail(network, bytes->line,
+                        "the parameters above have %zu bytes, and the data %zu", needed,
+                        data_bytes);
   if (bytes->left < needed)
     return network_fail(network, bytes->line,
                         "the file is cut short: %zu bytes of data follow", bytes->left);

@@ -76,14 +76,13 @@ static int read_counts(option_id_t id, const char *list, int most, int *count,
 static int read_option(void *to, int which, const char *word) {
   options_t *options = to;
   const option_id_t id = (option_id_t)which;
-  int one = 0;
   switch (id) {
     case SAMPLES:
       return read_counts(id, word, OPTIONS_COUNTS, options->samples, &options->counts);
     case IMAGES:
-      return read_counts(id, word, 1, &options->images, &one);
+      return argument_number(names[id].name, word, 1, MOST, &options->images);
     case ROWS:
-      return read_counts(id, word, 1, &options->rows, &one);
+      return argument_number(names[id].name, word, 1, MOST, &options->rows);
     case SEED:
       return argument_seed(names[id].name, word, &options->seed);
     case BACKEND:

@@ -114,6 +114,9 @@ int checkpoint_read(training_t *training) {
   const checkpoint_head_t head = make_head(training, key);
   const int status = checkpoint_file_read(path, &head, transfer_body, training);
   if (status != EXIT_OK) return status;
+  if (training->at.step > (uint64_t)training->options.steps)
+    return complain(EXIT_FAILED, "'%s' has %llu steps behind it, more than --steps %d",
+                    path, (unsigned long long)training->at.step, training->options.steps);
   gpt_continue(&training->gpt, training->options.seed);
   if (gpt_finish_states(&training->gpt) != CUDROP_OK)
     return complain(EXIT_FAILED, "%s", gpt_error(&training->gpt));

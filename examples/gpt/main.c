@@ -146,6 +146,8 @@ static int train(const options_t *options, parallel_t parallel) {
 
 static int do_task(const options_t *options, parallel_t parallel) {
   if (options->task == TASK_TRAIN) return train(options, parallel);
+  if (options->task == TASK_MEASURE && parallel.ranks > 1)
+    return complain(EXIT_BAD_ARGUMENTS, "--measure is for one rank");
   if (parallel.rank != 0) return EXIT_OK;
   if (options->task == TASK_MEMORY) return memory_print(&options->config);
   if (options->task == TASK_MEASURE) return measure_print(options);

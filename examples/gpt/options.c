@@ -1,6 +1,8 @@
 /* options.c - the command line of gpt. */
 #include "options.h"
 
+#include <string.h>
+
 #include "arguments.h"
 #include "presets.h"
 #include "report.h"
@@ -90,7 +92,7 @@ static const struct option names[] = {
 
 /* ---- Reading ------------------------------------------------------------------------ */
 
-enum { MOST = 1000000 };
+enum { MOST = 1000000, UNSAID = -1 };
 
 static int read_model(gpt_config_t *config, const char *word) {
   int chosen = 0;
@@ -131,7 +133,13 @@ static int read_split(parallel_split_t *split, const char *word) {
   return status;
 }
 
+static bool prints_table(task_t task) {
+  return task == TASK_MEMORY || task == TASK_MEASURE;
+}
+
 static int read_task(task_t *task, task_t wanted) {
+  if (prints_table(*task) && prints_table(wanted) && *task != wanted)
+    return complain(EXIT_BAD_ARGUMENTS, "--memory and --measure do not go together");
   *task = wanted;
   return EXIT_OK;
 }
@@ -217,8 +225,20 @@ static int read_option(void *into, int number, const char *word) {
   }
 }
 
+/* The default bytes are those of the default text. */
+static void choose_bytes(options_t *options) {
+  const options_t defaults = options_defaults();
+  if (options->bytes != UNSAID) return;
+  options->bytes = strcmp(options->text, defaults.text) == 0 ? defaults.bytes : 0;
+}
+
 int options_read(options_t *options, int argc, char **argv) {
   *options = options_defaults();
+  options->bytes = UNSAID;
   const int status = arguments_read(argc, argv, names, read_option, options);
-  return status == EXIT_OK ? arguments_end(argc, argv, optind) : status;
+  if (status != EXIT_OK) return status;
+  choose_bytes(options);
+  if (prints_table(options->task) && options->resumes)
+    return complain(EXIT_BAD_ARGUMENTS, "--memory and --measure do not go with --resume");
+  return arguments_end(argc, argv, optind);
 }

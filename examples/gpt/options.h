@@ -18,7 +18,7 @@ typedef struct {
   uint64_t seed;
   int evaluate_every; /* steps */
   const char *text;   /* a file */
-  int bytes;          /* of it, the first ones; 0: all */
+  int bytes;          /* of it, the first ones; 0: all, as of another text unless said */
   const char *out;    /* the folder for the curve and the checkpoint */
   bool resumes;
   int save_every; /* seconds */

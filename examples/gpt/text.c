@@ -31,13 +31,19 @@ static long read_all(gzFile file, uint8_t **bytes) {
   return -1;
 }
 
-static int divide(text_t *text, const char *path, size_t size, int length) {
+/* Of the file's bytes, `all`, the text has the first ones. */
+static int divide(text_t *text, const char *path, size_t size, size_t all, int length) {
   const size_t least = (size_t)length + 1;
   text->size[TEXT_VALIDATES] = size / 10;
   text->size[TEXT_TRAINS] = size - size / 10;
   text->checksum = (uint32_t)crc32_z(0, text->bytes, size);
   if (size == 0) return complain(EXIT_FAILED, "'%s' is empty", path);
   if (text->size[TEXT_VALIDATES] >= least) return EXIT_OK;
+  if (size < all)
+    return complain(EXIT_FAILED,
+                    "--bytes %zu, of the %zu of '%s': their last tenth is too short for "
+                    "one row of %d",
+                    size, all, path, length);
   return complain(EXIT_FAILED,
                   "'%s' has %zu bytes; its last tenth is too short for one row of %d",
                   path, size, length);
@@ -49,8 +55,8 @@ int text_load(text_t *text, const char *path, int bytes, int length) {
   gzFile file = gzopen(path, "rb");
   if (file == NULL)
     return complain(EXIT_FAILED, "cannot read '%s': %s", path, strerror(errno));
-  long size = read_all(file, &text->bytes);
-  if (bytes > 0 && size > bytes) size = bytes;
+  const long all = read_all(file, &text->bytes);
+  const long size = bytes > 0 && all > bytes ? bytes : all;
   int status = EXIT_OK;
   int error = 0;
   const char *words = gzerror(file, &error);
@@ -60,7 +66,7 @@ int text_load(text_t *text, const char *path, int bytes, int length) {
   else if (error != Z_OK && error != Z_STREAM_END)
     status = complain(EXIT_FAILED, "cannot read '%s': %s", path, words);
   else
-    status = divide(text, path, (size_t)size, length);
+    status = divide(text, path, (size_t)size, (size_t)all, length);
   gzclose_r(file);
   return status;
 }

@@ -26,7 +26,8 @@ static void print_training_usage(const options_t *defaults) {
   printf(
       "Training\n"
       "  --text FILE          a token is a byte; gzip is read, too (%s)\n"
-      "  --bytes N            of the text, the first N; 0: all (%d)\n"
+      "  --bytes N            of the text, the first N; 0: all (%d, but all of another "
+      "text)\n"
       "  --batch N            rows in a step, of all ranks (%d)\n"
       "  --steps N            in all (%d)\n"
       "  --rate X, --decay X  of AdamW (%g, %g)\n"

@@ -99,6 +99,8 @@ int argument_backend(const char *name, const char *word, cudrop_backend_t *backe
 
 int argument_folder(const char *name, const char *word, const char **folder) {
   *folder = word;
+  if (*word == '\0') /* with "/file" behind it, the root of all folders */
+    return complain(EXIT_BAD_ARGUMENTS, "--%s = '' names no folder", name);
   if (strlen(word) < OUTPUT_PATH_BYTES - OUTPUT_NAME_BYTES) return EXIT_OK;
   return complain(EXIT_BAD_ARGUMENTS, "--%s: the name is too long", name);
 }

@@ -80,8 +80,8 @@ static const char *write_all(FILE *file, const checkpoint_head_t *head,
 
 int checkpoint_file_write(const char *path, const checkpoint_head_t *head,
                           checkpoint_body_t *body, void *state) {
-  char beside[OUTPUT_PATH_BYTES + 8];
-  snprintf(beside, sizeof beside, "%s.tmp", path);
+  char beside[OUTPUT_PATH_BYTES + 32];
+  snprintf(beside, sizeof beside, "%s.%ld.tmp", path, (long)getpid());
   FILE *file = fopen(beside, "wb");
   if (file == NULL)
     return complain(EXIT_FAILED, "cannot write '%s': %s", beside, strerror(errno));

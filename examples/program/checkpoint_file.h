@@ -1,8 +1,9 @@
 /*
  * checkpoint_file.h - a file from which a program goes on.
  *
- * A file on disk is complete: another one is written beside it, with ".tmp" behind its name, and
- * then takes its place. In the byte order of the machine it holds
+ * A file on disk is complete: another one is written beside it, with the number of the process and
+ * ".tmp" behind its name, and then takes its place; a program that is killed at this leaves the
+ * other one for its user to remove. In the byte order of the machine a file holds
  *
  *    0  magic, the program's name, 12 bytes
  *   12  version

@@ -12,8 +12,9 @@ static void keep(int signal) {
 }
 
 static void catch_signal(int signal) {
-  const struct sigaction action = {.sa_handler = keep,
-                                   .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  const struct sigaction action = {
+      .sa_handler = keep,
+      .sa_flags = SA_RESTART | (signal == SIGINT ? (int)SA_RESETHAND : 0)};
   struct sigaction before;
   if (sigaction(signal, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
     sigaction(signal, &action, NULL);

@@ -3,8 +3,9 @@
 #define INTERRUPT_H
 
 /*
- * From now on the first of each signal is kept for interrupt_signal(); a second one ends the
- * program. A signal that is ignored, as in a shell's background, stays ignored.
+ * From now on a signal is kept for interrupt_signal(). A second SIGINT, of who does not want to
+ * wait, ends the program; a second SIGTERM does not, because timeout(1) and others send two. A
+ * signal that is ignored, as in a shell's background, stays ignored.
  */
 void interrupt_catch(void);
 
