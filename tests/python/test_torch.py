@@ -111,6 +111,11 @@ class Gradients(unittest.TestCase):
             y = cudrop.torch.dropout(x, cudrop.Mask(0, 0, 0.3), state)
             self.assertEqual(bits(y), bits(cudrop.torch.dropout(x, cudrop.Mask(seed, offset, 0.3))))
 
+    def test_a_state_is_not_cut(self):
+        for wrong in ((2**64, 0), (0, -1)):
+            with self.assertRaisesRegex(ValueError, "is outside"):
+                cudrop.torch.make_state(*wrong)
+
     def test_tensors_that_the_library_lacks_are_refused(self):
         for wrong in (torch.ones(4, dtype=torch.int64), torch.ones(2, 2).to_sparse()):
             with self.assertRaisesRegex(TypeError, "which cudrop does not have"):

@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 from ._arrays import context_of, empty_like, view
 from ._library import library
 from ._structs import Attention, DType
-from .mask import Mask
+from .mask import Mask, require_int
 
 
 class Call:
@@ -51,7 +51,8 @@ class Call:
 
     def set_attention(self, options, full: str) -> None:
         """The transformer.Attention of the scores or weights `full`."""
-        attention = Attention(options.scale, options.causal, options.query_offset)
+        attention = Attention(options.scale, options.causal,
+                              require_int("query_offset", options.query_offset))
         if options.lengths is not None:
             self._views["lengths"] = view(options.lengths, "lengths", False)
             attention.lengths = pointer(self._views["lengths"].tensor)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 from . import _structs
 from ._rows import Call, made
 from ._structs import Accumulate, Activation, DType, Norm
-from .mask import Mask
+from .mask import Mask, require_int
 
 Array = Any
 
@@ -211,6 +211,7 @@ def embedding_backward(ids: Array, dy: Array, *, vocabulary: int = 0,
     call.read(ids=ids, dy=dy)
     call.write(dtokens=dtokens, dpositions=dpositions)
     call.set_mask(mask, "dy")
-    call.set(vocabulary=vocabulary, accumulate=_accumulates(False, accumulate_parameters))
+    call.set(vocabulary=require_int("vocabulary", vocabulary),
+             accumulate=_accumulates(False, accumulate_parameters))
     call.run(like=dy)
     return EmbeddingGradients(dtokens, dpositions)
