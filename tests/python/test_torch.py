@@ -120,6 +120,8 @@ class Gradients(unittest.TestCase):
         for wrong in (torch.ones(4, dtype=torch.int64), torch.ones(2, 2).to_sparse()):
             with self.assertRaisesRegex(TypeError, "which cudrop does not have"):
                 cudrop.torch.dropout(wrong, MASK)
+        with self.assertRaisesRegex(TypeError, "x is a ndarray, and not a tensor"):
+            cudrop.torch.dropout(np.ones(4, np.float32), MASK)
         with self.assertRaisesRegex(ValueError, "9 dimensions"):
             cudrop.torch.dropout(torch.ones((1,) * 9), MASK)
         with self.assertRaises(cudrop.Error):
@@ -145,6 +147,24 @@ class Modules(unittest.TestCase):
         generator.manual_seed(5)
         self.assertEqual(layer(x).tolist(), first.tolist())
         self.assertTrue(torch.equal(torch.get_rng_state(), before))
+
+    def test_copies_of_a_module_share_its_generator(self):
+        x, generator = torch.ones(1000), torch.Generator().manual_seed(5)
+        layer = cudrop.torch.Dropout(0.4, shared=(-1,), generator=generator)
+        copied = copy.deepcopy(torch.nn.Sequential(layer, torch.nn.Linear(2, 2)))[0]
+        self.assertIs(copied.generator, generator)
+        self.assertIsNot(copied, layer)
+        self.assertEqual((copied.p, copied.shared, copied.training), (0.4, (-1,), True))
+        layer.shared = copied.shared = ()
+        self.assertNotEqual(layer(x).tolist(), copied(x).tolist())
+        copied.eval()
+        self.assertTrue(layer.training)
+
+    def test_tracing_is_refused_where_it_would_keep_a_mask(self):
+        layer = cudrop.torch.Dropout(0.4)
+        with self.assertRaisesRegex(RuntimeError, "would make one mask a constant"):
+            torch.jit.trace(layer, torch.ones(4))
+        torch.jit.trace(layer.eval(), torch.ones(4))
 
     def test_children_drop_differently(self):
         x, results = torch.ones(1000), []

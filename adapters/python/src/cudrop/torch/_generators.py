@@ -16,8 +16,9 @@ def draw(generator, child: int = 0) -> Tuple[int, int]:
     generator's, whose own numbers are PyTorch's. A CPU generator counts nothing of the kind: it
     gives 64 random bits, which become the seed, and the offset is 0.
 
-    Either way the generator's state decides the mask: torch.manual_seed() repeats it, and so does
-    torch.utils.checkpoint. While a CUDA graph is captured a generator cannot be read, and PyTorch
+    Either way the generator's state decides the mask: torch.manual_seed() repeats those of the
+    default generators, and so does torch.utils.checkpoint; a generator of one's own is saved and
+    repeated by nobody. While a CUDA graph is captured a generator cannot be read, and PyTorch
     says so.
     """
     if generator.device.type != "cuda":
