@@ -80,6 +80,11 @@ class DLPack(unittest.TestCase):
         np.testing.assert_array_equal(out, cudrop.dropout(x, MASK))
         with self.assertRaisesRegex(ValueError, "out is an output, and read-only"):
             cudrop.dropout(x, MASK, out=theirs)
+        dx, dbias = np.empty_like(x), np.empty(5, np.float32)
+        cudrop.fused_backward(theirs, mask=MASK, dx=dx, dbias=dbias)
+        want = cudrop.fused_backward(x, mask=MASK)
+        np.testing.assert_array_equal(dx, want.dx)
+        np.testing.assert_array_equal(dbias, want.dbias)
 
 
 if __name__ == "__main__":

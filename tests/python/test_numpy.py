@@ -48,6 +48,15 @@ class Masks(unittest.TestCase):
             cudrop.Mask(1.5, 0, 0.5)
         with self.assertRaises(ValueError):
             cudrop.child_seed(1, 2**64)
+        x = np.ones(4, np.float32)
+        for call in (lambda n: cudrop.dropout(x, MASK.shard((n,), (0,))),
+                     lambda n: cudrop.dropout(x, MASK.shard((100,), (-n,))),
+                     lambda n: cudrop.dropout(x, cudrop.Mask(1, 2, 0.5, index_stride=(n,))),
+                     lambda n: cudrop.count_kept(MASK, (n,)), cudrop.set_threads,
+                     lambda n: cudrop.device_name(cudrop.Backend.HOST, n),
+                     lambda n: cudrop.attention(numbers(2, 2), cudrop.Attention(query_offset=n))):
+            with self.assertRaisesRegex(ValueError, f"{2**64 + 4} is outside"):
+                call(2**64 + 4)
         largest = cudrop.Mask(2**64 - 1, 2**64 - 1, 0.5).resolve(())
         self.assertEqual((largest.seed, largest.offset), (2**64 - 1, 2**64 - 1))
 
@@ -72,6 +81,15 @@ class Masks(unittest.TestCase):
             cudrop.dropout(x[rows, cols], part, out=parts[rows, cols])
         np.testing.assert_array_equal(parts, whole)
 
+    def test_a_shard_that_sticks_out_is_refused(self):
+        x = numbers(4, 5)
+        for start in ((0, 8), (7, 0), (7, 8)):
+            with self.assertRaisesRegex(ValueError, "is not inside whole = .10, 12."):
+                cudrop.dropout(x, MASK.shard((10, 12), start))
+        with self.assertRaisesRegex(ValueError, "not as many dimensions"):
+            cudrop.dropout(x, MASK.shard((100,), (0,)))
+        cudrop.dropout(x, MASK.shard((10, 12), (6, 7)))  # the last that is inside
+
     def test_shared_dimensions_are_dropped_together(self):
         x = np.ones((8, 16, 3, 5), np.float32)
         channels = cudrop.dropout(x, MASK.share(2, 3))
@@ -79,6 +97,7 @@ class Masks(unittest.TestCase):
         np.testing.assert_array_equal(channels[:, :, 0, 0],
                                       cudrop.dropout(x[:, :, 0, 0], MASK))
         np.testing.assert_array_equal(channels, cudrop.dropout(x, MASK.share(-1, -2)))
+        np.testing.assert_array_equal(channels, cudrop.dropout(x, MASK.share(2, 3, -2)))
         by_hand = cudrop.Mask(42, 3, 0.3, index_stride=(16, 1, 0, 0))
         np.testing.assert_array_equal(channels, cudrop.dropout(x, by_hand))
         half = MASK.share(2, 3).shard(x.shape, (4, 0, 0, 0))

@@ -123,10 +123,12 @@ class Attention(unittest.TestCase):
         exponents = np.where(seen, np.exp(0.5 * scores.astype(float)), 0)
         weights = exponents / exponents.sum(-1, keepdims=True)
 
+        dirty = [np.full((2, 3, 5, 7), np.nan, np.float32) for _ in range(8)]
+        del dirty  # so that new memory is not zeros by chance
         options = cudrop.Attention(scale=0.5, causal=True, query_offset=1, lengths=lengths,
                                    mask=MASK)
         got = cudrop.attention(scores, options)
-        near(self, np.where(seen, got.weights, 0), weights)
+        near(self, got.weights, weights)
         near(self, got.y, weights * scale)
         np.testing.assert_array_equal(cudrop.attention_reapply(got.weights, options), got.y)
         dweights = dy * scale * seen
@@ -153,6 +155,25 @@ class Embedding(unittest.TestCase):
                                               dpositions=False, accumulate_parameters=True)
         near(self, once_more.dtokens, 2 * dtokens)
         self.assertIsNone(once_more.dpositions)
+        with self.assertRaisesRegex(ValueError, "give vocabulary, or dtokens"):
+            cudrop.embedding_backward(ids, dy)
+
+
+class Accumulation(unittest.TestCase):
+    def test_nothing_is_added_to_an_output_that_is_made(self):
+        dy, ids, total = numbers(ROWS, COLS), np.zeros(ROWS, np.int32), np.zeros(COLS, np.float32)
+        rstd = np.ones(ROWS, np.float32)
+        for text, call in (
+                ("dx", lambda: cudrop.fused_backward(dy, accumulate_data=True)),
+                ("dbias", lambda: cudrop.fused_backward(dy, accumulate_parameters=True)),
+                ("dresidual", lambda: cudrop.norm_backward(
+                    dy, h=dy, rstd=rstd, mean=rstd, dx=dy.copy(), accumulate_data=True)),
+                ("dgamma", lambda: cudrop.norm_backward(
+                    dy, h=dy, rstd=rstd, mean=rstd, dbias=total, accumulate_parameters=True)),
+                ("dpositions", lambda: cudrop.embedding_backward(
+                    ids, dy, dtokens=dy.copy(), accumulate_parameters=True))):
+            with self.assertRaisesRegex(ValueError, f"adds to {text}, which is not given"):
+                call()
 
 
 if __name__ == "__main__":

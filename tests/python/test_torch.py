@@ -111,10 +111,17 @@ class Gradients(unittest.TestCase):
             y = cudrop.torch.dropout(x, cudrop.Mask(0, 0, 0.3), state)
             self.assertEqual(bits(y), bits(cudrop.torch.dropout(x, cudrop.Mask(seed, offset, 0.3))))
 
+    def test_a_state_is_not_cut(self):
+        for wrong in ((2**64, 0), (0, -1)):
+            with self.assertRaisesRegex(ValueError, "is outside"):
+                cudrop.torch.make_state(*wrong)
+
     def test_tensors_that_the_library_lacks_are_refused(self):
         for wrong in (torch.ones(4, dtype=torch.int64), torch.ones(2, 2).to_sparse()):
             with self.assertRaisesRegex(TypeError, "which cudrop does not have"):
                 cudrop.torch.dropout(wrong, MASK)
+        with self.assertRaisesRegex(TypeError, "x is a ndarray, and not a tensor"):
+            cudrop.torch.dropout(np.ones(4, np.float32), MASK)
         with self.assertRaisesRegex(ValueError, "9 dimensions"):
             cudrop.torch.dropout(torch.ones((1,) * 9), MASK)
         with self.assertRaises(cudrop.Error):
@@ -140,6 +147,24 @@ class Modules(unittest.TestCase):
         generator.manual_seed(5)
         self.assertEqual(layer(x).tolist(), first.tolist())
         self.assertTrue(torch.equal(torch.get_rng_state(), before))
+
+    def test_copies_of_a_module_share_its_generator(self):
+        x, generator = torch.ones(1000), torch.Generator().manual_seed(5)
+        layer = cudrop.torch.Dropout(0.4, shared=(-1,), generator=generator)
+        copied = copy.deepcopy(torch.nn.Sequential(layer, torch.nn.Linear(2, 2)))[0]
+        self.assertIs(copied.generator, generator)
+        self.assertIsNot(copied, layer)
+        self.assertEqual((copied.p, copied.shared, copied.training), (0.4, (-1,), True))
+        layer.shared = copied.shared = ()
+        self.assertNotEqual(layer(x).tolist(), copied(x).tolist())
+        copied.eval()
+        self.assertTrue(layer.training)
+
+    def test_tracing_is_refused_where_it_would_keep_a_mask(self):
+        layer = cudrop.torch.Dropout(0.4)
+        with self.assertRaisesRegex(RuntimeError, "would make one mask a constant"):
+            torch.jit.trace(layer, torch.ones(4))
+        torch.jit.trace(layer.eval(), torch.ones(4))
 
     def test_children_drop_differently(self):
         x, results = torch.ones(1000), []
@@ -187,10 +212,8 @@ class Modules(unittest.TestCase):
 class CudaGenerator:
     """What draw() asks of a torch.Generator on a GPU."""
 
-    device = torch.device("cuda", 0) if hasattr(torch, "device") else None
-
-    def __init__(self, seed, position):
-        self.seed, self.position = seed, position
+    def __init__(self, seed, position, device=0):
+        self.seed, self.position, self.device = seed, position, torch.device("cuda", device)
 
     def initial_seed(self):
         return self.seed
@@ -208,6 +231,11 @@ class Seeds(unittest.TestCase):
         draws = [cudrop.torch.draw(generator, 1) for _ in range(3)]
         self.assertEqual(draws, [(cudrop.child_seed(42, 1), 2 + k) for k in range(3)])
         self.assertEqual(generator.position, 20)
+
+    def test_gpus_with_one_seed_and_position_draw_differently(self):
+        draws = [cudrop.torch.draw(CudaGenerator(42, 8, device), 1) for device in range(4)]
+        self.assertEqual(len(set(draws)), 4)
+        self.assertEqual(draws[0], (cudrop.child_seed(42, 1), 2))
 
     def test_draws_between_pytorchs_own_do_not_overlap(self):
         generator, draws = CudaGenerator(7, 0), set()

@@ -102,6 +102,18 @@ class Fused(unittest.TestCase):
         self.assertEqual(bits(layer.eval()(x, bias=bias)), bits(functional.relu(x + bias)))
         self.assertEqual(repr(layer), "FusedDropout(p=0.4, activation=RELU)")
 
+    def test_negated_views_keep_their_sign(self):
+        x = torch.complex(*(leaf(ROWS, COLS, seed=seed).detach() for seed in (1, 2))).conj().imag
+        self.assertTrue(x.is_neg())
+        self.assertEqual(bits(cudrop.torch.fused(x, mask=MASK)),
+                         bits(cudrop.torch.fused(x.resolve_neg(), mask=MASK)))
+        with self.assertRaisesRegex(TypeError, "x has PyTorch's negative bit"):
+            cudrop.fused(x, mask=MASK)
+
+    def test_a_state_without_a_mask_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "mask is None"):
+            cudrop.torch.fused(leaf(ROWS, COLS), state=cudrop.torch.make_state(1, 2))
+
     def test_what_the_library_refuses_it_says(self):
         with self.assertRaisesRegex(cudrop.Error, "cudrop_fused_forward: residual"):
             cudrop.torch.fused(leaf(ROWS, COLS), residual=leaf(ROWS, COLS + 1))

@@ -53,6 +53,9 @@ def view(array, name: str, is_output: bool = False) -> View:
     if isinstance(array, numpy.ndarray):
         seen, is_writable = _view_numpy(array, name), array.flags.writeable
     elif hasattr(array, "__dlpack__"):
+        if _library_of(array) == "torch" and array.is_neg():
+            raise TypeError(f"{name} has PyTorch's negative bit, which DLPack would lose: give "
+                            f"{name}.resolve_neg()")
         place = _dlpack.find_place(array, name)
         stream = None if place == HOST else current_stream(array, place.device)
         exported = _dlpack.export(array, name, place, stream or 0)

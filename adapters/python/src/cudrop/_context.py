@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ._library import library
 from ._structs import Backend
+from .mask import require_int
 
 
 class Place(NamedTuple):
@@ -54,7 +55,8 @@ def set_threads(threads: int) -> None:
 
     Until then it is 1. Results do not depend on it.
     """
-    library.cudrop_set_threads(get_context(HOST).handle, threads)
+    library.cudrop_set_threads(get_context(HOST).handle,
+                               require_int("threads", threads, 32))
 
 
 def device_count(backend: Backend) -> int:
@@ -67,7 +69,7 @@ def device_count(backend: Backend) -> int:
 def device_name(backend: Backend, device: int = 0) -> str:
     """What a device is called, as in "NVIDIA H200" or "host, avx2"."""
     name = ctypes.create_string_buffer(256)
-    library.cudrop_device_name(backend, device, name, len(name))
+    library.cudrop_device_name(backend, require_int("device", device, 32), name, len(name))
     return name.value.decode()
 
 

@@ -3,10 +3,13 @@ import ctypes
 from ctypes import byref, pointer
 from typing import Any, Dict, Optional
 
+import numpy
+
 from ._arrays import context_of, empty_like, view
+from ._context import HOST
 from ._library import library
 from ._structs import Attention, DType
-from .mask import Mask
+from .mask import Mask, require_int
 
 
 class Call:
@@ -51,7 +54,8 @@ class Call:
 
     def set_attention(self, options, full: str) -> None:
         """The transformer.Attention of the scores or weights `full`."""
-        attention = Attention(options.scale, options.causal, options.query_offset)
+        attention = Attention(options.scale, options.causal,
+                              require_int("query_offset", options.query_offset))
         if options.lengths is not None:
             self._views["lengths"] = view(options.lengths, "lengths", False)
             attention.lengths = pointer(self._views["lengths"].tensor)
@@ -60,13 +64,17 @@ class Call:
         self._arguments.attention = pointer(attention)
 
     def run(self, like=None) -> None:
-        """Do it. `like` is an array whose library makes the workspace, where one is needed."""
+        """Do it. `like` is an array whose library makes the workspace, where one is needed on a
+        GPU; on the host NumPy does, also for arrays of libraries that cannot (JAX)."""
         context = context_of(*self._views.values())
         if like is not None:
             bytes_needed = ctypes.c_size_t()
             getattr(library, self._name + "_workspace")(byref(self._arguments),
                                                         byref(bytes_needed))
-            workspace = empty_like(like, (bytes_needed.value,), DType.U8)
+            is_on_host = next(iter(self._views.values())).place == HOST
+            shape = (bytes_needed.value,)
+            workspace = (numpy.empty(shape, numpy.uint8) if is_on_host
+                         else empty_like(like, shape, DType.U8))
             self._arguments.workspace = view(workspace, "workspace", True).tensor.data
             self._arguments.workspace_bytes = bytes_needed.value
         getattr(library, self._name)(context.handle, byref(self._arguments))
@@ -77,3 +85,10 @@ def made(wanted, like, shape=None, dtype=None):
     if wanted is True:
         return empty_like(like, shape, dtype)
     return None if wanted is False else wanted
+
+
+def require_given(accumulates: bool, **outputs) -> None:
+    """A ValueError for an output that is to be added to, and would be made: it holds nothing."""
+    for name, wanted in outputs.items():
+        if accumulates and wanted is True:
+            raise ValueError(f"accumulate adds to {name}, which is not given: give it, or False")

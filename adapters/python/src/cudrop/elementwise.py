@@ -81,7 +81,7 @@ def export_bits(mask: Mask, shape: Sequence[int], out=None) -> Array:
         out = numpy.empty(_bit_bytes(shape), numpy.uint8)
     target = _view_bits(out, "out", shape, is_output=True)
     library.cudrop_export_bits(context_of(target).handle, byref(mask.resolve(shape)), len(shape),
-                               sizes(shape), target.tensor.data)
+                               sizes("shape", shape), target.tensor.data)
     return out
 
 
@@ -89,7 +89,7 @@ def count_kept(mask: Mask, shape: Sequence[int]) -> int:
     """How many elements of an array of this shape are kept; counted on the host."""
     kept = ctypes.c_uint64()
     library.cudrop_count_kept(get_context(HOST).handle, byref(mask.resolve(shape)), len(shape),
-                              sizes(shape), byref(kept))
+                              sizes("shape", shape), byref(kept))
     return kept.value
 
 

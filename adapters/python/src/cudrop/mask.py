@@ -18,6 +18,14 @@ def require_word(name: str, value: int) -> int:
     return word
 
 
+def require_int(name: str, value: int, bits: int = 64) -> int:
+    """The same for signed integers: C's int64_t, or with 32 bits its int."""
+    number = operator.index(value)
+    if not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise ValueError(f"{name} = {number} is outside [-2^{bits - 1}, 2^{bits - 1})")
+    return number
+
+
 @dataclass(frozen=True)
 class Mask:
     """Which elements are dropped: a value that is kept between forward and backward.
@@ -77,15 +85,30 @@ class Mask:
         mask = library.cudrop_mask(int(self.seed), int(self.offset), self.p)
         if self.index_stride is not None:
             mask.index_rank = len(self.index_stride)
-            mask.index_stride[:mask.index_rank] = self.index_stride
+            mask.index_stride[:mask.index_rank] = sizes("index_stride", self.index_stride)
         mask.index_base = int(self.index_base)
         if self.whole is None and not self.shared:
             return mask
         whole = shape if self.whole is None else self.whole
         start = (0,) * len(whole) if self.start is None else self.start
-        bits = sum(1 << self._find_dim(dim, len(whole)) for dim in set(self.shared))
-        library.cudrop_mask_share(ctypes.byref(mask), len(whole), sizes(whole), sizes(start), bits)
+        self._require_inside(shape)
+        dims = {self._find_dim(dim, len(whole)) for dim in self.shared}  # 1 and -1 may be the same
+        bits = sum(1 << dim for dim in dims)
+        library.cudrop_mask_share(ctypes.byref(mask), len(whole), sizes("whole", whole),
+                                  sizes("start", start), bits)
         return mask
+
+    def _require_inside(self, shape: Sequence[int]) -> None:
+        """Beyond its whole a part would get the mask of the next row."""
+        if self.whole is None:
+            return
+        if len(shape) != len(self.whole):
+            raise ValueError(f"the shape {tuple(shape)} has not as many dimensions as "
+                             f"whole = {self.whole}")
+        if any(begin + size > limit
+               for begin, size, limit in zip(self.start, shape, self.whole)):
+            raise ValueError(f"the shape {tuple(shape)} at start = {self.start} is not inside "
+                             f"whole = {self.whole}")
 
     @staticmethod
     def _find_dim(dim: int, rank: int) -> int:
@@ -94,9 +117,9 @@ class Mask:
         return dim % rank
 
 
-def sizes(values: Sequence[int]):
+def sizes(name: str, values: Sequence[int]):
     """A C array of int64_t."""
-    return (ctypes.c_int64 * len(values))(*values)
+    return (ctypes.c_int64 * len(values))(*(require_int(name, value) for value in values))
 
 
 def offset(step: int, site: int = 0, sites: int = 1, microbatch: int = 0,

@@ -2,15 +2,16 @@
 
 transformer.h has the formulas. Everywhere `mask=None` keeps every element (inference), arguments
 that are None are off, and an output may be given, or be True: made like the first array, or False:
-left out. A workspace, where one is needed, is allocated by the call. Attention by keep bits and the
-count of ids that are out of range are left to C.
+left out; what is added to (accumulate_...) is given or left out. A workspace, where one is needed,
+is allocated by the call. A row is the last dimension, and dense: its stride is 1. Attention by keep
+bits, the count of ids that are out of range and prepared masks are left to C.
 """
 from typing import Any, NamedTuple, Optional
 
 from . import _structs
-from ._rows import Call, made
+from ._rows import Call, made, require_given
 from ._structs import Accumulate, Activation, DType, Norm
-from .mask import Mask
+from .mask import Mask, require_int
 
 Array = Any
 
@@ -51,6 +52,8 @@ def fused_backward(dy: Array, *, x=None, bias=None,
     x and bias are those of fused(), and needed for an activation alone. A dbias that is made has
     bias's type, or without a bias dy's.
     """
+    require_given(accumulate_data, dx=dx)
+    require_given(accumulate_parameters, dbias=dbias)
     dx = made(dx, dy)
     dbias = made(dbias, dy if bias is None else bias, dy.shape[-1:])
     call = Call("cudrop_fused_backward", _structs.FusedBackward)
@@ -112,6 +115,8 @@ def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
 
     Those of parameters that are made have gamma's type, or without a gamma dy's.
     """
+    require_given(accumulate_data, dx=dx, dresidual=dresidual)
+    require_given(accumulate_parameters, dbias=dbias, dgamma=dgamma, dbeta=dbeta)
     like, cols = dy if gamma is None else gamma, dy.shape[-1:]
     data = {"dx": made(dx, dy), "dresidual": made(dresidual, dy)}
     parameters = {"dbias": made(dbias, like, cols), "dgamma": made(dgamma, like, cols),
@@ -154,8 +159,15 @@ class AttentionResult(NamedTuple):
 
 
 def attention(scores: Array, options: Attention, *, weights=True, y=True) -> AttentionResult:
-    """P = softmax(scale * scores), y = drop(P), over [..., queries, keys]"""
+    """P = softmax(scale * scores), y = drop(P), over [..., queries, keys]
+
+    Weights of keys that are not seen are 0 where they are made, and where they are given what was
+    there: the library does not write them, nor read them in backward.
+    """
+    has_unseen = weights is True and (options.causal or options.lengths is not None)
     weights, y = made(weights, scores), made(y, scores)
+    if has_unseen:
+        weights[...] = 0
     _attend("cudrop_attention_forward", _structs.AttentionForward, "scores", {"scores": scores},
             {"weights": weights, "y": y}, options)
     return AttentionResult(y, weights)
@@ -204,6 +216,9 @@ def embedding_backward(ids: Array, dy: Array, *, vocabulary: int = 0,
                        mask: Optional[Mask] = None, dtokens=True, dpositions=True,
                        accumulate_parameters: bool = False) -> EmbeddingGradients:
     """The sums of drop(dy) by id and by position; a dtokens that is made has `vocabulary` rows."""
+    require_given(accumulate_parameters, dtokens=dtokens, dpositions=dpositions)
+    if dtokens is True and not vocabulary:
+        raise ValueError("dtokens has as many rows as the vocabulary: give vocabulary, or dtokens")
     cols = tuple(dy.shape[-1:])
     dtokens = made(dtokens, dy, (vocabulary,) + cols)
     dpositions = made(dpositions, dy, tuple(ids.shape[-1:]) + cols)
@@ -211,6 +226,7 @@ def embedding_backward(ids: Array, dy: Array, *, vocabulary: int = 0,
     call.read(ids=ids, dy=dy)
     call.write(dtokens=dtokens, dpositions=dpositions)
     call.set_mask(mask, "dy")
-    call.set(vocabulary=vocabulary, accumulate=_accumulates(False, accumulate_parameters))
+    call.set(vocabulary=require_int("vocabulary", vocabulary),
+             accumulate=_accumulates(False, accumulate_parameters))
     call.run(like=dy)
     return EmbeddingGradients(dtokens, dpositions)

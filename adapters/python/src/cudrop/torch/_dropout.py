@@ -92,6 +92,9 @@ if HAS_OPERATORS:
 
 
 def _apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x is a {type(x).__name__}, and not a tensor of PyTorch's: "
+                        "cudrop.dropout() takes other arrays")
     if takes_operators(x):
         state = make_state(mask.seed, mask.offset) if state is None else state
         return getattr(torch.ops.cudrop, operator)(x, state, *write_mask(mask))
@@ -102,8 +105,8 @@ def dropout(x: Tensor, mask: Mask, state: Optional[Tensor] = None) -> Tensor:
     """x * 1 / (1 - p) where the mask keeps, 0 where it drops; the gradient is dropped alike.
 
     state  stands in place of the mask's seed and offset: a tensor of make_state()'s. To
-           torch.compile it is an input, so that a graph serves every offset; a Mask's numbers may
-           be compiled in.
+           torch.compile it is an input, so that a graph serves every offset; a Mask's numbers are
+           compiled in, and a new offset may compile anew.
     """
     return _apply("dropout", x, mask, state)
 

@@ -17,7 +17,7 @@ def _rows(x: Optional[Tensor]) -> Optional[Tensor]:
     """A tensor as a call on rows takes it: without autograd, and dense along the last dimension."""
     if x is None:
         return None
-    x = x.detach()
+    x = x.detach().resolve_neg()
     return x if x.dim() == 0 or x.size(-1) < 2 or x.stride(-1) == 1 else x.contiguous()
 
 
@@ -117,6 +117,8 @@ def fused(x: Tensor, *, bias: Optional[Tensor] = None,
     keeps everything. For backward x is kept if there is an activation, and nothing of what lies
     between. `state` is as in dropout().
     """
+    if mask is None and state is not None:
+        raise ValueError("state stands for a mask's seed and offset, and mask is None")
     if takes_operators(x):
         if mask is not None and state is None:
             state = make_state(mask.seed, mask.offset)

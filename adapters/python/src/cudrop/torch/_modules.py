@@ -1,4 +1,5 @@
 """Modules, which draw a mask at every call."""
+import copy
 from typing import Optional, Sequence, Tuple
 
 import torch
@@ -19,6 +20,14 @@ class Dropout(nn.Module):
     shared     dimensions that are dropped together: (-2, -1) is Dropout2d
     child      which child of the generator's seed: give ranks that drop differently their number
     generator  in place of the default generator of x's device; not under torch.compile
+
+    torch.utils.checkpoint saves and repeats the default generators alone: a module with a generator
+    of its own drops anew when it is computed again, and its gradient is wrong. Nor does a
+    state_dict hold that generator: save generator.get_state() yourself.
+
+    A copy (copy.deepcopy) draws from the same generator, and so other masks. Pickling clones it, and
+    so does a worker of a DataLoader, which is another process: give each a generator with a seed of
+    its own, else all draw the same masks.
     """
 
     _function = staticmethod(dropout)
@@ -30,6 +39,12 @@ class Dropout(nn.Module):
             raise ValueError(f"p = {p} is outside [0, 1]")
         self.p, self.shared, self.child, self.generator = p, tuple(shared), child, generator
 
+    def __deepcopy__(self, memo):
+        memo[id(self.generator)] = self.generator  # a clone would draw the same masks again
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
     def _shared_of(self, x: Tensor) -> Tuple[int, ...]:  # pylint: disable=unused-argument
         return self.shared
 
@@ -38,6 +53,9 @@ class Dropout(nn.Module):
         if is_compiling() and self.generator is None:
             state = draw_in_graph(x, self.child)
             return Mask(0, 0, self.p, shared=self._shared_of(x)), state
+        if torch.jit.is_tracing():
+            raise RuntimeError("torch.jit.trace would make one mask a constant: trace in "
+                               "evaluation, or use torch.compile")
         seed, offset = draw(self.generator or default_generator(x), self.child)
         return Mask(seed, offset, self.p, shared=self._shared_of(x)), None
 

@@ -8,7 +8,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ..mask import Mask
+from ..mask import Mask, require_word
 
 WORD = (1 << 64) - 1
 
@@ -39,7 +39,8 @@ def _signed(word: int) -> int:
 
 def make_state(seed: int, offset: int) -> Tensor:
     """Seed and offset as a tensor, for the argument `state` of dropout() and its kin."""
-    return torch.tensor([_signed(seed), _signed(offset)], dtype=torch.int64, device="cpu")
+    words = require_word("seed", seed), require_word("offset", offset)
+    return torch.tensor([_signed(word) for word in words], dtype=torch.int64, device="cpu")
 
 
 def write_mask(mask: Mask):
