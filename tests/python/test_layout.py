@@ -105,7 +105,8 @@ class Layout(unittest.TestCase):
             """As much of a ctypes.CDLL as has a version."""
 
             def __init__(self):
-                self.cudrop_version = lambda: _library.VERSION[0] * 10000 + _library.VERSION[1] * 100
+                major, minor = _library.VERSION
+                self.cudrop_version = lambda: major * 10000 + minor * 100
 
         with self.assertRaisesRegex(ImportError, "lacks cudrop_.*: install both from one checkout"):
             _library._declare(Opened())
