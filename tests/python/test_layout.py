@@ -100,6 +100,17 @@ class Layout(unittest.TestCase):
                      if result == "cudrop_status_t"}
         self.assertEqual(returning, set(_library.CHECKED))
 
+    def test_a_library_without_a_call_is_refused(self):
+        class Opened:
+            """As much of a ctypes.CDLL as has a version."""
+
+            def __init__(self):
+                major, minor = _library.VERSION
+                self.cudrop_version = lambda: major * 10000 + minor * 100
+
+        with self.assertRaisesRegex(ImportError, "lacks cudrop_.*: install both from one checkout"):
+            _library._declare(Opened())
+
     def test_the_enums_are_those_of_the_lists(self):
         lists, enums = header.find_lists(TEXT), header.find_enums(TEXT)
         for name, kind in (("STATUS", _structs.Status), ("DTYPE", _structs.DType),

@@ -201,59 +201,5 @@ class Dropout(unittest.TestCase):
             np.testing.assert_array_equal(results[number], want)
 
 
-class Refusals(unittest.TestCase):
-    def refuse(self, kind, text, call, *arguments, **named):
-        with self.assertRaisesRegex(kind, text):
-            call(*arguments, **named)
-
-    def test_the_library_says_what_is_wrong(self):
-        x = numbers(4, 6)
-        with self.assertRaises(cudrop.Error) as caught:
-            cudrop.dropout(x, cudrop.Mask(1, 2, 1.5))
-        self.assertEqual(caught.exception.status, cudrop.Status.ERROR_INVALID_ARGUMENT)
-        self.assertEqual(caught.exception.detail, "cudrop_forward: p = 1.5 is outside [0, 1]")
-        self.assertEqual(str(pickle.loads(pickle.dumps(caught.exception))), str(caught.exception))
-        for status, arguments in ((cudrop.Status.ERROR_SHAPE, (x, MASK, numbers(6, 4))),
-                                  (cudrop.Status.ERROR_DTYPE, (x, MASK, x.astype(np.float64))),
-                                  (cudrop.Status.ERROR_OVERLAP, (x[:, :4], MASK, x[:, 1:5]))):
-            with self.assertRaises(cudrop.Error) as caught:
-                cudrop.dropout(*arguments)
-            self.assertEqual(caught.exception.status, status)
-
-    def test_what_is_no_array_is_refused(self):
-        self.refuse(TypeError, "x is a list, and not an array", cudrop.dropout, [1.0], MASK,
-                    numbers(1))
-        self.refuse(TypeError, "out is a float, and not an array", cudrop.dropout, numbers(1),
-                    MASK, 1.0)
-
-    def test_missing_elements_are_refused(self):
-        self.refuse(TypeError, "x has a mask of missing elements", cudrop.dropout,
-                    np.ma.masked_less(numbers(4), 0), MASK)
-
-    def test_types_that_the_library_lacks_are_refused(self):
-        for dtype in (np.int64, np.complex64, ">f4", "O", "U3"):
-            self.refuse(TypeError, "x has dtype .*, which cudrop does not have", cudrop.dropout,
-                        np.zeros(4, dtype), MASK)
-
-    def test_read_only_outputs_are_refused(self):
-        x, out = numbers(4), np.zeros(4, np.float32)
-        out.flags.writeable = False
-        self.refuse(ValueError, "out is an output, and read-only", cudrop.dropout, x, MASK, out)
-        np.testing.assert_array_equal(cudrop.dropout(out, MASK), out)  # as an input it will do
-
-    def test_strides_between_elements_are_refused(self):
-        records = np.zeros(4, [("a", "u1"), ("b", "<f4")])
-        self.refuse(TypeError, "not whole elements", cudrop.dropout, records["b"], MASK)
-        self.refuse(ValueError, "9 dimensions", cudrop.dropout, numbers(*(1,) * 9), MASK)
-
-    def test_bits_are_of_the_right_size(self):
-        x, text = numbers(9, 7), "bits is not a dense vector of 8 uint8"
-        for wrong in (np.zeros(7, np.uint8), np.zeros(9, np.uint8), np.zeros((2, 4), np.uint8),
-                      np.zeros(16, np.uint8)[::2], np.zeros(8, np.float32)):
-            self.refuse(ValueError, text, cudrop.apply_bits, x, wrong, 0.3)
-        self.refuse(ValueError, "out is not a dense", cudrop.export_bits, MASK, (64,),
-                    np.zeros(7, np.uint8))
-
-
 if __name__ == "__main__":
     unittest.main()

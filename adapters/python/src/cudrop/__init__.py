@@ -20,3 +20,13 @@ from .transformer import (Attention, attention, attention_backward, attention_re
                           embedding_backward, fused, fused_backward, norm, norm_backward)
 
 __version__ = "0.1.0"
+
+# Without which help(cudrop) would show none of them.
+__all__ = [
+    "Activation", "Attention", "Backend", "DType", "Error", "Mask", "Norm", "Status",
+    "alpha_dropout", "alpha_dropout_backward", "apply_bits", "apply_bytes", "attention",
+    "attention_backward", "attention_reapply", "build_info", "child_seed", "count_kept",
+    "device_count", "device_name", "dropout", "dropout_backward", "embedding",
+    "embedding_backward", "export_bits", "export_bytes", "export_scale", "fused",
+    "fused_backward", "norm", "norm_backward", "offset", "set_threads",
+]

@@ -61,14 +61,20 @@ def view(array, name: str, is_output: bool = False) -> View:
         exported = _dlpack.export(array, name, place, stream or 0)
         is_writable = exported.is_writable and _library_of(array) not in _IMMUTABLE
         seen = View(name, exported.tensor, place, stream, (array, exported.capsule))
-    elif hasattr(array, "__cuda_array_interface__"):
-        seen, is_writable = _view_cuda(array, name)
     else:
-        raise TypeError(f"{name} is a {type(array).__name__}, and not an array of NumPy, DLPack or "
-                        "the CUDA array interface")
+        require_array(array, name)
+        seen, is_writable = _view_cuda(array, name)
     if is_output and not is_writable:
         raise ValueError(f"{name} is an output, and read-only")
     return seen
+
+
+def require_array(array, name: str) -> None:
+    """A TypeError for what view() would not take."""
+    if not (isinstance(array, numpy.ndarray) or hasattr(array, "__dlpack__")
+            or hasattr(array, "__cuda_array_interface__")):
+        raise TypeError(f"{name} is a {type(array).__name__}, and not an array of NumPy, DLPack or "
+                        "the CUDA array interface")
 
 
 def _library_of(array) -> str:

@@ -124,6 +124,10 @@ def _declare(opened: ctypes.CDLL) -> ctypes.CDLL:
         raise ImportError(f"cudrop: the library is version {version // 10000}."
                           f"{version // 100 % 100}, and this module is for {VERSION[0]}."
                           f"{VERSION[1]}: install both from one checkout")
+    for name in (*CHECKED, *PLAIN):
+        if not hasattr(opened, name):
+            raise ImportError(f"cudrop: the library lacks {name} and is not this module's: install "
+                              "both from one checkout")
     for name, arguments in CHECKED.items():
         function = getattr(opened, name)
         function.restype, function.argtypes = c_int, arguments

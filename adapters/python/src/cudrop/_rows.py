@@ -9,7 +9,7 @@ from ._arrays import context_of, empty_like, view
 from ._context import HOST
 from ._library import library
 from ._structs import Attention, DType
-from .mask import Mask, require_int
+from .mask import Mask, require_int, resolve
 
 
 class Call:
@@ -50,7 +50,7 @@ class Call:
     def set_mask(self, mask: Optional[Mask], full: str) -> None:
         """The mask of the tensors that have the shape of `full`; None keeps everything."""
         if mask is not None:
-            self._arguments.mask = pointer(mask.resolve(self._views[full].shape))
+            self._arguments.mask = pointer(resolve(mask, self._views[full].shape))
 
     def set_attention(self, options, full: str) -> None:
         """The transformer.Attention of the scores or weights `full`."""
@@ -60,7 +60,7 @@ class Call:
             self._views["lengths"] = view(options.lengths, "lengths", False)
             attention.lengths = pointer(self._views["lengths"].tensor)
         if options.mask is not None:
-            attention.mask = pointer(options.mask.resolve(self._views[full].shape))
+            attention.mask = pointer(resolve(options.mask, self._views[full].shape))
         self._arguments.attention = pointer(attention)
 
     def run(self, like=None) -> None:

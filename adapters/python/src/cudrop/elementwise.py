@@ -10,22 +10,23 @@ from typing import Any, Sequence
 
 import numpy
 
-from ._arrays import context_of, empty_like, view
+from ._arrays import context_of, empty_like, require_array, view
 from ._context import HOST, get_context
 from ._library import library
 from ._structs import DType
-from .mask import Mask, sizes
+from .mask import Mask, resolve, sizes
 
 Array = Any
 
 
 def _map(function, x: Array, mask: Mask, out) -> Array:
     """out = function(x) under a mask."""
+    require_array(x, "x")
     if out is None:
         out = empty_like(x)
     source, target = view(x, "x"), view(out, "out", is_output=True)
     context = context_of(source, target)
-    function(context.handle, byref(source.tensor), byref(mask.resolve(source.shape)),
+    function(context.handle, byref(source.tensor), byref(resolve(mask, source.shape)),
              byref(target.tensor))
     return out
 
@@ -70,7 +71,7 @@ def export_bytes(mask: Mask, out: Array) -> Array:
 
 def _export(function, mask: Mask, out: Array) -> Array:
     target = view(out, "out", is_output=True)
-    function(context_of(target).handle, byref(mask.resolve(target.shape)), byref(target.tensor))
+    function(context_of(target).handle, byref(resolve(mask, target.shape)), byref(target.tensor))
     return out
 
 
@@ -80,7 +81,7 @@ def export_bits(mask: Mask, shape: Sequence[int], out=None) -> Array:
     if out is None:
         out = numpy.empty(_bit_bytes(shape), numpy.uint8)
     target = _view_bits(out, "out", shape, is_output=True)
-    library.cudrop_export_bits(context_of(target).handle, byref(mask.resolve(shape)), len(shape),
+    library.cudrop_export_bits(context_of(target).handle, byref(resolve(mask, shape)), len(shape),
                                sizes("shape", shape), target.tensor.data)
     return out
 
@@ -88,7 +89,7 @@ def export_bits(mask: Mask, shape: Sequence[int], out=None) -> Array:
 def count_kept(mask: Mask, shape: Sequence[int]) -> int:
     """How many elements of an array of this shape are kept; counted on the host."""
     kept = ctypes.c_uint64()
-    library.cudrop_count_kept(get_context(HOST).handle, byref(mask.resolve(shape)), len(shape),
+    library.cudrop_count_kept(get_context(HOST).handle, byref(resolve(mask, shape)), len(shape),
                               sizes("shape", shape), byref(kept))
     return kept.value
 
@@ -115,6 +116,7 @@ def _view_bits(array, name: str, shape, is_output: bool = False):
 
 def apply_bytes(x: Array, keep: Array, p: float, out=None) -> Array:
     """x * 1 / (1 - p) where keep, of uint8 or bool and of x's shape, is not 0; else 0."""
+    require_array(x, "x")
     if out is None:
         out = empty_like(x)
     source, target = view(x, "x"), view(out, "out", is_output=True)
@@ -126,6 +128,7 @@ def apply_bytes(x: Array, keep: Array, p: float, out=None) -> Array:
 
 def apply_bits(x: Array, bits: Array, p: float, out=None) -> Array:
     """The same with keep bits as export_bits() writes them."""
+    require_array(x, "x")
     if out is None:
         out = empty_like(x)
     source, target = view(x, "x"), view(out, "out", is_output=True)

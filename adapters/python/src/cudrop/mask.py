@@ -57,8 +57,12 @@ class Mask:
     def __post_init__(self):
         for name in ("seed", "offset", "index_base"):
             require_word(name, getattr(self, name))
-        for name in ("whole", "start", "index_stride"):
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"p = {self.p} is outside [0, 1]")
+        for name in ("whole", "start", "index_stride", "shared"):
             sizes = getattr(self, name)
+            if sizes is not None and not isinstance(sizes, tuple):
+                raise TypeError(f"{name} = {sizes} is not a tuple")
             if sizes is not None and len(sizes) > MAX_RANK:
                 raise ValueError(f"{name} has {len(sizes)} dimensions, and there are at most "
                                  f"{MAX_RANK}")
@@ -76,7 +80,8 @@ class Mask:
                     self.index_base, self.index_stride)
 
     def share(self, *dims: int) -> "Mask":
-        """The same mask with elements along these dimensions kept or dropped together."""
+        """The same mask with elements along these dimensions kept or dropped together, in place of
+        those that were shared before."""
         return Mask(self.seed, self.offset, self.p, self.whole, self.start, tuple(dims),
                     self.index_base, self.index_stride)
 
@@ -115,6 +120,13 @@ class Mask:
         if not -rank <= dim < rank:
             raise ValueError(f"shared has dimension {dim} of {rank}")
         return dim % rank
+
+
+def resolve(mask: Mask, shape: Sequence[int]) -> MaskStruct:
+    """mask.resolve(), or a TypeError for what is no mask, such as a p."""
+    if not isinstance(mask, Mask):
+        raise TypeError(f"mask is a {type(mask).__name__}, and not a cudrop.Mask")
+    return mask.resolve(shape)
 
 
 def sizes(name: str, values: Sequence[int]):

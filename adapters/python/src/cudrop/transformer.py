@@ -9,6 +9,7 @@ bits, the count of ids that are out of range and prepared masks are left to C.
 from typing import Any, NamedTuple, Optional
 
 from . import _structs
+from ._arrays import require_array
 from ._rows import Call, made, require_given
 from ._structs import Accumulate, Activation, DType, Norm
 from .mask import Mask, require_int
@@ -26,12 +27,13 @@ def _accumulates(data: bool, parameters: bool) -> int:
 def fused(x: Array, *, bias=None, activation: Activation = Activation.IDENTITY,
           mask: Optional[Mask] = None, residual=None, y=True) -> Array:
     """y = residual + drop(act(x + bias))"""
+    require_array(x, "x")
     y = made(y, x)
     call = Call("cudrop_fused_forward", _structs.FusedForward)
     call.read(x=x, bias=bias, residual=residual)
     call.write(y=y)
     call.set_mask(mask, "x")
-    call.set(activation=activation)
+    call.set(activation=Activation(activation))
     call.run()
     return y
 
@@ -52,6 +54,7 @@ def fused_backward(dy: Array, *, x=None, bias=None,
     x and bias are those of fused(), and needed for an activation alone. A dbias that is made has
     bias's type, or without a bias dy's.
     """
+    require_array(dy, "dy")
     require_given(accumulate_data, dx=dx)
     require_given(accumulate_parameters, dbias=dbias)
     dx = made(dx, dy)
@@ -60,7 +63,7 @@ def fused_backward(dy: Array, *, x=None, bias=None,
     call.read(dy=dy, x=x, bias=bias)
     call.write(dx=dx, dbias=dbias)
     call.set_mask(mask, "dy")
-    call.set(activation=activation,
+    call.set(activation=Activation(activation),
              accumulate=_accumulates(accumulate_data, accumulate_parameters))
     call.run(like=dy)
     return FusedGradients(dx, dbias)
@@ -83,6 +86,7 @@ def norm(x: Array, *, bias=None, mask: Optional[Mask] = None, residual=None,
          h=True, mean=True, rstd=True) -> NormResult:
     """h = residual + drop(x + bias), y = LayerNorm(h) or RMSNorm(h); mean and rstd are F32, and
     RMSNorm has no mean."""
+    require_array(x, "x")
     y, h = made(y, x), made(h, x)
     mean = made(mean and kind == Norm.LAYER_NORM if mean is True else mean, x, x.shape[:-1],
                 DType.F32)
@@ -91,7 +95,7 @@ def norm(x: Array, *, bias=None, mask: Optional[Mask] = None, residual=None,
     call.read(x=x, bias=bias, residual=residual, gamma=gamma, beta=beta)
     call.write(h=h, y=y, mean=mean, rstd=rstd)
     call.set_mask(mask, "x")
-    call.set(norm=kind, epsilon=epsilon)
+    call.set(norm=Norm(kind), epsilon=epsilon)
     call.run()
     return NormResult(y, h, mean, rstd)
 
@@ -115,6 +119,7 @@ def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
 
     Those of parameters that are made have gamma's type, or without a gamma dy's.
     """
+    require_array(dy, "dy")
     require_given(accumulate_data, dx=dx, dresidual=dresidual)
     require_given(accumulate_parameters, dbias=dbias, dgamma=dgamma, dbeta=dbeta)
     like, cols = dy if gamma is None else gamma, dy.shape[-1:]
@@ -125,7 +130,7 @@ def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
     call.read(dy=dy, dh=dh, h=h, mean=mean, rstd=rstd, gamma=gamma)
     call.write(**data, **parameters)
     call.set_mask(mask, "dy")
-    call.set(norm=kind, accumulate=_accumulates(accumulate_data, accumulate_parameters))
+    call.set(norm=Norm(kind), accumulate=_accumulates(accumulate_data, accumulate_parameters))
     call.run(like=dy)
     return NormGradients(**data, **parameters)
 
@@ -134,7 +139,15 @@ def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
 
 
 class Attention(NamedTuple):
-    """Who sees whom, and what is dropped: what attention() and its gradient share."""
+    """Who sees whom, and what is dropped: what attention() and its gradient share.
+
+    scale         by which scores are multiplied before the softmax
+    causal        whether query q sees the keys up to q + query_offset alone
+    query_offset  how many keys come before the first query, as those of a cache
+    lengths       how many keys are seen, an int32 for each sequence of the first dimension; None:
+                  all
+    mask          of the weights, [..., queries, keys]
+    """
 
     scale: float = 1.0
     causal: bool = False
@@ -195,7 +208,7 @@ def attention_backward(dy: Array, weights: Array, options: Attention, *, dscores
 def embedding(ids: Array, tokens: Array, *, positions=None, mask: Optional[Mask] = None,
               y=True) -> Array:
     """y = drop(tokens[id] + positions[t]), a row for each int32 id; one that is out of range, such
-    as -1 for padding, gives zeros."""
+    as -1 for padding, gives zeros. positions has a row for each t, the last dimension of ids."""
     y = made(y, tokens, tuple(ids.shape) + tuple(tokens.shape[-1:]))
     call = Call("cudrop_embedding_forward", _structs.EmbeddingForward)
     call.read(ids=ids, tokens=tokens, positions=positions)

@@ -8,7 +8,7 @@ from .. import _dlpack
 from .._context import HOST, Place, get_context
 from .._library import library
 from .._structs import MAX_RANK, Backend, DType
-from ..mask import Mask
+from ..mask import Mask, resolve
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, make_state, read_mask,
                          takes_operators, with_state, write_mask)
 
@@ -48,7 +48,7 @@ def _context_of(x: Tensor):
 def _run(operator: str, x: Tensor, mask: Mask) -> Tensor:
     x = x.resolve_neg()
     y = torch.empty_like(x)
-    _OPERATORS[operator][0](_context_of(x).handle, _view(x, "x"), mask.resolve(x.shape),
+    _OPERATORS[operator][0](_context_of(x).handle, _view(x, "x"), resolve(mask, x.shape),
                             _view(y, "y"))
     return y
 

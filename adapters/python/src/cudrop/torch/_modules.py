@@ -25,9 +25,9 @@ class Dropout(nn.Module):
     of its own drops anew when it is computed again, and its gradient is wrong. Nor does a
     state_dict hold that generator: save generator.get_state() yourself.
 
-    A copy (copy.deepcopy) draws from the same generator, and so other masks. Pickling clones it, and
-    so does a worker of a DataLoader, which is another process: give each a generator with a seed of
-    its own, else all draw the same masks.
+    A copy (copy.deepcopy) draws from the same generator, and so other masks. Pickling clones it,
+    and so does a worker of a DataLoader, which is another process: give each a generator with a
+    seed of its own, else all draw the same masks.
     """
 
     _function = staticmethod(dropout)
