@@ -13,10 +13,10 @@ def draw(generator, child: int = 0) -> Tuple[int, int]:
 
     A CUDA generator counts positions of Philox, the random numbers that dropout is made of: the
     offset is its position / 4, the position is advanced by 4, and the seed is child `child` of the
-    generator's, whose own numbers are PyTorch's; torch.manual_seed() gives all GPUs one seed, so
-    on GPU k > 0 it is child k of that: for the same mask on several GPUs give them a Mask. A CPU
-    generator counts nothing of the kind: it gives 64 random bits, which become the seed, and the
-    offset is 0.
+    generator's, whose own numbers are PyTorch's. torch.manual_seed() gives all GPUs one seed and one
+    position, so that equal calls on several GPUs draw equal masks, as tensor parallel copies must:
+    where they are to differ, give each its own `child`. A CPU generator counts nothing of the kind:
+    it gives 64 random bits, which become the seed, and the offset is 0.
 
     Either way the generator's state decides the mask: torch.manual_seed() repeats those of the
     default generators, and so does torch.utils.checkpoint; a generator of one's own is saved and
@@ -29,9 +29,7 @@ def draw(generator, child: int = 0) -> Tuple[int, int]:
         return child_seed(word.item() & WORD, child), 0
     position = generator.get_offset()
     generator.set_offset(position + 4)
-    seed = child_seed(generator.initial_seed() & WORD, child)
-    index = generator.device.index or 0
-    return child_seed(seed, index) if index else seed, position // 4
+    return child_seed(generator.initial_seed() & WORD, child), position // 4
 
 
 def default_generator(x: Tensor):
