@@ -19,6 +19,13 @@ static inline void fault_expect_words(const char *words) {
                 "a failure says: %s", words);
 }
 
+/* Make a context of CUDA, or say why not. */
+static inline bool fault_open_context(cudrop_context_t **context) {
+  if (cudrop_create(context, CUDROP_CUDA, 0) == CUDROP_OK) return true;
+  fault_expect_words(cudrop_last_error());
+  return false;
+}
+
 /* Let call number k of the next run fail: of the runtime, or of cuBLAS. */
 static inline void fault_in_runtime(long k) {
   fake_cuda_fail(k, cudaErrorUnknown);

@@ -49,10 +49,7 @@ static cudrop_status_t use(engine_t *engine) {
 static bool run(void) {
   static engine_t engine;
   cudrop_context_t *context = NULL;
-  if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
-    fault_expect_words(cudrop_last_error());
-    return true;
-  }
+  if (!fault_open_context(&context)) return true;
   cudrop_status_t status = engine_open(&engine, &network, context);
   if (status == CUDROP_OK) status = use(&engine);
   if (status != CUDROP_OK) fault_expect_words(engine_error(&engine));

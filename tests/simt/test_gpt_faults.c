@@ -35,10 +35,7 @@ static bool run(void) {
   const parallel_t alone = parallel_alone();
   cudrop_context_t *context = NULL;
   gpt_t gpt;
-  if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
-    fault_expect_words(cudrop_last_error());
-    return true;
-  }
+  if (!fault_open_context(&context)) return true;
   cudrop_status_t status = gpt_open(&gpt, context, &config, &alone);
   if (status == CUDROP_OK) status = train(&gpt);
   if (status != CUDROP_OK) fault_expect_words(gpt_error(&gpt));

@@ -30,10 +30,7 @@ static cudrop_status_t train(mlp_t *mlp) {
 static bool run(void) {
   cudrop_context_t *context = NULL;
   mlp_t mlp;
-  if (cudrop_create(&context, CUDROP_CUDA, 0) != CUDROP_OK) {
-    fault_expect_words(cudrop_last_error());
-    return true;
-  }
+  if (!fault_open_context(&context)) return true;
   cudrop_status_t status = mlp_init(&mlp, context, width, BATCH);
   if (status == CUDROP_OK) status = train(&mlp);
   if (status != CUDROP_OK) fault_expect_words(mlp_error(&mlp));
