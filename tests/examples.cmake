@@ -1,23 +1,28 @@
 # The tests of what is in examples/ and of bench/peers; a part of CMakeLists.txt.
 
+# SCRIPT.sh with arguments, which ends with 77 where it cannot run; a NAME that ends in _gpu is
+# for a GPU.
+function(cudrop_script_test name script)
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script}.sh ${ARGN})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  if(name MATCHES "_gpu$")
+    set_tests_properties(${name} PROPERTIES LABELS gpu RUN_SERIAL ON)
+  endif()
+endfunction()
+
 if(TARGET mlp_fashion)
   cudrop_test(test_mlp_gradient LIBRARIES mlp_double)
   cudrop_test(test_mlp_maths LIBRARIES mlp_float)
   cudrop_test(test_mlp_samples LIBRARIES mlp_double)
   foreach(name check_mlp_fashion check_mlp_resume)
-    add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh
-      $<TARGET_FILE:mlp_fashion> host)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+    cudrop_script_test(${name} ${name} $<TARGET_FILE:mlp_fashion> host)
   endforeach()
   if(CUDROP_CUDA AND TARGET CUDA::cublas)
     cudrop_test(test_mlp_backends GPU_ONLY LIBRARIES mlp_float)
     cudrop_gpu_test(test_mlp_backends)
     cudrop_gpu_test(test_mlp_maths)
     foreach(name check_mlp_fashion check_mlp_resume)
-      add_test(NAME ${name}_gpu COMMAND
-        ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh $<TARGET_FILE:mlp_fashion> cuda)
-      set_tests_properties(${name}_gpu PROPERTIES TIMEOUT 600 LABELS gpu
-        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
+      cudrop_script_test(${name}_gpu ${name} $<TARGET_FILE:mlp_fashion> cuda)
     endforeach()
   endif()
 else()
@@ -30,20 +35,15 @@ if(TARGET engine)
   cudrop_test(test_bad_engine LIBRARIES engine_static)
   cudrop_test(test_engine LIBRARIES engine_static)
   cudrop_test(test_network LIBRARIES network)
-  add_test(NAME check_onnx COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_onnx.sh
-    $<TARGET_FILE:onnx_dropout>)
-  add_test(NAME check_engine COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_engine.sh
-    $<TARGET_FILE:engine> $<TARGET_FILE:mlp_fashion> host)
-  set_tests_properties(check_onnx check_engine PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  cudrop_script_test(check_onnx check_onnx $<TARGET_FILE:onnx_dropout>)
+  cudrop_script_test(check_engine check_engine $<TARGET_FILE:engine>
+    $<TARGET_FILE:mlp_fashion> host)
   if(CUDROP_CUDA AND TARGET CUDA::cublas)
     cudrop_gpu_test(test_bad_engine)
     cudrop_gpu_test(test_engine)
-    add_test(NAME check_onnx_gpu COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_onnx.sh
-      $<TARGET_FILE:onnx_dropout> --backend cuda)
-    add_test(NAME check_engine_gpu COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_engine.sh
-      $<TARGET_FILE:engine> $<TARGET_FILE:mlp_fashion> cuda)
-    set_tests_properties(check_onnx_gpu check_engine_gpu PROPERTIES TIMEOUT 600 LABELS gpu
-      SKIP_RETURN_CODE 77 RUN_SERIAL ON)
+    cudrop_script_test(check_onnx_gpu check_onnx $<TARGET_FILE:onnx_dropout> --backend cuda)
+    cudrop_script_test(check_engine_gpu check_engine $<TARGET_FILE:engine>
+      $<TARGET_FILE:mlp_fashion> cuda)
   endif()
 else()
   foreach(name test_bad_engine test_engine test_network check_onnx check_engine)
@@ -66,10 +66,7 @@ if(TARGET gpt)
     cudrop_test(test_gpt_backends GPU_ONLY LIBRARIES gpt_alone)
     cudrop_gpu_test(test_gpt_backends)
     foreach(name check_gpt check_gpt_resume)
-      add_test(NAME ${name}_gpu COMMAND
-        ${CMAKE_CURRENT_SOURCE_DIR}/${name}.sh $<TARGET_FILE:gpt> cuda)
-      set_tests_properties(${name}_gpu PROPERTIES TIMEOUT 600 LABELS gpu
-        SKIP_RETURN_CODE 77 RUN_SERIAL ON)
+      cudrop_script_test(${name}_gpu ${name} $<TARGET_FILE:gpt> cuda)
     endforeach()
   endif()
 else()
@@ -100,9 +97,7 @@ else()
 endif()
 
 if(TARGET plain_loop)
-  add_test(NAME check_peers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_peers.sh
-    ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
-  set_tests_properties(check_peers PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  cudrop_script_test(check_peers check_peers ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 endif()
 
 if(TARGET shared_masks)
@@ -131,15 +126,13 @@ endif()
 
 # The book's numbers, on the backend that the arguments name.
 function(cudrop_book_test name program)
-  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_book.sh
-    $<TARGET_FILE:${program}> ${CMAKE_CURRENT_SOURCE_DIR}/data/book.txt ${ARGN})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  cudrop_script_test(${name} check_book $<TARGET_FILE:${program}>
+    ${CMAKE_CURRENT_SOURCE_DIR}/data/book.txt ${ARGN})
 endfunction()
 
 if(TARGET book)
   cudrop_book_test(check_book book --backend host)
   if(CUDROP_CUDA)
     cudrop_book_test(check_book_gpu book --backend cuda)
-    set_tests_properties(check_book_gpu PROPERTIES LABELS gpu RUN_SERIAL ON)
   endif()
 endif()
