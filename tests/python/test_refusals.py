@@ -45,8 +45,45 @@ class Refusals(unittest.TestCase):
             self.refuse(ValueError, "p = .* is outside", cudrop.Mask, 1, 2, p)
         for wrong in ({"shared": 1}, {"shared": True}, {"whole": [4], "start": [0]}):
             self.refuse(TypeError, "is not a tuple", cudrop.Mask, 1, 2, 0.5, **wrong)
-        self.refuse(ValueError, "'gelu' is not a valid Activation", cudrop.fused, x,
-                    activation="gelu")
+
+    def test_choices_are_listed(self):
+        x = numbers(4)
+        self.refuse(ValueError, "'gelu' is not a valid Activation: it is one of "
+                    "Activation.IDENTITY, Activation.RELU, Activation.GELU, Activation.GELU_TANH, "
+                    "Activation.SILU$", cudrop.fused, x, activation="gelu")
+        self.refuse(ValueError, "9 is not a valid Norm: it is one of Norm.LAYER_NORM, "
+                    "Norm.RMS_NORM$", lambda: cudrop.norm(x, kind=9))
+
+    def test_numbers_of_the_wrong_kind_are_refused_by_name(self):
+        x, ids = numbers(4, 6), np.zeros((2, 3), np.int32)
+        for name in ("seed", "offset", "index_base"):
+            self.refuse(TypeError, f"{name} = 1.5 is a float, and not an integer", cudrop.Mask,
+                        **{"seed": 1, "offset": 0, "p": 0.5, name: 1.5})
+        self.refuse(TypeError, "step = None is a NoneType, and not an integer", cudrop.offset, None)
+        self.refuse(TypeError, "id = '3' is a str, and not an integer", cudrop.child_seed, 1, "3")
+        self.refuse(TypeError, "shape = 2.5 is a float, and not an", cudrop.count_kept, MASK,
+                    (2.5,))
+        self.refuse(TypeError, "threads = 2.0 is a float, and not an", cudrop.set_threads, 2.0)
+        self.refuse(TypeError, "query_offset = 0.5 is a float, and not an", cudrop.attention, x,
+                    cudrop.Attention(causal=True, query_offset=0.5))
+        self.refuse(TypeError, "vocabulary = 9.0 is a float, and not an", cudrop.embedding_backward,
+                    ids, numbers(2, 3, 4), vocabulary=9.0, dtokens=numbers(9, 4))
+        for wrong in ("0.5", None, [0.5]):
+            text = "p = .* is a (str|NoneType|list), and not a number"
+            self.refuse(TypeError, text, cudrop.Mask, 1, 2, wrong)
+            self.refuse(TypeError, text, cudrop.apply_bytes, x, np.ones(x.shape, bool), wrong)
+            self.refuse(TypeError, text, cudrop.apply_bits, x, np.ones(3, np.uint8), wrong)
+        self.refuse(TypeError, "epsilon = '1' is a str, and not a number", cudrop.norm, x,
+                    epsilon="1")
+        self.refuse(TypeError, "scale = 'x' is a str, and not a number", cudrop.attention, x,
+                    cudrop.Attention(scale="x"))
+
+    def test_integers_of_64_bits_are_refused_with_the_type_that_is_right(self):
+        ids = np.zeros((2, 3), np.int64)
+        self.refuse(TypeError, "ids has dtype int64, .*: ids and lengths are int32",
+                    cudrop.embedding, ids, numbers(9, 4))
+        self.refuse(TypeError, "lengths has dtype int64, .*: ids and lengths are int32",
+                    cudrop.attention, numbers(2, 4, 6), cudrop.Attention(lengths=ids[:, 0]))
 
     def test_all_names_are_listed(self):
         imported = {name for name, value in vars(cudrop).items()

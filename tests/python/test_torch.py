@@ -181,8 +181,19 @@ class Tensors(unittest.TestCase):
             self.assertEqual(bits(y), bits(reference(x.t(), MASK)))
 
     def test_gradients_are_not_lost_in_silence(self):
-        with self.assertRaises((RuntimeError, BufferError)):
+        with self.assertRaisesRegex(TypeError, "x is a tensor that requires grad, .*cudrop.torch"):
             cudrop.dropout(leaf(4), MASK)
+        p = torch.tensor(0.5, requires_grad=True)
+        for call in (lambda: cudrop.Mask(1, 0, p), lambda: cudrop.torch.Dropout(p),
+                     lambda: cudrop.torch.AlphaDropout(p), lambda: cudrop.torch.DropPath(p),
+                     lambda: cudrop.torch.FusedDropout(torch.nn.Parameter(p.detach())),
+                     lambda: cudrop.apply_bytes(np.ones(4, np.float32), np.ones(4, bool), p)):
+            with self.assertRaisesRegex(TypeError, "p is a tensor that requires grad, and cudrop "
+                                        "has no gradient for it: give p.item()"):
+                call()
+        mask = cudrop.Mask(1, 0, p.detach())  # a number that PyTorch holds
+        self.assertEqual(bits(cudrop.torch.dropout(torch.ones(9), mask)),
+                         bits(cudrop.torch.dropout(torch.ones(9), cudrop.Mask(1, 0, 0.5))))
 
 
 if __name__ == "__main__":

@@ -110,6 +110,37 @@ class Fused(unittest.TestCase):
         with self.assertRaisesRegex(TypeError, "x has PyTorch's negative bit"):
             cudrop.fused(x, mask=MASK)
 
+    def test_a_residual_of_another_type_is_added_as_by_pytorch(self):
+        x, bias, _ = leaves(torch.bfloat16)
+        for dtype in (torch.float32, torch.float16, torch.float64):
+            for type_of_bias in (torch.bfloat16, torch.float32):
+                with self.subTest(dtype=dtype, type_of_bias=type_of_bias):
+                    residual = leaf(ROWS, COLS, dtype=dtype, seed=3)
+                    inputs = (x, bias.detach().to(type_of_bias).requires_grad_(), residual)
+                    got = differentiate(lambda x, bias, residual: cudrop.torch.fused(
+                        x, bias=bias, mask=MASK, residual=residual), inputs)
+                    want = differentiate(lambda x, bias, residual: cudrop.torch.fused(
+                        x, bias=bias, mask=MASK).add(residual), inputs)
+                    self.assertEqual(got[0].dtype, torch.promote_types(dtype, torch.bfloat16))
+                    for mine, theirs in zip(got, want):
+                        self.assertEqual(bits(mine), bits(theirs))
+
+    def test_an_f32_residual_stream_beside_autocast_has_pytorchs_type(self):
+        x, linear = leaf(ROWS, COLS), torch.nn.Linear(COLS, COLS)
+        layer = cudrop.torch.FusedDropout(0.25)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            branch = linear(x)
+            self.assertEqual(branch.dtype, torch.bfloat16)
+            y = layer(branch, residual=x)
+            self.assertEqual(y.dtype, functional.dropout(branch, 0.25).add(x).dtype)
+            self.assertEqual(layer.eval()(branch, residual=x).dtype, torch.float32)
+        gradient, = torch.autograd.grad(y.sum(), x)
+        self.assertEqual(gradient.dtype, torch.float32)
+
+    def test_activations_that_are_none_are_listed(self):
+        with self.assertRaisesRegex(ValueError, "'gelu' is not .*: it is one of .*GELU_TANH"):
+            cudrop.torch.fused(leaf(ROWS, COLS), activation="gelu")
+
     def test_a_state_without_a_mask_is_refused(self):
         with self.assertRaisesRegex(ValueError, "mask is None"):
             cudrop.torch.fused(leaf(ROWS, COLS), state=cudrop.torch.make_state(1, 2))

@@ -56,6 +56,9 @@ def view(array, name: str, is_output: bool = False) -> View:
         if _library_of(array) == "torch" and array.is_neg():
             raise TypeError(f"{name} has PyTorch's negative bit, which DLPack would lose: give "
                             f"{name}.resolve_neg()")
+        if _library_of(array) == "torch" and array.requires_grad:
+            raise TypeError(f"{name} is a tensor that requires grad, and functions of cudrop have "
+                            "no gradient: those of cudrop.torch have one")
         place = _dlpack.find_place(array, name)
         stream = None if place == HOST else current_stream(array, place.device)
         exported = _dlpack.export(array, name, place, stream or 0)
@@ -89,7 +92,8 @@ def _view_numpy(array, name: str) -> View:
         raise TypeError(f"{name} has a mask of missing elements, which cudrop does not take")
     dtype = _NUMPY_TYPES.get(array.dtype.name)
     if dtype is None or not array.dtype.isnative:
-        raise TypeError(f"{name} has dtype {array.dtype}, which cudrop does not have")
+        raise TypeError(f"{name} has dtype {array.dtype}, which cudrop does not have"
+                        + _dlpack.advise_type(array.dtype.kind in "iu"))
     tensor = _make_tensor(name, array.ctypes.data, dtype, array.dtype.itemsize, array.shape,
                           array.strides)
     return View(name, tensor, HOST, None, array)
@@ -112,7 +116,8 @@ def _view_cuda(array, name: str):
     described = array.__cuda_array_interface__
     dtype = _TYPESTRS.get(described["typestr"])
     if dtype is None:
-        raise TypeError(f"{name} has typestr {described['typestr']!r}, which cudrop does not have")
+        raise TypeError(f"{name} has typestr {described['typestr']!r}, which cudrop does not have"
+                        + _dlpack.advise_type(described["typestr"][1] in "iu"))
     if described.get("mask") is not None:
         raise TypeError(f"{name} has a mask of missing elements, which cudrop does not take")
     data, is_read_only = described["data"]

@@ -92,13 +92,18 @@ def _read(source: _DLTensor, name: str) -> Tensor:
     if dtype is None or source.dtype.lanes != 1:
         raise TypeError(f"{name} has elements of DLPack's code {source.dtype.code}, "
                         f"{source.dtype.bits} bits and {source.dtype.lanes} lanes, which cudrop "
-                        "does not have")
+                        "does not have" + advise_type(source.dtype.code in (0, 1)))
     if source.ndim > MAX_RANK:
         raise ValueError(f"{name} has {source.ndim} dimensions, and there are at most {MAX_RANK}")
     shape = source.shape[:source.ndim] if source.ndim else []
     strides = source.strides[:source.ndim] if source.ndim and source.strides else None
     data = source.data + source.byte_offset if source.data else None
     return make_tensor(data, dtype, shape, strides)
+
+
+def advise_type(is_integer: bool) -> str:
+    """What to do about an element type that is refused, as the end of the sentence."""
+    return ": ids and lengths are int32, masks uint8 or bool" if is_integer else ""
 
 
 def make_tensor(data, dtype: DType, shape, strides=None) -> Tensor:

@@ -9,7 +9,7 @@ from ._arrays import context_of, empty_like, view
 from ._context import HOST
 from ._library import library
 from ._structs import Attention, DType
-from .mask import Mask, require_int, resolve
+from .mask import Mask, require_int, require_number, resolve
 
 
 class Call:
@@ -54,7 +54,7 @@ class Call:
 
     def set_attention(self, options, full: str) -> None:
         """The transformer.Attention of the scores or weights `full`."""
-        attention = Attention(options.scale, options.causal,
+        attention = Attention(require_number("scale", options.scale), options.causal,
                               require_int("query_offset", options.query_offset))
         if options.lengths is not None:
             self._views["lengths"] = view(options.lengths, "lengths", False)

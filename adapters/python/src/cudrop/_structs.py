@@ -47,7 +47,16 @@ class DType(enum.IntEnum):
     I32 = 8
 
 
-class Activation(enum.IntEnum):
+class _Choice(enum.IntEnum):
+    """Values of an argument; what is none of them is refused with a list of their names."""
+
+    @classmethod
+    def _missing_(cls, value):
+        names = ", ".join(f"{cls.__name__}.{each.name}" for each in cls)
+        raise ValueError(f"{value!r} is not a valid {cls.__name__}: it is one of {names}")
+
+
+class Activation(_Choice):
     """act(z) of fused()."""
 
     IDENTITY = 0
@@ -57,7 +66,7 @@ class Activation(enum.IntEnum):
     SILU = 4
 
 
-class Norm(enum.IntEnum):
+class Norm(_Choice):
     """The norm of norm()."""
 
     LAYER_NORM = 0

@@ -14,7 +14,7 @@ from ._arrays import context_of, empty_like, require_array, view
 from ._context import HOST, get_context
 from ._library import library
 from ._structs import DType
-from .mask import Mask, resolve, sizes
+from .mask import Mask, require_number, resolve, sizes
 
 Array = Any
 
@@ -122,7 +122,7 @@ def apply_bytes(x: Array, keep: Array, p: float, out=None) -> Array:
     source, target = view(x, "x"), view(out, "out", is_output=True)
     kept = view(keep, "keep")
     library.cudrop_apply_bytes(context_of(source, kept, target).handle, byref(source.tensor),
-                               byref(kept.tensor), p, byref(target.tensor))
+                               byref(kept.tensor), require_number("p", p), byref(target.tensor))
     return out
 
 
@@ -134,5 +134,5 @@ def apply_bits(x: Array, bits: Array, p: float, out=None) -> Array:
     source, target = view(x, "x"), view(out, "out", is_output=True)
     kept = _view_bits(bits, "bits", source.shape)
     library.cudrop_apply_bits(context_of(source, kept, target).handle, byref(source.tensor),
-                              kept.tensor.data, p, byref(target.tensor))
+                              kept.tensor.data, require_number("p", p), byref(target.tensor))
     return out

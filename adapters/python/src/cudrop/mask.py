@@ -10,9 +10,17 @@ from ._structs import MAX_RANK, MaskStruct
 _LIMIT = 1 << 64
 
 
+def _require_integer(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} = {value!r} is a {type(value).__name__}, and not an "
+                        "integer") from None
+
+
 def require_word(name: str, value: int) -> int:
     """The value as an int, if it is one of 64 bits: ctypes would cut it."""
-    word = operator.index(value)
+    word = _require_integer(name, value)
     if not 0 <= word < _LIMIT:
         raise ValueError(f"{name} = {word} is outside [0, 2^64)")
     return word
@@ -20,10 +28,29 @@ def require_word(name: str, value: int) -> int:
 
 def require_int(name: str, value: int, bits: int = 64) -> int:
     """The same for signed integers: C's int64_t, or with 32 bits its int."""
-    number = operator.index(value)
+    number = _require_integer(name, value)
     if not -(1 << bits - 1) <= number < 1 << bits - 1:
         raise ValueError(f"{name} = {number} is outside [-2^{bits - 1}, 2^{bits - 1})")
     return number
+
+
+def require_number(name: str, value: float) -> float:
+    """The value, if a C double can be made of it and no gradient is lost by that."""
+    if isinstance(value, (float, int)):
+        return value
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{name} is a tensor that requires grad, and cudrop has no gradient for "
+                        f"it: give {name}.item() for a fixed number")
+    if not hasattr(value, "__float__"):
+        raise TypeError(f"{name} = {value!r} is a {type(value).__name__}, and not a number")
+    return value
+
+
+def require_probability(p: float) -> float:
+    """p, if it is a number in [0, 1]."""
+    if not 0 <= require_number("p", p) <= 1:
+        raise ValueError(f"p = {p} is outside [0, 1]")
+    return p
 
 
 @dataclass(frozen=True)
@@ -57,8 +84,7 @@ class Mask:
     def __post_init__(self):
         for name in ("seed", "offset", "index_base"):
             require_word(name, getattr(self, name))
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"p = {self.p} is outside [0, 1]")
+        require_probability(self.p)
         for name in ("whole", "start", "index_stride", "shared"):
             sizes = getattr(self, name)
             if sizes is not None and not isinstance(sizes, tuple):

@@ -12,7 +12,7 @@ from . import _structs
 from ._arrays import require_array
 from ._rows import Call, made, require_given
 from ._structs import Accumulate, Activation, DType, Norm
-from .mask import Mask, require_int
+from .mask import Mask, require_int, require_number
 
 Array = Any
 
@@ -95,7 +95,7 @@ def norm(x: Array, *, bias=None, mask: Optional[Mask] = None, residual=None,
     call.read(x=x, bias=bias, residual=residual, gamma=gamma, beta=beta)
     call.write(h=h, y=y, mean=mean, rstd=rstd)
     call.set_mask(mask, "x")
-    call.set(norm=Norm(kind), epsilon=epsilon)
+    call.set(norm=Norm(kind), epsilon=require_number("epsilon", epsilon))
     call.run()
     return NormResult(y, h, mean, rstd)
 

@@ -113,10 +113,21 @@ def fused(x: Tensor, *, bias: Optional[Tensor] = None,
           residual: Optional[Tensor] = None, state: Optional[Tensor] = None) -> Tensor:
     """residual + drop(act(x + bias)), in F32, F16 or BF16.
 
-    bias has the size of the last dimension; parts that are None are off, and a mask that is None
-    keeps everything. For backward x is kept if there is an activation, and nothing of what lies
-    between. `state` is as in dropout().
+    bias has the size of the last dimension, and x's type or F32; parts that are None are off, and
+    a mask that is None keeps everything. For backward x is kept if there is an activation, and
+    nothing of what lies between. `state` is as in dropout().
+
+    A residual of another type than x, such as an F32 residual stream beside a BF16 branch under
+    autocast, is added by PyTorch in a pass of its own, with the type that PyTorch's sum has: the
+    branch is rounded to x's type first, as by torch.nn.functional.dropout(x).add(residual).
     """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x is a {type(x).__name__}, and not a tensor of PyTorch's: "
+                        "cudrop.fused() takes other arrays")
+    if residual is not None and residual.dtype != x.dtype:
+        return residual + fused(x, bias=bias, activation=activation, mask=mask, state=state)
+    if not isinstance(activation, Activation):
+        activation = Activation(activation)
     if mask is None and state is not None:
         raise ValueError("state stands for a mask's seed and offset, and mask is None")
     if takes_operators(x):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .._structs import Activation
-from ..mask import Mask
+from ..mask import Mask, require_probability
 from ._dropout import alpha_dropout, dropout
 from ._fused import fused
 from ._generators import default_generator, draw, draw_in_graph
@@ -35,9 +35,8 @@ class Dropout(nn.Module):
     def __init__(self, p: float = 0.5, shared: Sequence[int] = (), child: int = 0,
                  generator: Optional[torch.Generator] = None):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p = {p} is outside [0, 1]")
-        self.p, self.shared, self.child, self.generator = p, tuple(shared), child, generator
+        self.p, self.shared = require_probability(p), tuple(shared)
+        self.child, self.generator = child, generator
 
     def __deepcopy__(self, memo):
         memo[id(self.generator)] = self.generator  # a clone would draw the same masks again
