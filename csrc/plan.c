@@ -39,20 +39,20 @@ cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p) {
   return constants;
 }
 
-static cudropi_source_t find_source(const cudropi_plan_t *plan, double p) {
-  if (p >= 1.0) return CUDROPI_ALL_DROPPED;
-  if (plan->keep.dtype != 0) return CUDROPI_FROM_OPERAND;
-  return p > 0.0 ? CUDROPI_FROM_PHILOX : CUDROPI_ALL_KEPT;
+/* Choose what depends on the rate. A prepared draw has the kernel of any rate. */
+static void plan_rate(cudropi_plan_t *plan) {
+  const double p = plan->draw.p;
+  plan->kernel = kernels[plan->op].above_zero;
+  if (plan->draw.source == CUDROPI_FROM_PREPARED) return;
+  if (p <= 0.0) plan->kernel = kernels[plan->op].at_zero;
+  plan->constants = cudropi_constants(plan->op, p);
 }
 
-void cudropi_plan_draw(cudropi_plan_t *plan, uint64_t seed, uint64_t offset, double p) {
-  plan->kernel = p > 0.0 ? kernels[plan->op].above_zero : kernels[plan->op].at_zero;
-  plan->source = find_source(plan, p);
-  plan->seed = seed;
-  plan->offset = offset;
-  plan->p = p;
-  plan->threshold = cudrop_mask_threshold(p);
-  plan->constants = cudropi_constants(plan->op, p);
+cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan) {
+  cudropi_plan_t read = *plan;
+  read.draw = cudropi_draw_prepared(&plan->draw);
+  plan_rate(&read);
+  return read;
 }
 
 static cudropi_operand_t plan_operand(const cudropi_argument_t *argument) {
@@ -67,7 +67,7 @@ static cudropi_operand_t plan_operand(const cudropi_argument_t *argument) {
 /* Can dimension `outer` and the one inside it, `inner`, be walked as one in all views? */
 static bool is_one_piece(const cudropi_plan_t *plan, int outer, int inner) {
   const int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
-                              plan->index_stride};
+                              plan->draw.index_stride};
   for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
     if (strides[k][outer] != strides[k][inner] * plan->shape[inner]) return false;
   return true;
@@ -75,7 +75,7 @@ static bool is_one_piece(const cudropi_plan_t *plan, int outer, int inner) {
 
 static void move_dimension(cudropi_plan_t *plan, int to, int from) {
   int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
-                        plan->index_stride};
+                        plan->draw.index_stride};
   for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
     strides[k][to] = strides[k][from];
   plan->shape[to] = plan->shape[from];
@@ -102,36 +102,16 @@ void cudropi_merge_dimensions(cudropi_plan_t *plan) {
   plan->rank = last + 1;
 }
 
-/* The draw of a mask whose seed and p are read when the work runs: its offset is added. */
-static void plan_prepared(cudropi_plan_t *plan, const cudrop_mask_t *mask) {
-  plan->kernel = kernels[plan->op].above_zero;
-  plan->source = CUDROPI_FROM_PREPARED;
-  plan->prepared = mask->prepared;
-  plan->offset = mask->offset;
-}
-
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
   const cudrop_tensor_t *y = call->y.tensor;
-  const cudrop_mask_t *mask = call->mask;
   cudropi_plan_t plan = {.op = call->op, .rank = y->rank};
   cudropi_count(y->rank, y->shape, &plan.n);
   memcpy(plan.shape, y->shape, sizeof plan.shape);
   plan.x = plan_operand(&call->x);
   plan.keep = plan_operand(&call->keep);
   plan.y = plan_operand(&call->y);
-  if (mask == NULL) {
-    cudropi_plan_draw(&plan, 0, 0, call->p);
-  } else if (mask->prepared != NULL) {
-    plan_prepared(&plan, mask);
-  } else {
-    cudropi_plan_draw(&plan, mask->seed, mask->offset, mask->p);
-  }
-  if (mask != NULL) plan.index_base = mask->index_base;
-  if (mask != NULL && mask->index_rank > 0) {
-    memcpy(plan.index_stride, mask->index_stride, sizeof plan.index_stride);
-  } else if (mask != NULL) {
-    cudropi_row_major(y->rank, y->shape, plan.index_stride);
-  }
+  plan.draw = cudropi_draw(call->mask, call->p, plan.keep.dtype != 0, y->rank, y->shape);
+  plan_rate(&plan);
   cudropi_merge_dimensions(&plan);
   return plan;
 }

@@ -3,7 +3,7 @@
 #define CUDROP_PLAN_H
 
 #include "call.h"
-#include "cudrop/mask.h"
+#include "draw.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,15 +21,6 @@ typedef enum {
   CUDROPI_KERNEL_COUNT,      /* y += keep */
   CUDROPI_KERNELS
 } cudropi_kernel_t;
-
-/* Where the keep bits come from. */
-typedef enum {
-  CUDROPI_FROM_PHILOX,
-  CUDROPI_FROM_PREPARED, /* Philox too, but seed and p are known only when it runs */
-  CUDROPI_FROM_OPERAND,  /* the caller's mask: bytes or bits */
-  CUDROPI_ALL_KEPT,
-  CUDROPI_ALL_DROPPED
-} cudropi_source_t;
 
 /* A tensor without its shape, which all operands of a plan share. */
 typedef struct {
@@ -51,28 +42,21 @@ typedef struct {
 typedef struct {
   cudropi_operator_t op;
   cudropi_kernel_t kernel;
-  cudropi_source_t source;
 
   int64_t n;
   int rank; /* from 1: dimensions of size 1 are gone, those in one piece are merged */
   int64_t shape[CUDROP_MAX_RANK];
   cudropi_operand_t x, keep, y; /* zero where the kernel has none */
 
-  uint64_t seed, offset; /* the draw */
-  double p;
-  const cudrop_prepared_t
-      *prepared; /* from which seed, offset and p come, if not NULL; ... */
-  cudrop_mask_threshold_t threshold; /* ... `offset` is then added to the one there */
-  uint64_t index_base;
-  int64_t index_stride[CUDROP_MAX_RANK];
-  cudropi_constants_t constants;
+  cudropi_draw_t draw;
+  cudropi_constants_t constants; /* of draw.p, unless the draw is prepared */
 } cudropi_plan_t;
 
 /* The plan of a validated call: a pure function of it. */
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call);
 
-/* Give a plan its draw: what depends on these three numbers, and nothing else of it. */
-void cudropi_plan_draw(cudropi_plan_t *plan, uint64_t seed, uint64_t offset, double p);
+/* The same plan with the numbers of the prepared block that it names, read on the host. */
+cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan);
 
 /* The constants of an operator at rate p; p = 1 has no survivors, and constants of 0. */
 cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p);

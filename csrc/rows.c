@@ -39,42 +39,14 @@ size_t cudropi_rows_workspace(const cudropi_rows_call_t *call) {
 
 /* ---- The plan --------------------------------------------------------------------- */
 
-void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, double p) {
-  rows->source = p >= 1.0  ? CUDROPI_ALL_DROPPED
-                 : p > 0.0 ? CUDROPI_FROM_PHILOX
-                           : CUDROPI_ALL_KEPT;
-  rows->seed = seed;
-  rows->offset = offset;
-  rows->p = p;
-  rows->threshold = cudrop_mask_threshold(p);
-  rows->scale = cudrop_mask_scale(p);
-}
-
 static void plan_mask(cudropi_rows_t *rows, const cudropi_rows_call_t *call,
                       const cudrop_tensor_t *first) {
-  const cudrop_mask_t *mask = call->mask;
   const cudrop_tensor_t *bits = call->argument[CUDROPI_ROWS_BITS].tensor;
-  const int outer = first->rank - 1;
-  int64_t stride[CUDROP_MAX_RANK] = {0};
-  if (mask == NULL) {
-    cudropi_rows_draw(rows, 0, 0, call->p);
-    if (bits == NULL || rows->source == CUDROPI_ALL_DROPPED) return;
-    rows->source = CUDROPI_FROM_OPERAND;
-    rows->bits = bits->data;
-    return;
-  }
-  if (mask->prepared != NULL) {
-    rows->source = CUDROPI_FROM_PREPARED;
-    rows->prepared = mask->prepared;
-    rows->offset = mask->offset;
-  } else {
-    cudropi_rows_draw(rows, mask->seed, mask->offset, mask->p);
-  }
-  cudropi_row_major(first->rank, first->shape, stride);
-  if (mask->index_rank > 0) memcpy(stride, mask->index_stride, sizeof stride);
-  rows->index_base = mask->index_base;
-  rows->index_step = stride[outer];
-  memcpy(rows->index_stride, stride, (size_t)outer * sizeof *stride);
+  const int inner = first->rank - 1;
+  rows->draw = cudropi_draw(call->mask, call->p, bits != NULL, first->rank, first->shape);
+  if (rows->draw.source == CUDROPI_FROM_OPERAND) rows->bits = bits->data;
+  rows->index_step = rows->draw.index_stride[inner];
+  rows->draw.index_stride[inner] = 0; /* no dimension of the rows */
 }
 
 /* How far the queries see; lengths are read by batch, and are no operand of the rows. */
@@ -136,7 +108,7 @@ static void plan_operand(cudropi_rows_t *rows, int k,
 
 /* The strides of the rows' dimensions, of operand k or, beyond them, of the mask. */
 static int64_t *get_strides(cudropi_rows_t *rows, int k) {
-  return k < CUDROPI_ROWS_OPERANDS ? rows->operand[k].stride : rows->index_stride;
+  return k < CUDROPI_ROWS_OPERANDS ? rows->operand[k].stride : rows->draw.index_stride;
 }
 
 /* Drop dimensions of one row and merge neighbours whose rows are evenly apart everywhere. */

@@ -123,15 +123,8 @@ typedef struct {
   cudropi_extent_t extent[CUDROPI_ROWS_OPERANDS];
   bool is_sum[CUDROPI_ROWS_OPERANDS]; /* over rows: a gradient of a parameter */
 
-  cudropi_source_t source;
-  uint64_t seed, offset; /* the draw, as in a plan */
-  double p;
-  const cudrop_prepared_t *prepared;
-  cudrop_mask_threshold_t threshold;
-  float scale;
-  uint64_t index_base;
-  int64_t index_stride[CUDROP_MAX_RANK]; /* from row to row, along shape */
-  int64_t index_step;                    /* along a row */
+  cudropi_draw_t draw; /* its index_stride is from row to row, along shape; ... */
+  int64_t index_step;  /* ... along a row */
   const uint8_t *bits; /* CUDROPI_FROM_OPERAND: element e is bit e & 7 of byte e >> 3 */
 
   cudropi_visible_t visible; /* attention weights */
@@ -156,9 +149,6 @@ cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
 
 /* The plan of a validated call: a pure function of it. */
 cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call);
-
-/* Give a plan its draw, as cudropi_plan_draw() does. */
-void cudropi_rows_draw(cudropi_rows_t *rows, uint64_t seed, uint64_t offset, double p);
 
 /* The bytes of workspace that a call needs, whose first tensor is valid; SIZE_MAX past it. */
 size_t cudropi_rows_workspace(const cudropi_rows_call_t *call);

@@ -210,7 +210,7 @@ static cudropi_dense_t<Op> cudropi_dense_part(const cudropi_plan_t *plan, int64_
   cudropi_dense_t<Op> part = {};
   if (Op::reads_x) part.x = static_cast<const char *>(plan->x.data) + bytes;
   part.y = static_cast<char *>(plan->y.data) + bytes;
-  part.first_group = plan->index_base / CUDROPI_CHUNK + (uint64_t)first * groups;
+  part.first_group = plan->draw.index_base / CUDROPI_CHUNK + (uint64_t)first * groups;
   part.packs = (uint32_t)packs;
   if (first + packs == plan->n / elements) part.tail = (uint32_t)(plan->n % elements);
   cudropi_read_scalars(plan->constants, part.scalars);
@@ -224,21 +224,20 @@ static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
   const cudropi_plan_t *plan = work->plan;
   const dim3 grid = cudropi_grid((int64_t)part.packs + (part.tail > 0), work->blocks);
   if constexpr (Op::is_drawn) {
-    if (plan->source == CUDROPI_FROM_PHILOX) {
-      const cudropi_drawn_args_t<Op> args = {
-          part, cudrop_mask_schedule(plan->seed, plan->offset, plan->p)};
+    if (plan->draw.source == CUDROPI_FROM_PHILOX) {
+      const cudropi_drawn_args_t<Op> args = {part, plan->draw.schedule};
       return LAUNCH(cudropi_dense_drawn<Op>, grid, CUDROPI_THREADS, 0, work->stream,
                     args);
     }
-    if (plan->source == CUDROPI_FROM_PREPARED) {
-      const cudropi_prepared_args_t<Op> args = {part, plan->prepared, plan->offset,
-                                                cudropi_is_alpha(plan)};
+    if (plan->draw.source == CUDROPI_FROM_PREPARED) {
+      const cudropi_prepared_args_t<Op> args = {
+          part, plan->draw.prepared, plan->draw.offset, cudropi_is_alpha(plan)};
       return LAUNCH(cudropi_dense_prepared<Op>, grid, CUDROPI_THREADS, 0, work->stream,
                     args);
     }
   }
   if constexpr (Op::is_brought) {
-    if (plan->source == CUDROPI_FROM_OPERAND) {
+    if (plan->draw.source == CUDROPI_FROM_OPERAND) {
       const cudropi_bits_args_t<Op> args = {
           part, static_cast<const uint8_t *>(plan->keep.data)};
       return LAUNCH(cudropi_dense_bits<Op>, grid, CUDROPI_THREADS, 0, work->stream, args);

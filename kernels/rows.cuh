@@ -62,11 +62,11 @@ static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) 
   memcpy(args.shape, rows->shape, sizeof args.shape);
   args.tiling = rows->tiling;
   while (1 << args.lanes_log2 < rows->tiling.lanes) ++args.lanes_log2;
-  args.mask = cudrop_mask_schedule(rows->seed, rows->offset, rows->p);
-  args.prepared = rows->prepared;
-  args.offset = rows->offset;
-  args.index_base = rows->index_base;
-  memcpy(args.index_stride, rows->index_stride, sizeof args.index_stride);
+  args.mask = rows->draw.schedule;
+  args.prepared = rows->draw.prepared;
+  args.offset = rows->draw.offset;
+  args.index_base = rows->draw.index_base;
+  memcpy(args.index_stride, rows->draw.index_stride, sizeof args.index_stride);
   args.index_step = rows->index_step;
   args.activation = rows->activation;
   args.norm = rows->norm;

@@ -88,8 +88,8 @@ START_TEST(the_dimension_in_which_y_is_in_one_piece_goes_innermost) {
   ck_assert_int_eq(plan.shape[0], 6);
   ck_assert_int_eq(plan.shape[1], 4);
   ck_assert_int_eq(plan.y.stride[1], 1);
-  ck_assert_int_eq(plan.index_stride[0], 1);
-  ck_assert_int_eq(plan.index_stride[1], 6);
+  ck_assert_int_eq(plan.draw.index_stride[0], 1);
+  ck_assert_int_eq(plan.draw.index_stride[1], 6);
 
   const cudrop_tensor_t bits = cudrop_tensor(base, CUDROPI_BIT, 2, y.shape);
   cudropi_plan_t packed = plan_of(CUDROPI_EXPORT_BITS, NULL, &mask, &bits);

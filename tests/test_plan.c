@@ -40,7 +40,7 @@ START_TEST(rates_choose_kernels_and_sources) {
     const cudropi_call_t call = make_call(cases[k].op, &x, &mask, &x);
     const cudropi_plan_t plan = cudropi_plan(&call);
     ck_assert_int_eq(plan.kernel, cases[k].kernel);
-    ck_assert_int_eq(plan.source, cases[k].source);
+    ck_assert_int_eq(plan.draw.source, cases[k].source);
   }
 }
 END_TEST
@@ -52,13 +52,13 @@ START_TEST(a_mask_that_is_brought_is_read_except_at_rate_one) {
   cudropi_call_t call = make_call(CUDROPI_DROP, &x, NULL, &x);
   call.keep = (cudropi_argument_t){CUDROPI_BYTES, "keep", &keep};
   call.p = 0.0;
-  ck_assert_int_eq(cudropi_plan(&call).source, CUDROPI_FROM_OPERAND);
+  ck_assert_int_eq(cudropi_plan(&call).draw.source, CUDROPI_FROM_OPERAND);
   ck_assert_int_eq(cudropi_plan(&call).kernel, CUDROPI_KERNEL_SELECT);
   call.p = 0.5;
-  ck_assert_int_eq(cudropi_plan(&call).source, CUDROPI_FROM_OPERAND);
+  ck_assert_int_eq(cudropi_plan(&call).draw.source, CUDROPI_FROM_OPERAND);
   ck_assert_int_eq(cudropi_plan(&call).kernel, CUDROPI_KERNEL_SCALE);
   call.p = 1.0;
-  ck_assert_int_eq(cudropi_plan(&call).source, CUDROPI_ALL_DROPPED);
+  ck_assert_int_eq(cudropi_plan(&call).draw.source, CUDROPI_ALL_DROPPED);
 }
 END_TEST
 
@@ -108,7 +108,7 @@ START_TEST(dimensions_in_one_piece_are_merged) {
   ck_assert_int_eq(plan.rank, 1);
   ck_assert_int_eq(plan.shape[0], 120);
   ck_assert_int_eq(plan.n, 120);
-  ck_assert_int_eq(plan.index_stride[0], 1);
+  ck_assert_int_eq(plan.draw.index_stride[0], 1);
   ck_assert_int_eq(plan.x.stride[0], 1);
 }
 END_TEST
@@ -134,8 +134,8 @@ START_TEST(a_gap_in_any_view_keeps_dimensions_apart) {
   ck_assert_int_eq(plan.rank, 2);
   ck_assert_int_eq(plan.shape[0], 20);
   ck_assert_int_eq(plan.shape[1], 6);
-  ck_assert_int_eq(plan.index_stride[0], 1);
-  ck_assert_int_eq(plan.index_stride[1], 0);
+  ck_assert_int_eq(plan.draw.index_stride[0], 1);
+  ck_assert_int_eq(plan.draw.index_stride[1], 0);
 }
 END_TEST
 

@@ -23,7 +23,7 @@ void cudropi_order_dimensions(cudropi_plan_t *plan) {
     swap(plan->x.stride, d, inner);
     swap(plan->keep.stride, d, inner);
     swap(plan->y.stride, d, inner);
-    swap(plan->index_stride, d, inner);
+    swap(plan->draw.index_stride, d, inner);
     cudropi_merge_dimensions(plan);
     return;
   }
@@ -50,12 +50,12 @@ static bool is_in_one_piece(const cudropi_plan_t *plan,
 
 /* COUNT has no elements in memory, and BITS only packed ones. */
 static cudropi_walk_t choose_dense_or_general(const cudropi_plan_t *plan) {
-  const bool is_drawn =
-      plan->source == CUDROPI_FROM_PHILOX || plan->source == CUDROPI_FROM_PREPARED;
-  const bool is_packed = plan->source == CUDROPI_FROM_OPERAND &&
+  const bool is_drawn = plan->draw.source == CUDROPI_FROM_PHILOX ||
+                        plan->draw.source == CUDROPI_FROM_PREPARED;
+  const bool is_packed = plan->draw.source == CUDROPI_FROM_OPERAND &&
                          plan->keep.dtype == CUDROPI_BIT && plan->keep.stride[0] == 1;
-  const bool groups = is_packed || (is_drawn && plan->index_stride[0] == 1 &&
-                                    plan->index_base % CUDROP_MASK_LANES == 0);
+  const bool groups = is_packed || (is_drawn && plan->draw.index_stride[0] == 1 &&
+                                    plan->draw.index_base % CUDROP_MASK_LANES == 0);
   const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
   return plan->rank == 1 && groups && is_dense(&plan->x) && (total || is_dense(&plan->y))
              ? CUDROPI_WALK_DENSE
@@ -65,11 +65,11 @@ static cudropi_walk_t choose_dense_or_general(const cudropi_plan_t *plan) {
 cudropi_walk_t cudropi_choose_walk(const cudropi_plan_t *plan) {
   const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
   if (plan->n == 0) return total ? CUDROPI_WALK_CLEAR : CUDROPI_WALK_NONE;
-  if (plan->source == CUDROPI_ALL_DROPPED) {
+  if (plan->draw.source == CUDROPI_ALL_DROPPED) {
     if (plan->kernel == CUDROPI_KERNEL_ACCUMULATE) return CUDROPI_WALK_NONE;
     if (has_own_order(plan) || is_in_one_piece(plan, &plan->y)) return CUDROPI_WALK_CLEAR;
   }
-  if (plan->source == CUDROPI_ALL_KEPT && plan->kernel == CUDROPI_KERNEL_SELECT &&
+  if (plan->draw.source == CUDROPI_ALL_KEPT && plan->kernel == CUDROPI_KERNEL_SELECT &&
       is_in_one_piece(plan, &plan->x) && is_in_one_piece(plan, &plan->y))
     return plan->x.data == plan->y.data ? CUDROPI_WALK_NONE : CUDROPI_WALK_COPY;
   return choose_dense_or_general(plan);

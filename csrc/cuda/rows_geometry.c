@@ -15,16 +15,17 @@ static bool is_in_chunks(const cudropi_rows_t *rows, int k) {
 
 /* Does every row begin with a group of the mask, whose elements follow each other? */
 static bool is_in_groups(const cudropi_rows_t *rows) {
-  if (rows->source != CUDROPI_FROM_PHILOX && rows->source != CUDROPI_FROM_PREPARED)
+  if (rows->draw.source != CUDROPI_FROM_PHILOX &&
+      rows->draw.source != CUDROPI_FROM_PREPARED)
     return true;
-  return rows->index_step == 1 && rows->index_base % CUDROP_MASK_LANES == 0 &&
-         rows->index_stride[0] % CUDROP_MASK_LANES == 0;
+  return rows->index_step == 1 && rows->draw.index_base % CUDROP_MASK_LANES == 0 &&
+         rows->draw.index_stride[0] % CUDROP_MASK_LANES == 0;
 }
 
 cudropi_rows_walk_t cudropi_rows_choose_walk(const cudropi_rows_t *rows) {
   bool dense = rows->rank == 1 && rows->cols % CUDROPI_CHUNK == 0 && is_in_groups(rows);
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) dense = dense && is_in_chunks(rows, k);
-  return !dense                                  ? CUDROPI_ROWS_GENERAL
-         : rows->source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
-                                                 : CUDROPI_ROWS_DRAWN;
+  return !dense                                       ? CUDROPI_ROWS_GENERAL
+         : rows->draw.source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
+                                                      : CUDROPI_ROWS_DRAWN;
 }

@@ -122,21 +122,14 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
   return CUDROP_OK;
 }
 
-static uint64_t read_seed(const cudrop_prepared_t *prepared) {
-  const cudrop_philox_key_t key = prepared->schedule.key[0];
-  return (uint64_t)key.word[1] << 32 | key.word[0];
-}
-
 static cudrop_status_t run(cudrop_context_t *context, const char *function,
                            const cudropi_plan_t *plan) {
   (void)function;
-  if (plan->source != CUDROPI_FROM_PREPARED) {
-    cudropi_host_run(context, plan);
+  if (plan->draw.source == CUDROPI_FROM_PREPARED) {
+    const cudropi_plan_t read = cudropi_plan_prepared(plan);
+    cudropi_host_run(context, &read);
   } else {
-    cudropi_plan_t drawn = *plan;
-    cudropi_plan_draw(&drawn, read_seed(plan->prepared),
-                      plan->prepared->schedule.offset + plan->offset, plan->prepared->p);
-    cudropi_host_run(context, &drawn);
+    cudropi_host_run(context, plan);
   }
   return CUDROP_OK;
 }
@@ -144,11 +137,13 @@ static cudrop_status_t run(cudrop_context_t *context, const char *function,
 static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
                                 const cudropi_rows_t *rows) {
   (void)function;
-  cudropi_rows_t drawn = *rows;
-  if (rows->source == CUDROPI_FROM_PREPARED)
-    cudropi_rows_draw(&drawn, read_seed(rows->prepared),
-                      rows->prepared->schedule.offset + rows->offset, rows->prepared->p);
-  cudropi_host_run_rows(context, &drawn);
+  if (rows->draw.source == CUDROPI_FROM_PREPARED) {
+    cudropi_rows_t read = *rows;
+    read.draw = cudropi_draw_prepared(&rows->draw);
+    cudropi_host_run_rows(context, &read);
+  } else {
+    cudropi_host_run_rows(context, rows);
+  }
   return CUDROP_OK;
 }
 

@@ -36,7 +36,7 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
   cudropi_strip_keep(strip, kept);
-  cudropi_scale(strip->n, gradient, rows->scale);
+  cudropi_scale(strip->n, gradient, rows->draw.schedule.scale);
   if (find_slopes != NULL) {
     cudropi_strip_load_biased(strip, z);
     find_slopes(strip->n, z, slope);

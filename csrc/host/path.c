@@ -36,11 +36,12 @@ static const struct {
   bool (*is_supported)(void);
 } paths[] = {
 #if defined(CUDROP_WITH_VECTORS)
-    {{"avx512", cudropi_vector_avx512, &cudropi_rows_avx512}, has_avx512},
-    {{"avx2", cudropi_vector_avx2, &cudropi_rows_avx2}, has_avx2},
-    {{"sse2", cudropi_vector_sse2, &cudropi_rows_scalar}, has_sse2},
+    {{"avx512", cudropi_vector_avx512, cudropi_draw_avx512, &cudropi_rows_avx512},
+     has_avx512},
+    {{"avx2", cudropi_vector_avx2, cudropi_draw_avx2, &cudropi_rows_avx2}, has_avx2},
+    {{"sse2", cudropi_vector_sse2, cudropi_draw_sse2, &cudropi_rows_scalar}, has_sse2},
 #endif
-    {{"scalar", NULL, &cudropi_rows_scalar}, is_here},
+    {{"scalar", NULL, NULL, &cudropi_rows_scalar}, is_here},
 };
 
 bool cudropi_choose_path(const char *name, cudropi_path_t *path) {

@@ -9,6 +9,7 @@
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
   cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
+  cudropi_draw_groups_t *draw;    /* NULL likewise */
   const cudropi_rows_functions_t *rows;
 } cudropi_path_t;
 

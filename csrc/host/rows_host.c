@@ -30,19 +30,8 @@ static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *ro
 static cudropi_rows_job_t make_job(const cudrop_context_t *context,
                                    const cudropi_rows_t *rows) {
   cudropi_rows_job_t job = {.rows = rows};
-  if (rows->source != CUDROPI_FROM_PHILOX || rows->index_step != 1 ||
-      context->host.path.find_span == NULL)
-    return job;
-  job.bytes = (cudropi_plan_t){.op = CUDROPI_EXPORT_BYTES,
-                               .kernel = CUDROPI_KERNEL_BYTES,
-                               .source = rows->source,
-                               .y = {.dtype = CUDROP_U8},
-                               .seed = rows->seed,
-                               .offset = rows->offset,
-                               .p = rows->p,
-                               .threshold = rows->threshold};
-  job.mask = cudrop_mask_schedule(rows->seed, rows->offset, rows->p);
-  job.draw = context->host.path.find_span(&job.bytes);
+  if (rows->draw.source == CUDROPI_FROM_PHILOX && rows->index_step == 1)
+    job.draw = context->host.path.draw;
   return job;
 }
 

@@ -2,6 +2,7 @@
 #ifndef CUDROP_ROWS_PATH_H
 #define CUDROP_ROWS_PATH_H
 
+#include "draw_host.h"
 #include "rows.h"
 #include "span.h"
 
@@ -16,10 +17,9 @@ typedef struct {
 /* A plan that is being done, and how its mask is drawn. */
 typedef struct {
   const cudropi_rows_t *rows;
-  cudropi_plan_t bytes; /* of keep bytes, drawn as the rows' mask is: ... */
-  cudrop_mask_schedule_t mask;
-  cudropi_span_function_t *draw; /* ... so, or NULL: an element at a time */
-  cudropi_kept_t *kept;          /* of the thread that does a part */
+  cudropi_draw_groups_t
+      *draw;            /* how neighbours are drawn, or NULL: an element at a time */
+  cudropi_kept_t *kept; /* of the thread that does a part */
 } cudropi_rows_job_t;
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);

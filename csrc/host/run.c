@@ -19,7 +19,6 @@ enum { LEAST_STAGED = 32 };
 
 typedef struct {
   const cudropi_plan_t *plan;
-  cudrop_mask_schedule_t mask;
   cudropi_span_function_t *span; /* NULL: there is none for this plan */
   bool streams;                  /* y is too large for the caches */
 } job_t;
@@ -40,7 +39,7 @@ static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int6
     tile.x = line->x + at * plan->x.stride[inner];
     tile.keep = line->keep + at * plan->keep.stride[inner];
     tile.y = line->y + at * plan->y.stride[inner];
-    tile.index = line->index + (uint64_t)(at * plan->index_stride[inner]);
+    tile.index = line->index + (uint64_t)(at * plan->draw.index_stride[inner]);
     tile.n = end - at < CUDROPI_TILE_SIZE ? (int)(end - at) : CUDROPI_TILE_SIZE;
     cudropi_host_draw(&tile);
     cudropi_host_kernel(&tile);
@@ -62,7 +61,6 @@ static cudropi_span_t make_span(const job_t *job, const line_t *line, int64_t at
   const cudropi_plan_t *plan = job->plan;
   cudropi_span_t span = {
       .plan = plan,
-      .mask = &job->mask,
       .x = locate_any(&plan->x, line->x + at),
       .keep = locate_any(&plan->keep, line->keep + at),
       .y = locate(&plan->y, plan->kernel == CUDROPI_KERNEL_COUNT ? 0 : line->y + at),
@@ -104,7 +102,7 @@ static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t 
 static int64_t find_head(const job_t *job, const line_t *line, int64_t first) {
   const cudropi_plan_t *plan = job->plan;
   const uint64_t at = plan->keep.dtype == CUDROPI_BIT ? (uint64_t)(line->keep + first)
-                      : plan->source == CUDROPI_FROM_PHILOX
+                      : plan->draw.source == CUDROPI_FROM_PHILOX
                           ? line->index + (uint64_t)first
                           : 0;
   return (int64_t)(-at % CUDROP_MASK_LANES);
@@ -137,14 +135,14 @@ static void walk_line(const job_t *job, const line_t *line, int64_t first, int64
 /* ---- All lines ---- */
 
 static line_t find_line(const cudropi_plan_t *plan, int64_t number) {
-  line_t line = {0, 0, 0, plan->index_base};
+  line_t line = {0, 0, 0, plan->draw.index_base};
   for (int d = plan->rank - 2; d >= 0; --d) {
     const int64_t coordinate = number % plan->shape[d];
     number /= plan->shape[d];
     line.x += coordinate * plan->x.stride[d];
     line.keep += coordinate * plan->keep.stride[d];
     line.y += coordinate * plan->y.stride[d];
-    line.index += (uint64_t)(coordinate * plan->index_stride[d]);
+    line.index += (uint64_t)(coordinate * plan->draw.index_stride[d]);
   }
   return line;
 }
@@ -179,7 +177,8 @@ static bool is_vectorisable(const cudropi_plan_t *plan) {
   return (plan->x.dtype == 0 || plan->x.stride[inner] == 1) &&
          (plan->keep.dtype == 0 || plan->keep.stride[inner] == 1) &&
          (total || plan->y.stride[inner] == 1) &&
-         (plan->source != CUDROPI_FROM_PHILOX || plan->index_stride[inner] == 1);
+         (plan->draw.source != CUDROPI_FROM_PHILOX ||
+          plan->draw.index_stride[inner] == 1);
 }
 
 static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *plan) {
@@ -197,8 +196,6 @@ void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *pla
   job_t job = {.plan = plan};
   if (context->host.path.find_span != NULL && is_vectorisable(plan))
     job.span = context->host.path.find_span(plan);
-  if (job.span != NULL && plan->source == CUDROPI_FROM_PHILOX)
-    job.mask = cudrop_mask_schedule(plan->seed, plan->offset, plan->p);
   const size_t bytes = (size_t)plan->n * cudrop_dtype_bytes(plan->y.dtype);
   job.streams = bytes > context->host.cache_bytes / 4 * 3;
   cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, plan));

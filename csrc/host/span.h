@@ -7,7 +7,6 @@
 /* Element 0 is the first of group `group`; n is a multiple of CUDROPI_SPAN_STEP. */
 typedef struct {
   const cudropi_plan_t *plan;
-  const cudrop_mask_schedule_t *mask;
   const char *x, *keep; /* keep: bytes, or packed bits from a byte's first on */
   char *y;
   uint64_t group;

@@ -12,7 +12,7 @@
 #endif
 
 #include "convert.h"
-#include "draw.h"
+#include "draw_host.h"
 #include "rows_path.h"
 
 enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
@@ -226,8 +226,8 @@ static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t
                                            int64_t first) {
   const cudropi_rows_t *rows = strip->rows;
   const int64_t place =
-      cudropi_row_place(rows->rank, rows->shape, rows->index_stride, row);
-  return rows->index_base + (uint64_t)(place + first * rows->index_step);
+      cudropi_row_place(rows->rank, rows->shape, rows->draw.index_stride, row);
+  return rows->draw.index_base + (uint64_t)(place + first * rows->index_step);
 }
 
 /* Neighbours in vectors: from the group on in which the first one lies, by whole steps, and more
@@ -243,12 +243,8 @@ static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
     n = CUDROPI_DRAWN;
   const int lead = (int)(index % CUDROP_MASK_LANES);
   const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
-  cudropi_span_t span = {.plan = &job->bytes,
-                         .mask = &job->mask,
-                         .y = (char *)drawn->bytes,
-                         .group = index / CUDROP_MASK_LANES,
-                         .n = (int64_t)steps * CUDROPI_SPAN_STEP};
-  job->draw(&span);
+  job->draw(&strip->rows->draw.schedule, index / CUDROP_MASK_LANES,
+            (int64_t)steps * CUDROPI_SPAN_STEP, drawn->bytes);
   drawn->first = index - (uint64_t)lead;
   drawn->n = steps * CUDROPI_SPAN_STEP;
 }
@@ -264,7 +260,7 @@ static void keep_neighbours(const cudropi_strip_t *strip, uint64_t index, uint8_
 /* 1 for every column that is kept, 0 for the others. */
 static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_rows_t *rows = strip->rows;
-  if (rows->source == CUDROPI_FROM_OPERAND) {
+  if (rows->draw.source == CUDROPI_FROM_OPERAND) {
     const int64_t first = strip->row * rows->cols + strip->first;
     for (int j = 0; j < strip->n; ++j) {
       const int64_t e = first + j;
@@ -272,22 +268,22 @@ static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kep
     }
     return;
   }
-  if (rows->source != CUDROPI_FROM_PHILOX) {
-    memset(kept, rows->source == CUDROPI_ALL_KEPT, (size_t)strip->n);
+  if (rows->draw.source != CUDROPI_FROM_PHILOX) {
+    memset(kept, rows->draw.source == CUDROPI_ALL_KEPT, (size_t)strip->n);
     return;
   }
-  const cudropi_draw_t draw = {rows->seed, rows->offset, rows->threshold};
   const uint64_t index = cudropi_strip_index(strip, strip->row, strip->first);
   if (strip->job->draw != NULL) {
     keep_neighbours(strip, index, kept);
   } else {
-    cudropi_host_draw_indices(&draw, index, (uint64_t)rows->index_step, strip->n, kept);
+    cudropi_draw_indices(&rows->draw.schedule, index, (uint64_t)rows->index_step,
+                         strip->n, kept);
   }
 }
 
 /* values = keep ? values * scale : 0 */
 static inline void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
-  const float scale = strip->rows->scale;
+  const float scale = strip->rows->draw.schedule.scale;
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_keep(strip, kept);
   cudropi_scale(strip->n, values, scale);

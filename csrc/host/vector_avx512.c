@@ -6,3 +6,8 @@
 cudropi_span_function_t *cudropi_vector_avx512(const cudropi_plan_t *plan) {
   return find_span(plan);
 }
+
+void cudropi_draw_avx512(const cudrop_mask_schedule_t *mask, uint64_t group, int64_t n,
+                         uint8_t *kept) {
+  draw_groups(mask, group, n, kept);
+}

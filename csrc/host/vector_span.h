@@ -1,115 +1,17 @@
 /*
  * vector_span.h - the spans, for whatever width of vectors was included before.
  *
- * Philox has a block in every 64-bit lane, in four vectors of which the lower halves count;
- * what piles up in the upper ones no product sees. Two batches of blocks go side by side,
- * because a round waits for its products. A tile is a vector of 16-bit digits, in the order of
- * the elements:
- *
- *   word0 word1 word2 word3 of a lane   ->   word1:word0  word3:word2   ->   one group, 8 digits
+ * A tile is a vector of keep bits and the elements that they are of; a step is TILES tiles.
  */
 #ifndef CUDROP_VECTOR_SPAN_H
 #define CUDROP_VECTOR_SPAN_H
 
 #include <stddef.h>
 
+#include "draw_vector.h"
 #include "span.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
-enum {
-  LANES = VECTOR / 8,
-  TILES = 4
-};                     /* blocks of a batch; tiles of a step: two batches */
 enum { AHEAD = 2048 }; /* bytes to prefetch */
-
-/* ---- Drawing ---- */
-
-typedef struct {
-  u64v word[4];
-} blocks_t;
-
-/* A schedule, every number of it in every lane. */
-typedef struct {
-  u64v key[CUDROP_PHILOX_ROUNDS][2];
-  u64v head[3];
-  u16v tie, least;
-} lanes_t;
-
-INLINE lanes_t spread(const cudrop_mask_schedule_t *mask) {
-  lanes_t lanes;
-#pragma GCC unroll 4
-  for (int k = 0; k < 3; ++k) lanes.head[k] = (u64v){0} + mask->head[k];
-  for (int round = 0; round < CUDROP_PHILOX_ROUNDS; ++round)
-#pragma GCC unroll 4
-    for (int k = 0; k < 2; ++k)
-      lanes.key[round][k] = (u64v){0} + mask->key[round].word[k];
-  lanes.tie = (u16v){0} + (uint16_t)mask->tie;
-  lanes.least = (u16v){0} + (uint16_t)(mask->least >> 16);
-  return lanes;
-}
-
-INLINE blocks_t first_round(const lanes_t *lanes, u64v groups) {
-  const u64v product = multiply_low(groups, (u64v){0} + CUDROP_PHILOX_MULTIPLIER_1);
-  return (blocks_t){{(product >> 32) ^ lanes->head[0], product,
-                     (groups >> 32) ^ lanes->head[1], lanes->head[2]}};
-}
-
-INLINE blocks_t next_round(blocks_t in, const u64v key[2]) {
-  const u64v product0 = multiply_low(in.word[0], (u64v){0} + CUDROP_PHILOX_MULTIPLIER_0);
-  const u64v product1 = multiply_low(in.word[2], (u64v){0} + CUDROP_PHILOX_MULTIPLIER_1);
-  return (blocks_t){{(product1 >> 32) ^ in.word[1] ^ key[0], product1,
-                     (product0 >> 32) ^ in.word[3] ^ key[1], product0}};
-}
-
-/* The digits of a batch, as two tiles. */
-INLINE void sort_digits(blocks_t blocks, u16v digits[2]) {
-  const u64v word01 = join_low(blocks.word[0], blocks.word[1]);
-  const u64v word23 = join_low(blocks.word[2], blocks.word[3]);
-  digits[0] = (u16v)unpack_low(word01, word23);
-  digits[1] = (u16v)unpack_high(word01, word23);
-}
-
-/* The digits of a tile, those that tie with t0 on the side of their fate; see mask.h. */
-static __attribute__((noinline)) u16v resolve(u16v digits,
-                                              const cudrop_mask_schedule_t *mask,
-                                              uint64_t group) {
-  const uint64_t seed = (uint64_t)mask->key[0].word[1] << 32 | mask->key[0].word[0];
-  const uint16_t t0 = (uint16_t)mask->tie;
-  uint16_t digit[TILE];
-  memcpy(digit, &digits, sizeof digit);
-  for (unsigned e = 0; e < TILE; ++e) {
-    if (digit[e] != t0) continue;
-    if (cudrop_mask_refinement(seed, mask->offset, group * 8 + e) >= mask->t1) {
-      digit[e] = 0xffff;
-    } else if (t0 == 0xffff) {
-      digit[e] = 0;
-    }
-  }
-  memcpy(&digits, digit, sizeof digits);
-  return digits;
-}
-
-INLINE void draw(const cudrop_mask_schedule_t *mask, const lanes_t lanes[2],
-                 uint64_t group, keep_t keep[TILES]) {
-  u16v digits[TILES];
-  const u64v groups = group + lane_groups();
-  blocks_t a = first_round(&lanes[0], groups), b = first_round(&lanes[1], groups + LANES);
-#pragma GCC unroll 9
-  for (int round = 1; round < CUDROP_PHILOX_ROUNDS; ++round) {
-    a = next_round(a, lanes[0].key[round]);
-    b = next_round(b, lanes[1].key[round]);
-  }
-  sort_digits(a, digits);
-  sort_digits(b, digits + 2);
-  if (any_equal(digits, lanes->tie) && mask->ties != 0) {
-#pragma GCC unroll 4
-    for (int t = 0; t < TILES; ++t)
-      digits[t] = resolve(digits[t], mask, group + (uint64_t)t * (LANES / 2));
-  }
-#pragma GCC unroll 4
-  for (int t = 0; t < TILES; ++t) keep[t] = at_least(digits[t], lanes->least);
-}
 
 /* ---- Elements ---- */
 
@@ -301,7 +203,8 @@ INLINE void do_tile(const work_t *work, cudropi_kernel_t kernel, element_t eleme
 INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
                  element_t element, bool streams) {
   const work_t work = begin_work(&span->plan->constants, streams);
-  lanes_t lanes[2] = {spread(span->mask), spread(span->mask)};
+  const cudrop_mask_schedule_t *mask = &span->plan->draw.schedule;
+  lanes_t lanes[2] = {spread(mask), spread(mask)};
   __asm__("" : "+m"(lanes)); /* stay in memory, where instructions take them from */
   const int64_t bytes = element == F64 ? 8 : element == F32 ? 4 : 2;
   const uint64_t first = span->group;
@@ -311,7 +214,7 @@ INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
   uint64_t kept = 0;
   for (int64_t e = 0; e < span->n; e += (int64_t)TILES * TILE) {
     keep_t keep[TILES];
-    if (source == PHILOX) draw(span->mask, lanes, first + (uint64_t)e / 8, keep);
+    if (source == PHILOX) draw(mask, lanes, first + (uint64_t)e / 8, keep);
 #pragma GCC unroll 4
     for (int t = 0; t < TILES; ++t) {
       const int64_t at = e + (int64_t)t * TILE;
@@ -392,11 +295,12 @@ static element_t element_of(cudrop_dtype_t dtype) {
 }
 
 static cudropi_span_function_t *find_span(const cudropi_plan_t *plan) {
-  const source_t source = plan->source == CUDROPI_FROM_PHILOX ? PHILOX
-                          : plan->keep.dtype == CUDROP_U8     ? BYTES
-                                                              : BITS;
+  const source_t source = plan->draw.source == CUDROPI_FROM_PHILOX ? PHILOX
+                          : plan->keep.dtype == CUDROP_U8          ? BYTES
+                                                                   : BITS;
   const element_t element = element_of(plan->y.dtype);
-  if (plan->source != CUDROPI_FROM_PHILOX && plan->source != CUDROPI_FROM_OPERAND)
+  if (plan->draw.source != CUDROPI_FROM_PHILOX &&
+      plan->draw.source != CUDROPI_FROM_OPERAND)
     return NULL;
   for (size_t k = 0; k < sizeof spans / sizeof spans[0]; ++k)
     if (spans[k].source == source && spans[k].kernel == plan->kernel &&

@@ -1,16 +1,32 @@
-/* draw.c - keep bits, from Philox or from the caller's mask. */
-#include "draw.h"
+/* draw_host.c - keep bytes, from Philox or from the caller's mask. */
+#include "draw_host.h"
 
 #include <string.h>
 
 #include "tile.h"
 
+/* A schedule as the functions of mask.h for one group take it. */
+typedef struct {
+  uint64_t seed, offset;
+  cudrop_mask_threshold_t threshold;
+} numbers_t;
+
+static numbers_t read_numbers(const cudrop_mask_schedule_t *mask) {
+  const cudrop_philox_key_t key = mask->key[0];
+  return (numbers_t){(uint64_t)key.word[1] << 32 | key.word[0],
+                     mask->offset,
+                     {mask->tie & 0xffff, mask->t1}};
+}
+
+static unsigned keep_group(const numbers_t *mask, uint64_t group) {
+  return cudrop_mask_keep_group(mask->seed, mask->offset, group, mask->threshold);
+}
+
 /* Indices that rise by 1: a Philox call serves up to 8 of them. */
-static void draw_consecutive(const cudropi_draw_t *draw, uint64_t index, int n,
+static void draw_consecutive(const numbers_t *mask, uint64_t index, int n,
                              uint8_t *kept) {
   for (int j = 0; j < n;) {
-    const unsigned keep =
-        cudrop_mask_keep_group(draw->seed, draw->offset, index >> 3, draw->threshold);
+    const unsigned keep = keep_group(mask, index >> 3);
     for (unsigned lane = index & 7; lane < CUDROP_MASK_LANES && j < n; ++lane) {
       kept[j++] = keep >> lane & 1;
       ++index;
@@ -19,26 +35,27 @@ static void draw_consecutive(const cudropi_draw_t *draw, uint64_t index, int n,
 }
 
 /* Any other stride: neighbours may still be of one group, so the last one is kept. */
-static void draw_strided(const cudropi_draw_t *draw, uint64_t first, uint64_t stride,
-                         int n, uint8_t *kept) {
+static void draw_strided(const numbers_t *mask, uint64_t first, uint64_t stride, int n,
+                         uint8_t *kept) {
   uint64_t group = UINT64_MAX;
   unsigned keep = 0;
   for (int j = 0; j < n; ++j) {
     const uint64_t index = first + (uint64_t)j * stride;
     if (index >> 3 != group) {
       group = index >> 3;
-      keep = cudrop_mask_keep_group(draw->seed, draw->offset, group, draw->threshold);
+      keep = keep_group(mask, group);
     }
     kept[j] = keep >> (index & 7) & 1;
   }
 }
 
-void cudropi_host_draw_indices(const cudropi_draw_t *draw, uint64_t first,
-                               uint64_t stride, int n, uint8_t *kept) {
+void cudropi_draw_indices(const cudrop_mask_schedule_t *mask, uint64_t first,
+                          uint64_t stride, int n, uint8_t *kept) {
+  const numbers_t numbers = read_numbers(mask);
   if (stride == 1) {
-    draw_consecutive(draw, first, n, kept);
+    draw_consecutive(&numbers, first, n, kept);
   } else {
-    draw_strided(draw, first, stride, n, kept);
+    draw_strided(&numbers, first, stride, n, kept);
   }
 }
 
@@ -58,11 +75,10 @@ static void read_bits(cudropi_tile_t *tile, int64_t stride) {
 void cudropi_host_draw(cudropi_tile_t *tile) {
   const cudropi_plan_t *plan = tile->plan;
   const int inner = plan->rank - 1;
-  switch (plan->source) {
+  switch (plan->draw.source) {
     case CUDROPI_FROM_PHILOX:
-      cudropi_host_draw_indices(
-          &(cudropi_draw_t){plan->seed, plan->offset, plan->threshold}, tile->index,
-          (uint64_t)plan->index_stride[inner], tile->n, tile->kept);
+      cudropi_draw_indices(&plan->draw.schedule, tile->index,
+                           (uint64_t)plan->draw.index_stride[inner], tile->n, tile->kept);
       break;
     case CUDROPI_FROM_OPERAND:
       if (plan->keep.dtype == CUDROP_U8) {
@@ -71,11 +87,10 @@ void cudropi_host_draw(cudropi_tile_t *tile) {
         read_bits(tile, plan->keep.stride[inner]);
       }
       break;
-    case CUDROPI_FROM_PREPARED: /* run() has looked into the block */
-      break;
+    case CUDROPI_FROM_PREPARED: /* not here: the backend has read the block */
     case CUDROPI_ALL_KEPT:
     case CUDROPI_ALL_DROPPED:
-      memset(tile->kept, plan->source == CUDROPI_ALL_KEPT, (size_t)tile->n);
+      memset(tile->kept, plan->draw.source == CUDROPI_ALL_KEPT, (size_t)tile->n);
       break;
   }
 }

@@ -1,0 +1,19 @@
+/* draw_host.h - keep bytes on the host: 1 where an element is kept, else 0. */
+#ifndef CUDROP_DRAW_HOST_H
+#define CUDROP_DRAW_HOST_H
+
+#include "cudrop/mask.h"
+
+/* Write the keep bytes of the elements first, first + stride, ... to kept[0..n), for a mask with
+ * 0 < p < 1. */
+void cudropi_draw_indices(const cudrop_mask_schedule_t *mask, uint64_t first,
+                          uint64_t stride, int n, uint8_t *kept);
+
+/* In vectors, the keep bytes of n neighbours from the first element of `group` on; n is a multiple
+ * of CUDROPI_SPAN_STEP. */
+typedef void cudropi_draw_groups_t(const cudrop_mask_schedule_t *mask, uint64_t group,
+                                   int64_t n, uint8_t *kept);
+
+cudropi_draw_groups_t cudropi_draw_sse2, cudropi_draw_avx2, cudropi_draw_avx512;
+
+#endif /* CUDROP_DRAW_HOST_H */
