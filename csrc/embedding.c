@@ -2,6 +2,7 @@
 #include "embedding.h"
 
 #include "context.h"
+#include "environment.h"
 #include "rows.h"
 #include "status.h"
 
@@ -134,6 +135,13 @@ static cudrop_status_t sum_table(cudrop_context_t *context,
   return context->backend->run_rows(context, call->function, &rows);
 }
 
+static cudrop_status_t compute_backward(cudrop_context_t *context, const void *argument) {
+  const cudropi_rows_call_t *call = argument;
+  TRY(cudropi_rows_validate(context, call));
+  TRY(sum_table(context, call, CUDROPI_ROWS_DTOKENS));
+  return sum_table(context, call, CUDROPI_ROWS_DPOSITIONS);
+}
+
 cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
                                           const cudrop_embedding_backward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
@@ -143,9 +151,7 @@ cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
           "%s: accumulate has CUDROP_ACCUMULATE_DATA, and there is no gradient of data",
           __func__);
   const cudropi_rows_call_t call = describe_backward(__func__, args);
-  TRY(cudropi_rows_validate(context, &call));
-  TRY(sum_table(context, &call, CUDROPI_ROWS_DTOKENS));
-  return sum_table(context, &call, CUDROPI_ROWS_DPOSITIONS);
+  return cudropi_compute(compute_backward, context, &call);
 }
 
 cudrop_status_t cudrop_embedding_backward_workspace(

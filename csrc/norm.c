@@ -1,8 +1,6 @@
 /* norm.c - bias, dropout, residual and a norm: the public calls. */
 #include "norm.h"
 
-#include <math.h>
-
 #include "rows.h"
 #include "status.h"
 
@@ -46,8 +44,6 @@ cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
                                     const cudrop_norm_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(check_norm(__func__, args->norm, args->mean));
-  REQUIRE(args->epsilon > 0.0f && isfinite(args->epsilon), CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: epsilon = %g is not finite and above 0", __func__, (double)args->epsilon);
   const cudropi_rows_call_t call = {
       .function = __func__,
       .op = CUDROPI_ROWS_NORM,

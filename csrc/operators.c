@@ -1,13 +1,19 @@
 /* operators.c - the public elementwise operators: a call, checked, planned and run. */
 #include "context.h"
+#include "environment.h"
 #include "plan.h"
 #include "status.h"
 #include "validate.h"
 
-static cudrop_status_t run(cudrop_context_t *context, const cudropi_call_t *call) {
+static cudrop_status_t compute(cudrop_context_t *context, const void *argument) {
+  const cudropi_call_t *call = argument;
   TRY(cudropi_validate(context, call));
   const cudropi_plan_t plan = cudropi_plan(call);
   return context->backend->run(context, call->function, &plan);
+}
+
+static cudrop_status_t run(cudrop_context_t *context, const cudropi_call_t *call) {
+  return cudropi_compute(compute, context, call);
 }
 
 cudrop_status_t cudrop_forward(cudrop_context_t *context, const cudrop_tensor_t *x,

@@ -4,8 +4,31 @@
 #include <math.h>
 
 #include "context.h"
+#include "environment.h"
 #include "status.h"
 #include "validate.h"
+
+/* What cudrop_prepare() was given. */
+typedef struct {
+  const char *function;
+  const cudrop_mask_t *mask;
+  cudrop_prepared_t *prepared;
+} prepare_t;
+
+static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) {
+  const prepare_t *call = argument;
+  const cudrop_mask_t *mask = call->mask;
+  TRY(cudropi_validate_rate(call->function, mask->p));
+  TRY(cudropi_validate_prepared(call->function, call->prepared));
+  TRY(context->backend->check_memory(context, call->function, "prepared",
+                                     call->prepared));
+  const cudrop_prepared_t value = {
+      .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
+      .p = mask->p,
+      .drop = cudropi_constants(CUDROPI_DROP, mask->p),
+      .alpha = cudropi_constants(CUDROPI_ALPHA, mask->p)};
+  return context->backend->prepare(context, &value, call->prepared);
+}
 
 cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
                                cudrop_prepared_t *prepared) {
@@ -13,15 +36,7 @@ cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *m
   REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", __func__);
   REQUIRE(mask->prepared == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: mask is a prepared one itself", __func__);
-  TRY(cudropi_validate_rate(__func__, mask->p));
-  TRY(cudropi_validate_prepared(__func__, prepared));
-  TRY(context->backend->check_memory(context, __func__, "prepared", prepared));
-  const cudrop_prepared_t value = {
-      .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
-      .p = mask->p,
-      .drop = cudropi_constants(CUDROPI_DROP, mask->p),
-      .alpha = cudropi_constants(CUDROPI_ALPHA, mask->p)};
-  return context->backend->prepare(context, &value, prepared);
+  return cudropi_compute(prepare, context, &(prepare_t){__func__, mask, prepared});
 }
 
 cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *prepared,

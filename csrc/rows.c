@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "context.h"
+#include "environment.h"
 #include "status.h"
 
 /* ---- Sizes ------------------------------------------------------------------------ */
@@ -187,9 +188,14 @@ cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call) {
   return rows;
 }
 
-cudrop_status_t cudropi_rows_run(cudrop_context_t *context,
-                                 const cudropi_rows_call_t *call) {
+static cudrop_status_t compute(cudrop_context_t *context, const void *argument) {
+  const cudropi_rows_call_t *call = argument;
   TRY(cudropi_rows_validate(context, call));
   const cudropi_rows_t rows = cudropi_rows_plan(call);
   return context->backend->run_rows(context, call->function, &rows);
+}
+
+cudrop_status_t cudropi_rows_run(cudrop_context_t *context,
+                                 const cudropi_rows_call_t *call) {
+  return cudropi_compute(compute, context, call);
 }

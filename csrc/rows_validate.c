@@ -157,6 +157,10 @@ static cudrop_status_t check_options(const cudropi_rows_call_t *call) {
   REQUIRE((call->accumulate & ~bits) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: accumulate = %#x has bits beside those of cudrop_accumulate_t",
           call->function, (unsigned)call->accumulate);
+  REQUIRE(
+      call->op != CUDROPI_ROWS_NORM || (call->epsilon > 0.0f && isfinite(call->epsilon)),
+      CUDROP_ERROR_INVALID_ARGUMENT, "%s: epsilon = %g is not finite and above 0",
+      call->function, (double)call->epsilon);
   return CUDROP_OK;
 }
 

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "environment.h"
+
 struct cudropi_pool {
   int threads; /* with the caller's */
   pid_t process;
@@ -44,6 +46,7 @@ static void take_parts(cudropi_pool_t *pool) {
 static void *serve(void *argument) {
   cudropi_pool_t *pool = argument;
   unsigned long seen = 0;
+  cudropi_default_environment();
   pthread_mutex_lock(&pool->mutex);
   while (!pool->closes) {
     if (pool->round == seen) {

@@ -66,6 +66,10 @@
  *                element is selected, not multiplied: it becomes +0 even where x is NaN,
  *                infinite or negative. A kept NaN stays a NaN. No fused multiply-add, no
  *                fast-math.
+ *   Environment  Operators compute in the default floating-point environment, in every thread:
+ *                rounding is to nearest even, subnormals are numbers, no exception traps. The
+ *                caller's own (a rounding mode, FTZ, DAZ, traps, raised flags) changes no
+ *                result, and is put back to the bit.
  *   Empty        A tensor without elements is success, and its data may be NULL.
  *   Bad input    Every argument is checked before anything is written: a call that refuses
  *                one has written nothing and launched nothing.

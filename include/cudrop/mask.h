@@ -37,6 +37,10 @@
  *
  * is cudrop_forward(), slowly; cudrop_mask_keep_group() draws 8 at a time. In CUDA kernels use
  * device.cuh.
+ *
+ * On a CPU these functions compute in the floating-point environment of their caller. A
+ * threshold, and so every keep bit, is the same in all environments, for each of its steps is
+ * exact. A scale is not: it equals that of cudrop's operators where division rounds to nearest.
  */
 #ifndef CUDROP_MASK_H
 #define CUDROP_MASK_H

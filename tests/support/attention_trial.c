@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "around.h"
 #include "attention_tensors.h"
 #include "oracle.h"
 #include "trial.h"
@@ -164,12 +165,14 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
   const cudrop_tensor_t *from = !trial->in_place         ? &scores.tensor
                                 : trial->without_weights ? &y.tensor
                                                          : &weights.tensor;
-  const cudrop_status_t status = cudrop_attention_forward(
-      context, &(cudrop_attention_forward_t){
-                   .attention = &attention,
-                   .scores = from,
-                   .weights = trial->without_weights ? NULL : &weights.tensor,
-                   .y = &y.tensor});
+  const cudrop_status_t status =
+      AROUND(context,
+             cudrop_attention_forward(
+                 context, &(cudrop_attention_forward_t){
+                              .attention = &attention,
+                              .scores = from,
+                              .weights = trial->without_weights ? NULL : &weights.tensor,
+                              .y = &y.tensor}));
   view_fetch(context, &weights, &t->weights);
   view_fetch(context, &y, &t->y);
   view_displace(context, &scores);
@@ -185,11 +188,12 @@ static cudrop_status_t run_reapply(cudrop_context_t *context,
   if (trial->in_place) copy_input(&t->again, &t->weights);
   placed_t weights = view_place(context, &t->weights, false);
   placed_t y = view_place(context, &t->again, true);
-  const cudrop_status_t status = cudrop_attention_reapply(
-      context, &(cudrop_attention_reapply_t){
-                   .attention = &attention,
-                   .weights = trial->in_place ? &y.tensor : &weights.tensor,
-                   .y = &y.tensor});
+  const cudrop_status_t status = AROUND(
+      context, cudrop_attention_reapply(
+                   context, &(cudrop_attention_reapply_t){
+                                .attention = &attention,
+                                .weights = trial->in_place ? &y.tensor : &weights.tensor,
+                                .y = &y.tensor}));
   view_fetch(context, &y, &t->again);
   view_displace(context, &weights);
   view_displace(context, &y);
@@ -207,12 +211,14 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   placed_t dy = view_place(context, &t->dy, false);
   placed_t weights = view_place(context, &t->weights, false);
   placed_t dscores = view_place(context, &t->dscores, true);
-  const cudrop_status_t status = cudrop_attention_backward(
-      context, &(cudrop_attention_backward_t){
-                   .attention = &attention,
-                   .dy = over_dy ? &dscores.tensor : &dy.tensor,
-                   .weights = over_weights ? &dscores.tensor : &weights.tensor,
-                   .dscores = &dscores.tensor});
+  const cudrop_status_t status =
+      AROUND(context,
+             cudrop_attention_backward(
+                 context, &(cudrop_attention_backward_t){
+                              .attention = &attention,
+                              .dy = over_dy ? &dscores.tensor : &dy.tensor,
+                              .weights = over_weights ? &dscores.tensor : &weights.tensor,
+                              .dscores = &dscores.tensor}));
   view_fetch(context, &dscores, &t->dscores);
   view_displace(context, &dy);
   view_displace(context, &weights);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "around.h"
 #include "trial.h"
 
 typedef struct {
@@ -118,14 +119,16 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
   placed_t positions = view_place(context, &t->positions, false);
   placed_t y = view_place(context, &t->y, true);
   placed_t counter = view_place(context, &t->counter, true);
-  const cudrop_status_t status = cudrop_embedding_forward(
-      context, &(cudrop_embedding_forward_t){
-                   .ids = &ids.tensor,
-                   .tokens = &tokens.tensor,
-                   .positions = trial->no_positions ? NULL : &positions.tensor,
-                   .mask = trial->no_mask ? NULL : &mask,
-                   .y = &y.tensor,
-                   .out_of_range = trial->no_counter ? NULL : counter.tensor.data});
+  const cudrop_status_t status = AROUND(
+      context,
+      cudrop_embedding_forward(
+          context, &(cudrop_embedding_forward_t){
+                       .ids = &ids.tensor,
+                       .tokens = &tokens.tensor,
+                       .positions = trial->no_positions ? NULL : &positions.tensor,
+                       .mask = trial->no_mask ? NULL : &mask,
+                       .y = &y.tensor,
+                       .out_of_range = trial->no_counter ? NULL : counter.tensor.data}));
   view_fetch(context, &y, &t->y);
   view_fetch(context, &counter, &t->counter);
   placed_t *all[] = {&ids, &tokens, &positions, &y, &counter};
@@ -155,7 +158,8 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   if (status == CUDROP_OK)
     view_insist(cudrop_alloc(context, args.workspace_bytes, &workspace));
   args.workspace = workspace;
-  if (status == CUDROP_OK) status = cudrop_embedding_backward(context, &args);
+  if (status == CUDROP_OK)
+    status = AROUND(context, cudrop_embedding_backward(context, &args));
   view_fetch(context, &dtokens, &t->dtokens);
   view_fetch(context, &dpositions, &t->dpositions);
   placed_t *all[] = {&ids, &dy, &dtokens, &dpositions};

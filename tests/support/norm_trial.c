@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "around.h"
 #include "norm_tensors.h"
 #include "oracle.h"
 #include "trial.h"
@@ -173,19 +174,20 @@ static cudrop_status_t run_forward(cudrop_context_t *context, const norm_trial_t
                                    tensors_t *t) {
   places_t p = {0};
   place(context, trial, t, &p);
-  const cudrop_status_t status = cudrop_norm_forward(
-      context, &(cudrop_norm_forward_t){.x = p.tensor[X],
-                                        .bias = p.tensor[BIAS],
-                                        .mask = trial->no_mask ? NULL : &p.mask,
-                                        .residual = p.tensor[RESIDUAL],
-                                        .norm = trial->norm,
-                                        .gamma = p.tensor[GAMMA],
-                                        .beta = p.tensor[BETA],
-                                        .epsilon = trial->epsilon,
-                                        .h = p.tensor[H],
-                                        .y = p.tensor[Y],
-                                        .mean = p.tensor[MEAN],
-                                        .rstd = p.tensor[RSTD]});
+  const cudrop_status_t status = AROUND(
+      context, cudrop_norm_forward(context, &(cudrop_norm_forward_t){
+                                                .x = p.tensor[X],
+                                                .bias = p.tensor[BIAS],
+                                                .mask = trial->no_mask ? NULL : &p.mask,
+                                                .residual = p.tensor[RESIDUAL],
+                                                .norm = trial->norm,
+                                                .gamma = p.tensor[GAMMA],
+                                                .beta = p.tensor[BETA],
+                                                .epsilon = trial->epsilon,
+                                                .h = p.tensor[H],
+                                                .y = p.tensor[Y],
+                                                .mean = p.tensor[MEAN],
+                                                .rstd = p.tensor[RSTD]}));
   fetch(context, &p, t);
   return status;
 }
@@ -212,7 +214,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const norm_trial_
   if (status == CUDROP_OK)
     view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
   args.workspace = p.workspace;
-  if (status == CUDROP_OK) status = cudrop_norm_backward(context, &args);
+  if (status == CUDROP_OK) status = AROUND(context, cudrop_norm_backward(context, &args));
   fetch(context, &p, t);
   return status;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "around.h"
 #include "oracle.h"
 #include "trial.h"
 
@@ -157,14 +158,16 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
 static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t *trial,
                                    tensors_t *t) {
   places_t p = place(context, trial, t);
-  const cudrop_status_t status = cudrop_fused_forward(
-      context, &(cudrop_fused_forward_t){
-                   .x = &p.x.tensor,
-                   .bias = trial->vector_dtype != 0 ? &p.bias.tensor : NULL,
-                   .activation = trial->activation,
-                   .mask = trial->no_mask ? NULL : &p.mask,
-                   .residual = trial->has_residual ? &p.residual.tensor : NULL,
-                   .y = &p.y.tensor});
+  const cudrop_status_t status =
+      AROUND(context,
+             cudrop_fused_forward(
+                 context, &(cudrop_fused_forward_t){
+                              .x = &p.x.tensor,
+                              .bias = trial->vector_dtype != 0 ? &p.bias.tensor : NULL,
+                              .activation = trial->activation,
+                              .mask = trial->no_mask ? NULL : &p.mask,
+                              .residual = trial->has_residual ? &p.residual.tensor : NULL,
+                              .y = &p.y.tensor}));
   fetch(context, &p, t);
   return status;
 }
@@ -187,7 +190,8 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_
   if (status == CUDROP_OK)
     view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
   args.workspace = p.workspace;
-  if (status == CUDROP_OK) status = cudrop_fused_backward(context, &args);
+  if (status == CUDROP_OK)
+    status = AROUND(context, cudrop_fused_backward(context, &args));
   fetch(context, &p, t);
   return status;
 }

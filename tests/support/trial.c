@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "around.h"
 #include "oracle.h"
 
 const char *const trial_operator_names[TRIAL_OPERATORS] = {
@@ -133,8 +134,8 @@ static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial
   void *block = NULL;
   if (trial->prepared) mask = trial_prepare(context, &trial->mask, &block);
   const cudrop_status_t status =
-      call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor, &keep.tensor,
-           &y.tensor);
+      AROUND(context, call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor,
+                           &keep.tensor, &y.tensor));
   view_fetch(context, &y, &t->y);
   view_displace(context, &x);
   view_displace(context, &keep);
@@ -271,7 +272,7 @@ cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask
   cudrop_mask_t value = *mask, prepared = *mask;
   value.offset -= 3;
   view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, block));
-  view_insist(cudrop_prepare(context, &value, *block));
+  view_insist(AROUND(context, cudrop_prepare(context, &value, *block)));
   prepared.seed = 0;
   prepared.p = 0.0;
   prepared.offset = 3;
