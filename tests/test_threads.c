@@ -2,12 +2,19 @@
  * test_threads.c - callers in threads of their own, each with a context whose work several
  * threads do; and processes that fork. All give the bytes of one thread in one process.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* unshare */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,6 +254,98 @@ START_TEST(a_fork_in_the_middle_of_a_call_of_another_thread_harms_no_one) {
 }
 END_TEST
 
+/* ---- processes that a process id does not tell apart -------------------------------------- */
+
+enum { SKIPPED = 77 };
+
+static int wait_for(pid_t child) {
+  int status = -1;
+  if (child <= 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return 1;
+  return WEXITSTATUS(status);
+}
+
+/* Children that are made from now on begin a namespace, and are process 1 there. */
+static bool begin_namespace(void) {
+  return unshare(CLONE_NEWPID) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWPID) == 0;
+}
+
+/* What process 1 does: its child is process 1 too, of the next namespace. */
+static int nest_namespaces(bool uses_first) {
+  cudrop_context_t *context = NULL;
+  if (getpid() != 1 || cudrop_create(&context, CUDROP_HOST, 0) != CUDROP_OK ||
+      cudrop_set_threads(context, 4) != CUDROP_OK || !is_right(context, 0, &scratch))
+    return 1;
+  if (!begin_namespace()) return SKIPPED;
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(MOST_SECONDS);
+    const bool right = getpid() == 1 && (!uses_first || works(context));
+    _exit(cudrop_destroy(&context) == CUDROP_OK && right ? 0 : 1);
+  }
+  const int result = wait_for(child);
+  const bool right = is_right(context, 1, &scratch);
+  return cudrop_destroy(&context) == CUDROP_OK && right ? result : 1;
+}
+
+START_TEST(a_child_may_have_its_parents_process_id) {
+  const pid_t outer = fork();
+  if (outer == 0) {
+    if (!begin_namespace()) _exit(SKIPPED);
+    const pid_t first = fork();
+    if (first == 0) {
+      alarm(2 * MOST_SECONDS);
+      _exit(nest_namespaces(_i == 1));
+    }
+    _exit(wait_for(first));
+  }
+  const int result = wait_for(outer);
+  if (result == SKIPPED) {
+    printf("skipped: a namespace of process ids is not allowed here\n");
+    return;
+  }
+  ck_assert_int_eq(result, 0);
+}
+END_TEST
+
+/* From now on this process has an older kernel, which wipes no memory at a fork. */
+static bool refuse_wiping(void) {
+  struct sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_WIPEONFORK, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const struct sock_fprog program = {sizeof rules / sizeof rules[0], rules};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+static int fork_on_an_older_kernel(void) {
+  cudrop_context_t *context = NULL;
+  void *page = mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (!refuse_wiping()) return SKIPPED;
+  if (madvise(page, 1, MADV_WIPEONFORK) == 0 || errno != EINVAL ||
+      cudrop_create(&context, CUDROP_HOST, 0) != CUDROP_OK ||
+      cudrop_set_threads(context, 4) != CUDROP_OK || !is_right(context, 0, &scratch))
+    return 1;
+  const bool right =
+      has_ended_well(fork_workers(context)) && is_right(context, 1, &scratch);
+  return cudrop_destroy(&context) == CUDROP_OK && right ? 0 : 1;
+}
+
+START_TEST(a_child_is_told_where_the_kernel_wipes_no_memory) {
+  const pid_t child = fork();
+  if (child == 0) _exit(fork_on_an_older_kernel());
+  const int result = wait_for(child);
+  if (result == SKIPPED) {
+    printf("skipped: a filter of system calls is not allowed here\n");
+    return;
+  }
+  ck_assert_int_eq(result, 0);
+}
+END_TEST
+
 static TCase *threads_case(void) {
   TCase *tests = suite_case("threads", 300);
   tcase_add_checked_fixture(tests, expect_results, NULL);
@@ -261,6 +360,8 @@ static TCase *fork_case(void) {
   tcase_add_test(tests, a_forked_child_has_threads_of_its_own);
   tcase_add_test(tests, a_child_may_destroy_what_it_inherited_first_of_all);
   tcase_add_test(tests, a_fork_in_the_middle_of_a_call_of_another_thread_harms_no_one);
+  tcase_add_loop_test(tests, a_child_may_have_its_parents_process_id, 0, 2);
+  tcase_add_test(tests, a_child_is_told_where_the_kernel_wipes_no_memory);
   return tests;
 }
 

@@ -5,7 +5,7 @@
  * process: a fork takes only the thread that forks. Parts are taken from a counter by whoever
  * is free, so that work is done even where no thread could be started.
  */
-#define _GNU_SOURCE /* sched_getaffinity */
+#define _GNU_SOURCE /* sched_getaffinity, madvise */
 #include "pool.h"
 
 #include <pthread.h>
@@ -13,13 +13,16 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "environment.h"
 
 struct cudropi_pool {
-  int threads; /* with the caller's */
-  pid_t process;
+  int threads;   /* with the caller's */
+  bool *is_home; /* in a page of its own, which a child process finds wiped */
+  bool is_wiped; /* else the kernel cannot do that */
+  pid_t process; /* that threads were started in */
   int started;
   pthread_t *thread;
 
@@ -31,6 +34,8 @@ struct cudropi_pool {
   const void *work;
   int parts, next, done;
 };
+
+/* ---- Threads ----------------------------------------------------------------------------- */
 
 /* Take parts until there are none. The mutex is held on the way in and out. */
 static void take_parts(cudropi_pool_t *pool) {
@@ -60,10 +65,33 @@ static void *serve(void *argument) {
   return NULL;
 }
 
+/* ---- Processes --------------------------------------------------------------------------- */
+
+/*
+ * Was the pool inherited, so that its threads are another process's? A process id alone does
+ * not tell: process 1 of a container may fork into a container where its child is process 1.
+ */
+static bool is_inherited(const cudropi_pool_t *pool) {
+  return pool->is_wiped ? !*pool->is_home : pool->process != getpid();
+}
+
+static bool mark_home(cudropi_pool_t *pool) {
+  const size_t bytes = sizeof *pool->is_home;
+  void *page =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  pool->is_home = page;
+#if defined(MADV_WIPEONFORK)
+  pool->is_wiped = madvise(page, bytes, MADV_WIPEONFORK) == 0;
+#endif
+  return true;
+}
+
 static void begin_process(cudropi_pool_t *pool) {
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->begins, NULL);
   pthread_cond_init(&pool->ends, NULL);
+  *pool->is_home = true;
   pool->process = getpid();
   pool->started = 0;
   pool->round = 0;
@@ -80,13 +108,21 @@ static void start_threads(cudropi_pool_t *pool) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* ---- Pools ------------------------------------------------------------------------------- */
+
+static void free_pool(cudropi_pool_t *pool) {
+  if (pool->is_home != NULL) munmap(pool->is_home, sizeof *pool->is_home);
+  free(pool->thread);
+  free(pool);
+}
+
 cudropi_pool_t *cudropi_pool_create(int threads) {
   cudropi_pool_t *pool = calloc(1, sizeof *pool);
   if (pool == NULL) return NULL;
   pool->threads = threads;
   pool->thread = calloc((size_t)threads, sizeof *pool->thread);
-  if (pool->thread == NULL) {
-    free(pool);
+  if (pool->thread == NULL || !mark_home(pool)) {
+    free_pool(pool);
     return NULL;
   }
   begin_process(pool);
@@ -96,7 +132,7 @@ cudropi_pool_t *cudropi_pool_create(int threads) {
 
 void cudropi_pool_destroy(cudropi_pool_t *pool) {
   if (pool == NULL) return;
-  if (pool->process == getpid()) { /* else the threads are another process's */
+  if (!is_inherited(pool)) {
     pthread_mutex_lock(&pool->mutex);
     pool->closes = true;
     pthread_cond_broadcast(&pool->begins);
@@ -106,8 +142,7 @@ void cudropi_pool_destroy(cudropi_pool_t *pool) {
     pthread_cond_destroy(&pool->begins);
     pthread_cond_destroy(&pool->ends);
   }
-  free(pool->thread);
-  free(pool);
+  free_pool(pool);
 }
 
 int cudropi_count_processors(void) {
@@ -123,7 +158,7 @@ void cudropi_pool_run(cudropi_pool_t *pool, cudropi_task_t *run, const void *wor
     for (int part = 0; part < parts; ++part) run(work, part, parts);
     return;
   }
-  if (pool->process != getpid()) {
+  if (is_inherited(pool)) {
     begin_process(pool);
     start_threads(pool);
   }
