@@ -18,6 +18,11 @@
 
 #include "environment.h"
 
+/* The least of a thread, however little the program's own have: beside what operators need
+ * (cudrop.h, "Stack") there is room for the thread-local variables of the program and all its
+ * libraries, which lie there too. */
+enum { STACK_BYTES = 1 << 20 };
+
 struct cudropi_pool {
   int threads;   /* with the caller's */
   bool *is_home; /* in a page of its own, which a child process finds wiped */
@@ -99,13 +104,19 @@ static void begin_process(cudropi_pool_t *pool) {
 
 /* Signals are the program's: none is delivered to a thread of the pool. */
 static void start_threads(cudropi_pool_t *pool) {
+  pthread_attr_t attributes;
+  size_t bytes = 0;
   sigset_t all, before;
   sigfillset(&all);
+  if (pthread_attr_init(&attributes) != 0) return;
+  pthread_attr_getstacksize(&attributes, &bytes);
+  if (bytes < STACK_BYTES) pthread_attr_setstacksize(&attributes, STACK_BYTES);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   while (pool->started < pool->threads - 1 &&
-         pthread_create(&pool->thread[pool->started], NULL, serve, pool) == 0)
+         pthread_create(&pool->thread[pool->started], &attributes, serve, pool) == 0)
     ++pool->started;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
 }
 
 /* ---- Pools ------------------------------------------------------------------------------- */

@@ -79,6 +79,8 @@
  *   Threads      Contexts share nothing. One context serves one thread at a time, whichever
  *                it is; a host context works in the thread that calls, and if
  *                cudrop_set_threads() says so in others.
+ *   Stack        An operator takes up to 64 KiB of the stack of the thread that calls it, and
+ *                with CUDA what the CUDA runtime takes. Threads of a context have 1 MiB or more.
  *   Fork         A child process may use the host contexts that it inherits, also one with
  *                which another thread of the parent was in the middle of an operator, and
  *                may make others. It destroys its copies; the parent's stay as they are.
