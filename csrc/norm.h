@@ -2,11 +2,30 @@
  * norm.h - LayerNorm and RMSNorm: one text for the host and the GPU.
  *
  * Every operation is one that IEEE 754 rounds correctly, in the order that stands here; sums along
- * a row have the order of row_sum.h. RMSNorm is LayerNorm with a mean of 0, which changes no bit.
+ * a row have the order of row_sum.h. RMSNorm is LayerNorm with a mean of 0 and a drift of 0, which
+ * changes no bit.
  *
- *   s = sum of h                      mean = s / cols
- *   s = sum of (h - mean)^2           rstd = 1 / sqrt(s / cols + epsilon)
+ *   first = (sum of h) / cols
+ *   drift = (sum of (h - first)) / cols         mean = first + drift
+ *   variance = (sum of (h - first)^2) / cols - drift^2
+ *   rstd = 1 / sqrt(variance + epsilon)
  *   y = (h - mean) * rstd * gamma + beta, from left to right
+ *
+ * The roundings of the first sum are as large as the values, and a row may be close together far
+ * from 0. The drift is what they have done: its own roundings are as large as the distances.
+ *
+ * The bounds of transformer.h, to first order in u = 2^-24: in a sum along a row a value goes
+ * through 8 ceil(cols / 2048) + 5 + 8 <= a additions, a mean through a division and the rounding of
+ * cols too. So first is off by w = (a + 2) u avg |h|, the drift by (a + 3) u avg |h - first|, as
+ * distances are rounded, and avg |h - first| <= avg |h - mean| + w. The mean square is v + e^2,
+ * v the variance and |e| <= w, with a part of (a + 5) u; the drift's square is off by u e^2 and
+ * 2 |e| (a + 3) u (sqrt(v) + w), where 2 |e| sqrt(v) <= v + w^2. Both are 2 (a + 6) u (v + 2 w^2).
+ * Half of that is a part of rstd, and so are 2.5 u: epsilon's addition, the root, the division.
+ *
+ * In the slope g is off by u |g| and hhat by t + (R + 2 u) |hhat|, t = D rstd; the mean of g by
+ * (a + 3) u avg |g|, that of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four roundings
+ * follow, each of at most |g| + avg |g| + |hhat| avg |g hhat|, and rstd brings R once more; a u and
+ * 30 u are below R.
  *
  *   hhat = (h - mean) * rstd          g = dy * gamma
  *   mean_g = (sum of g) / cols        mean_gh = (sum of g * hhat) / cols
@@ -19,15 +38,23 @@
 
 #include "cudrop/philox.h"
 
+#define CUDROPI_NORM_MOST 0x1.fffffep127f /* the largest number */
+
 enum { CUDROPI_NORM_FLOATS = 2 }; /* of each row, in the workspace: mean_g and mean_gh */
 
-CUDROP_INLINE float cudropi_square(float h, float mean) {
-  const float distance = h - mean;
-  return distance * distance;
+/* The mean of the distances; 0 where float cannot hold their sum. */
+CUDROP_INLINE float cudropi_drift(float distances, int64_t cols) {
+  const float drift = distances / (float)cols;
+  return fabsf(drift) <= CUDROPI_NORM_MOST ? drift : 0.0f;
 }
 
-CUDROP_INLINE float cudropi_rstd(float squares, int64_t cols, float epsilon) {
-  return 1.0f / sqrtf(squares / (float)cols + epsilon);
+/* A variance is not below 0, and one that float cannot hold stays infinite. */
+CUDROP_INLINE float cudropi_rstd(float squares, float drift, int64_t cols,
+                                 float epsilon) {
+  const float mean_square = squares / (float)cols, square = drift * drift;
+  const float shift = square <= CUDROPI_NORM_MOST ? square : CUDROPI_NORM_MOST;
+  const float variance = mean_square < shift ? 0.0f : mean_square - shift;
+  return 1.0f / sqrtf(variance + epsilon);
 }
 
 CUDROP_INLINE float cudropi_normalise(float h, float mean, float rstd) {

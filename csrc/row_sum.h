@@ -22,13 +22,21 @@ CUDROP_INLINE int32_t cudropi_row_threads(int64_t cols) {
   return threads;
 }
 
-/* The sum of what each thread has, on the host; partial[0..threads) is used up. */
+/* partial[0..distance) += partial[distance..2 * distance) */
+static inline void cudropi_row_halve(float *partial, int distance) {
+  for (int i = 0; i < distance; ++i) partial[i] = partial[i] + partial[i + distance];
+}
+
+/* The sum of what each thread has, on the host; partial[0..threads) is used up. The steps of a
+ * tree are written out, for of constants the compiler makes vectors. */
 static inline float cudropi_row_fold(int32_t threads, float *partial) {
   float total = 0.0f;
   for (int32_t warp = 0; warp < threads; warp += CUDROPI_WARP) {
-    for (int32_t distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
-      for (int32_t i = warp; i < warp + distance; ++i)
-        partial[i] = partial[i] + partial[i + distance];
+    cudropi_row_halve(partial + warp, 16);
+    cudropi_row_halve(partial + warp, 8);
+    cudropi_row_halve(partial + warp, 4);
+    cudropi_row_halve(partial + warp, 2);
+    cudropi_row_halve(partial + warp, 1);
     total = total + partial[warp];
   }
   return total;

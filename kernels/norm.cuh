@@ -35,15 +35,16 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
 }
 
 /*
- * A thread has its chunks of h three times in hand: to sum them, to sum their squares, and to
- * write y. The first ones stay in registers; longer rows are read again from where h is stored,
- * which without an h is y, whose place they hold until they are overwritten.
+ * A thread has its chunks of h three times in hand: to sum them, to sum their distances and the
+ * squares of these, and to write y. The first ones stay in registers; longer rows are read again
+ * from where h is stored, which without an h is y, whose place they hold until they are
+ * overwritten.
  */
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm(const __grid_constant__ cudropi_rows_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
-  SHARED_ARRAY(float, shared_sums, CUDROPI_ROW_SHARED);
+  SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
@@ -52,7 +53,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
   cudropi_held_t<Type> held = {};
-  float values[CUDROPI_CHUNK], sum = 0.0f, mean = 0.0f;
+  float values[CUDROPI_CHUNK], sum = 0.0f, distances = 0.0f, mean = 0.0f, drift = 0.0f;
 
   int turn = 0;
 #pragma unroll 1
@@ -78,11 +79,18 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Type>(args, stored, place);
     cudropi_rows_get<Type>(h, values);
 #pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = cudropi_square(values[j], mean);
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] - mean;
+    cudropi_row_add<walk>(place, values, distances);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * values[j];
     cudropi_row_add<walk>(place, values, sum);
   }
-  sum = cudropi_row_sum(threads, sum, shared_sums);
-  const float rstd = cudropi_rstd(sum, args.cols, args.epsilon);
+  cudropi_row_sums(threads, sum, distances, shared_sums);
+  if (args.norm == CUDROP_LAYER_NORM) {
+    drift = cudropi_drift(distances, args.cols);
+    mean = mean + drift;
+  }
+  const float rstd = cudropi_rstd(sum, drift, args.cols, args.epsilon);
 
   turn = 0;
 #pragma unroll 1

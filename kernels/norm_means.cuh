@@ -11,7 +11,7 @@ enum { CUDROPI_NORM_MEANS_BLOCKS = 4 };
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCKS)
     cudropi_norm_means(const __grid_constant__ cudropi_rows_args_t args) {
-  SHARED_ARRAY(float, shared_sums, CUDROPI_ROW_SHARED);
+  SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
   const int64_t at = row.first.row;
@@ -33,8 +33,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
     cudropi_row_add<walk>(place, g, sum_g);
     cudropi_row_add<walk>(place, gh, sum_gh);
   }
-  sum_g = cudropi_row_sum(threads, sum_g, shared_sums);
-  sum_gh = cudropi_row_sum(threads, sum_gh, shared_sums);
+  cudropi_row_sums(threads, sum_g, sum_gh, shared_sums);
   if (row.first.col == 0 && row.end > 0) {
     const float cols = (float)args.cols;
     args.of_rows[at] = args.norm == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;

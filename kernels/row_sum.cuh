@@ -34,6 +34,35 @@ CUDROPI_DEVICE float cudropi_row_sum(int32_t threads, float value, float *shared
                            [](float a, float b) { return a + b; });
 }
 
+/* The sums of two values at once: their threads wait for each other as often as for one. `shared`
+ * is 2 * CUDROPI_ROW_SHARED floats. */
+CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float *shared) {
+  const uint32_t warp = threadIdx.x / CUDROPI_WARP;
+  const uint32_t warps = (uint32_t)threads / CUDROPI_WARP, first = warp / warps * warps;
+  float *shared_b = shared + CUDROPI_ROW_SHARED;
+#pragma unroll
+  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2) {
+    a = a + __shfl_xor_sync(0xffffffffu, a, distance);
+    b = b + __shfl_xor_sync(0xffffffffu, b, distance);
+  }
+  if (threads == CUDROPI_WARP) {
+    a = 0.0f + a;
+    b = 0.0f + b;
+    return;
+  }
+  __syncthreads(); /* what was there before has been read */
+  if (threadIdx.x % CUDROPI_WARP == 0) {
+    shared[warp] = a;
+    shared_b[warp] = b;
+  }
+  __syncthreads();
+  a = b = 0.0f;
+  for (uint32_t w = 0; w < warps; ++w) {
+    a = a + shared[first + w];
+    b = b + shared_b[first + w];
+  }
+}
+
 /* The maximum likewise; NaN is ignored beside numbers, and there is none below -infinity. */
 CUDROPI_DEVICE float cudropi_row_max(int32_t threads, float value, float *shared) {
 #pragma unroll

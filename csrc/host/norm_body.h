@@ -58,24 +58,39 @@ static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
 }
 
-static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
+/* The mean of a row's h and its rstd, as norm.h has them; h is made and stored. */
+static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *mean,
+                            float *rstd) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_row_total_t sum = {.threads = cudropi_row_threads(rows->cols)};
-  float values[CUDROPI_STRIP], mean = 0.0f;
+  const bool is_centred = rows->norm == CUDROP_LAYER_NORM;
+  const int32_t threads = cudropi_row_threads(rows->cols);
+  cudropi_row_total_t sum, squares;
+  float values[CUDROPI_STRIP];
+  cudropi_begin_total(&sum, threads);
+  cudropi_begin_total(&squares, threads);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_h(&strip, values);
     cudropi_add_to_total(&sum, &strip, values);
   }
   const float total = cudropi_finish_total(&sum);
-  if (rows->norm == CUDROP_LAYER_NORM) mean = total / (float)rows->cols;
+  const float first = is_centred ? total / (float)rows->cols : 0.0f;
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     cudropi_strip_load_near(&strip, find_stored(rows), 0.0f, values);
-    for (int j = 0; j < strip.n; ++j) values[j] = cudropi_square(values[j], mean);
-    cudropi_add_to_total(&sum, &strip, values);
+    for (int j = 0; j < strip.n; ++j) values[j] = values[j] - first;
+    cudropi_add_to_totals(&sum, &squares, &strip, values);
   }
-  const float rstd = cudropi_rstd(cudropi_finish_total(&sum), rows->cols, rows->epsilon);
+  const float drift =
+      is_centred ? cudropi_drift(cudropi_finish_total(&sum), rows->cols) : 0.0f;
+  *mean = first + drift;
+  *rstd = cudropi_rstd(cudropi_finish_total(&squares), drift, rows->cols, rows->epsilon);
+}
+
+static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
+  const cudropi_rows_t *rows = job->rows;
+  float mean, rstd;
+  find_statistics(job, row, &mean, &rstd);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_y(&strip, mean, rstd);
@@ -112,7 +127,10 @@ static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
 /* The means of a row, to the workspace. */
 static void find_means(const cudropi_rows_job_t *job, int64_t row) {
   const cudropi_rows_t *rows = job->rows;
-  cudropi_row_total_t g = {.threads = cudropi_row_threads(rows->cols)}, gh = g;
+  const int32_t threads = cudropi_row_threads(rows->cols);
+  cudropi_row_total_t g, gh;
+  cudropi_begin_total(&g, threads);
+  cudropi_begin_total(&gh, threads);
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     float products[CUDROPI_STRIP];

@@ -13,6 +13,11 @@ typedef struct {
   float sum[CUDROPI_ROW_MOST_THREADS];
 } cudropi_row_total_t;
 
+static inline void cudropi_begin_total(cudropi_row_total_t *row, int32_t threads) {
+  row->threads = threads;
+  memset(row->sum, 0, (size_t)threads * sizeof *row->sum);
+}
+
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define CUDROPI_CAN_SHUFFLE
@@ -20,11 +25,11 @@ typedef struct {
 #endif
 
 #if defined(CUDROPI_CAN_SHUFFLE)
-/* sum[c] += the values of chunk c one by one, for 8 chunks: lane c of vector j is value j of
- * chunk c, once they are transposed. */
-static inline void cudropi_add_chunks(float *sum, const float *values) {
-  typedef float eight_t __attribute__((vector_size(32)));
-  eight_t row[CHUNK], pair[CHUNK], total;
+typedef float cudropi_eight_t __attribute__((vector_size(32)));
+
+/* 8 chunks across: lane c of value[j] becomes value j of chunk c. */
+static inline void cudropi_turn_chunks(const float *values, cudropi_eight_t *value) {
+  cudropi_eight_t row[CHUNK], pair[CHUNK];
   memcpy(row, values, sizeof row);
   for (int j = 0; j < CHUNK; j += 2) {
     pair[j] = __builtin_shufflevector(row[j], row[j + 1], 0, 8, 1, 9, 4, 12, 5, 13);
@@ -32,42 +37,97 @@ static inline void cudropi_add_chunks(float *sum, const float *values) {
   }
   for (int j = 0; j < CHUNK; j += 4)
     for (int k = 0; k < 2; ++k) {
-      const eight_t a = pair[j + k], b = pair[j + k + 2];
+      const cudropi_eight_t a = pair[j + k], b = pair[j + k + 2];
       row[j + 2 * k] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
       row[j + 2 * k + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
     }
   for (int j = 0; j < CHUNK / 2; ++j) {
-    const eight_t a = row[j], b = row[j + 4];
-    pair[j] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-    pair[j + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+    const cudropi_eight_t a = row[j], b = row[j + 4];
+    value[j] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    value[j + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
   }
+}
+
+/* sum[c] += the values of chunk c one by one, for 8 chunks. */
+static inline void cudropi_add_chunks(float *sum, const float *values) {
+  cudropi_eight_t value[CHUNK], total;
+  cudropi_turn_chunks(values, value);
   memcpy(&total, sum, sizeof total);
-  for (int j = 0; j < CHUNK; ++j) total = total + pair[j];
+  for (int j = 0; j < CHUNK; ++j) total = total + value[j];
   memcpy(sum, &total, sizeof total);
+}
+
+/* The same, and squares[c] += their squares. */
+static inline void cudropi_add_squared_chunks(float *sum, float *squares,
+                                              const float *values) {
+  cudropi_eight_t value[CHUNK], total, squared;
+  cudropi_turn_chunks(values, value);
+  memcpy(&total, sum, sizeof total);
+  memcpy(&squared, squares, sizeof squared);
+  for (int j = 0; j < CHUNK; ++j) {
+    total = total + value[j];
+    squared = squared + value[j] * value[j];
+  }
+  memcpy(sum, &total, sizeof total);
+  memcpy(squares, &squared, sizeof squared);
 }
 #else
 static inline void cudropi_add_chunks(float *sum, const float *values) {
   for (int j = 0; j < CHUNK; ++j)
     for (int c = 0; c < CHUNK; ++c) sum[c] = sum[c] + values[c * CHUNK + j];
 }
+
+static inline void cudropi_add_squared_chunks(float *sum, float *squares,
+                                              const float *values) {
+  for (int j = 0; j < CHUNK; ++j)
+    for (int c = 0; c < CHUNK; ++c) {
+      const float value = values[c * CHUNK + j];
+      sum[c] = sum[c] + value;
+      squares[c] = squares[c] + value * value;
+    }
+}
 #endif
 
-/* Add a strip's values; those behind its end, to the end of a chunk, become 0. */
+/* The chunks of a strip, whose values behind its end, to the end of a chunk, become 0. */
+static inline int cudropi_fill_chunks(const cudropi_strip_t *strip, float *values) {
+  const int chunks = (strip->n + CHUNK - 1) / CHUNK;
+  for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
+  return chunks;
+}
+
+/* Add a strip's values; those behind its end become 0. */
 static inline void cudropi_add_to_total(cudropi_row_total_t *row,
                                         const cudropi_strip_t *strip, float *values) {
-  const int chunks = (strip->n + CHUNK - 1) / CHUNK;
+  const int chunks = cudropi_fill_chunks(strip, values);
   float *sum = row->sum + strip->first / CHUNK % row->threads;
   int c = 0;
-  for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
   for (; c + CHUNK <= chunks; c += CHUNK) cudropi_add_chunks(sum + c, values + c * CHUNK);
   for (; c < chunks; ++c)
     for (int j = 0; j < CHUNK; ++j) sum[c] = sum[c] + values[c * CHUNK + j];
 }
 
+/* Add them to one total and their squares to another, of as many threads. */
+static inline void cudropi_add_to_totals(cudropi_row_total_t *row,
+                                         cudropi_row_total_t *of_squares,
+                                         const cudropi_strip_t *strip, float *values) {
+  const int chunks = cudropi_fill_chunks(strip, values);
+  float *sum = row->sum + strip->first / CHUNK % row->threads;
+  float *squares = of_squares->sum + (sum - row->sum);
+  int c = 0;
+  for (; c + CHUNK <= chunks; c += CHUNK)
+    cudropi_add_squared_chunks(sum + c, squares + c, values + c * CHUNK);
+  for (; c < chunks; ++c)
+    for (int j = 0; j < CHUNK; ++j) {
+      const float value = values[c * CHUNK + j];
+      sum[c] = sum[c] + value;
+      squares[c] = squares[c] + value * value;
+    }
+}
+
 /* The sum, and begin another. */
 static inline float cudropi_finish_total(cudropi_row_total_t *row) {
   const float total = cudropi_row_fold(row->threads, row->sum);
-  memset(row->sum, 0, sizeof row->sum);
+  cudropi_begin_total(row, row->threads);
   return total;
 }
 

@@ -161,9 +161,28 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
  *                                                              .rstd = &rstd});
  *
  * h is rounded to its type, and y is the norm of what was rounded, with or without an h to store
- * it in. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then the formulas
- * above, each operation rounded, from left to right. The squares are those of distances from the
- * mean, which a large mean does not spoil; one that float cannot hold makes rstd 0.
+ * it in. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then, each operation
+ * rounded, from left to right,
+ *
+ *   m = sum(h) / cols        drift = sum(h - m) / cols        mean = m + drift
+ *   rstd = 1 / sqrt(sum((h - m)^2) / cols - drift^2 + epsilon)
+ *   y = (h - mean) * rstd * gamma + beta
+ *
+ * The drift is what rounding has done to m; RMSNorm has m = drift = 0. So values may lie close
+ * together far from 0, and the mean of equal values, of up to 2^19, is that value. Exact arithmetic
+ * on h is compared in the following bounds; a = cols / 256 + 21, u = 2^-24, avg is the average over
+ * the row.
+ *
+ *   m      w = (a + 2) u avg |h|                                RMSNorm: w = D = 0
+ *   mean   D = u |mean| + (a + 3) u (avg |h - mean| + w)
+ *   rstd   R rstd                                               R = (a + 9) u (1 + 2 (w rstd)^2)
+ *   y      |gamma| (D rstd + |hhat| (R + 4 u)) + u |y|          hhat = (h - mean) * rstd
+ *
+ * 1 % comes on top, for terms of higher order, and the rounding of y to its type. Up to 2^18
+ * columns w adds less to D than the rounding of the mean, which is the limit that remains: where
+ * the mean is 2^k standard deviations, y is off by about 2^(k - 24). The bounds hold for an epsilon
+ * from 2^-100 and for sums that float can hold. A sum of squares that float cannot hold makes
+ * rstd 0.
  *
  * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
  * y and h may be x or residual themselves, not both the same. Where nothing is dropped or added
@@ -202,6 +221,16 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  * mask. Any of the outputs may be NULL, not all; beside dx the others cost little. dresidual is
  * rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
  * same. dy and h are read twice.
+ *
+ * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
+ * and R as there, what is added to dh is off from exact arithmetic on h and dy by at most
+ *
+ *   rstd (5 R (|g| + avg |g| + |hhat| avg |g hhat|) + D rstd (avg |g hhat| + |hhat| avg |g|))
+ *
+ * That follows the size of g, not that of the result: equal g, whose exact gradient is 0, leave
+ * some roundings of g. A row adds at most |dy| (D rstd + |hhat| (R + 3 u)) to the error of dgamma,
+ * beside the roundings of the sum over rows.
+ *
  *   ERROR_INVALID_ARGUMENT  also: a dresidual that is dh, together with CUDROP_ACCUMULATE_DATA,
  *                           which would add dh once more
  */

@@ -38,6 +38,8 @@ mutants=(
   'kernels/fused_gradient.cuh: sums\[j\] + gradient\[j\] => sums[j] - gradient[j]'
   'kernels/column_sums.cuh: slab += CUDROPI_STRANDS => slab += 2 * CUDROPI_STRANDS'
   'kernels/norm.cuh: cudropi_rows_put<walk, Type>(args, stored, place, h); => ;'
+  'kernels/norm.cuh: mean = mean + drift; => ;'
+  'kernels/row_sum.cuh: shared_b\[warp\] = b => shared_b[warp] = a'
   'kernels/norm.cuh: turn == 0 ? held.chunk\[0\] : held.chunk\[1\] => held.chunk[0]'
   'kernels/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
   'kernels/norm_gradient.cuh: args.rows + place.row => place.row'
