@@ -1,13 +1,14 @@
 /* norm_means.cu - the types and walks of norm_means.cuh. */
 #include "norm_means.cuh"
 
-#define INSTANCE(DTYPE, TYPE)                              \
-  {                                                        \
-    DTYPE, {                                               \
-      cudropi_norm_means<TYPE, CUDROPI_ROWS_DRAWN>,        \
-          cudropi_norm_means<TYPE, CUDROPI_ROWS_PREPARED>, \
-          cudropi_norm_means<TYPE, CUDROPI_ROWS_GENERAL>   \
-    }                                                      \
+/* No mask is drawn: where one is prepared, the walk is that of any other. */
+#define INSTANCE(DTYPE, TYPE)                            \
+  {                                                      \
+    DTYPE, {                                             \
+      cudropi_norm_means<TYPE, CUDROPI_ROWS_DRAWN>,      \
+          cudropi_norm_means<TYPE, CUDROPI_ROWS_DRAWN>,  \
+          cudropi_norm_means<TYPE, CUDROPI_ROWS_GENERAL> \
+    }                                                    \
   }
 
 static const cudropi_rows_instance_t instances[] = {
