@@ -124,6 +124,17 @@ static void run_row(bench_machine_t *machine, const bench_options_t *options,
   bench_work_close(&work);
 }
 
+/*
+ * The document so far, over the one before: a run that is killed leaves what it has measured. A
+ * pipe takes it once, when all is done.
+ */
+static void write_so_far(const bench_report_t *report, bool is_done) {
+  FILE *json = report->options.json;
+  if (json == NULL || (fseek(json, 0, SEEK_SET) != 0 && !is_done)) return;
+  bench_write_json(json, report);
+  fflush(json);
+}
+
 static void run_rows(bench_machine_t *machine, const bench_case_t *cases, int count,
                      FILE *table, bench_report_t *report) {
   const double start = bench_now();
@@ -137,6 +148,7 @@ static void run_rows(bench_machine_t *machine, const bench_case_t *cases, int co
     run_row(machine, &report->options, &cases[k], row);
     count_verdict(&report->outcome, row->verdict);
     bench_print_row(table, row);
+    write_so_far(report, false);
   }
 }
 
@@ -203,6 +215,7 @@ static bool run_smalls(bench_machine_t *machine, FILE *table, bench_report_t *re
     report->outcome.wrong += small->verdict == BENCH_WRONG;
     report->outcome.failed += small->verdict == BENCH_FAILED;
     bench_print_small(table, small);
+    write_so_far(report, false);
   }
   free(cases);
   return true;
@@ -224,8 +237,7 @@ static bool run_report(bench_machine_t *machine, FILE *table, bench_report_t *re
     bench_fail("no memory for %d cases", count);
   }
   if (done) bench_print_foot(table, report);
-  if (done && report->options.json != NULL)
-    bench_write_json(report->options.json, report);
+  if (done) write_so_far(report, true);
   free(cases);
   return done;
 }

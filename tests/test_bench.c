@@ -260,6 +260,28 @@ START_TEST(what_the_budget_leaves_out_is_counted) {
 }
 END_TEST
 
+static int cases_begun;
+
+/* Every case before this one stands in the document already. */
+static void expect_those_before(bench_work_t *work) {
+  int written = 0;
+  (void)work;
+  if (cases_begun > 0) ck_assert_ptr_null(json_fault(document));
+  for (const char *at = document; (at = strstr(at, "\"verified\": ")) != NULL; ++at)
+    ++written;
+  ck_assert_int_ge(written, cases_begun++);
+}
+
+START_TEST(the_document_has_what_is_measured_at_once) {
+  bench_options_t options = few;
+  options.tamper = expect_those_before;
+  cases_begun = 0;
+  memset(document, 0, sizeof document);
+  run(options);
+  ck_assert_int_eq(cases_begun, 16);
+}
+END_TEST
+
 /* ---- Parts ------------------------------------------------------------------------------- */
 
 START_TEST(formats_agree_with_the_oracle) {
@@ -409,6 +431,7 @@ static TCase *run_case(void) {
   tcase_add_test(tests, a_run_measures_every_case_and_writes_both_reports);
   tcase_add_test(tests, what_is_wrong_is_said_and_not_timed);
   tcase_add_test(tests, what_the_budget_leaves_out_is_counted);
+  tcase_add_test(tests, the_document_has_what_is_measured_at_once);
   return tests;
 }
 
