@@ -1,24 +1,29 @@
 #!/usr/bin/env python3
 """compare.py - cudrop beside other dropouts, on this machine and in one run.
 
-    bench/peers/compare.py BUILD [--operators dropout,fused] [--n 2^20,2^24] [--p 0.1]
-                                 [--repeats 11] [--json FILE] [--csv FILE]
+    bench/peers/compare.py BUILD [--backends host,cuda] [--operators dropout,fused]
+                                 [--n 2^20,2^24] [--p 0.1] [--repeats 11] [--json FILE]
+                                 [--csv FILE] [--budget S] [--peer-limit S]
 
 BUILD is a build folder that has `cudrop` and the programs of bench/peers. A training step is
 forward and backward with the same mask; what is timed is the same call again and again, warm.
 Peers that are not installed are named and left out; each one's share of kept elements is looked
 at before its figures count, and cudrop's results are verified. One thread everywhere on the host.
-With a GPU, what can use it is measured there as well, beside `cudrop bench --backend cuda`.
+With a GPU it is that alone, unless --backends says otherwise. Each row is printed and written as
+soon as it is there.
 """
 import argparse
 import csv
 import datetime
 import json
+import math
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
+import time
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -32,6 +37,7 @@ import with_triton
 from peer import BYTES, OPERATORS, Missing, Task
 
 FAMILIES = (with_programs, with_torch, with_triton, with_jax, with_numpy)
+BACKENDS = ("host", "cuda")
 COLUMNS = ("backend", "operator", "dtype", "n", "peer", "forward_ns", "backward_ns",
            "state_bytes", "peak_bytes")
 
@@ -45,13 +51,21 @@ def read_size(word):
     return size
 
 
+def read_seconds(word):
+    if not re.fullmatch(r"[1-9]\d*", word):
+        raise argparse.ArgumentTypeError(f"'{word}' is no number of seconds above 0")
+    return int(word)
+
+
 def read_sizes(words):
     return [read_size(word) for word in words.split(",")]
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(description="cudrop beside other dropouts")
+    parser = argparse.ArgumentParser(description="cudrop beside other dropouts",
+                                     allow_abbrev=False)
     parser.add_argument("build")
+    parser.add_argument("--backends", help="host, cuda (cuda where there is a GPU, else host)")
     parser.add_argument("--operators", default="dropout", help=", ".join(OPERATORS))
     parser.add_argument("--dtypes", default="F32,BF16")
     parser.add_argument("--n", type=read_sizes, default="2^18,2^20,2^24",
@@ -61,41 +75,56 @@ def read_arguments():
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--json", help="write all there")
     parser.add_argument("--csv", help="write the rows there, for a plot")
+    parser.add_argument("--budget", type=read_seconds, default=math.inf, metavar="S",
+                        help="begin no peer after so many seconds")
+    parser.add_argument("--peer-limit", type=read_seconds, default=math.inf, metavar="S",
+                        help="give up a peer after so many seconds")
     arguments = parser.parse_args()
     if not 0 <= arguments.p < 1:
         parser.error("--p: a rate from 0 up to but not 1")
-    if arguments.repeats < 3 or arguments.cols < 1:
-        parser.error("--repeats: 3 at least; --cols: 1 at least")
+    if not 3 <= arguments.repeats <= 1000 or arguments.cols < 1:
+        parser.error("--repeats: 3 to 1000; --cols: 1 at least")
+    for name, known in (("operators", OPERATORS), ("dtypes", BYTES), ("backends", BACKENDS)):
+        words = (getattr(arguments, name) or "").split(",")
+        wrong = set(words) - set(known)
+        if wrong and getattr(arguments, name) is not None:
+            parser.error(f"there is no {', '.join(map(repr, sorted(wrong)))} among the {name}")
+        setattr(arguments, name, words)
     if not os.path.exists(f"{arguments.build}/cudrop"):
         parser.error(f"there is no {arguments.build}/cudrop: build it first, or use script/compare")
-    for name in ("operators", "dtypes"):
-        words = getattr(arguments, name).split(",")
-        wrong = set(words) - set(OPERATORS if name == "operators" else BYTES)
-        if wrong:
-            parser.error(f"there is no {', '.join(sorted(wrong))} among the {name}")
-        setattr(arguments, name, words)
     return arguments
 
 
-def describe_machine(build):
+# ---- the machine --------------------------------------------------------------------------
+
+def ask_cudrop(build):
+    """What `cudrop info` says."""
+    return subprocess.run([f"{build}/cudrop", "info"], capture_output=True, text=True,
+                          check=False, env=with_programs.make_env()).stdout
+
+
+def has_gpu(info):
+    return re.search(r"^\s*cuda\s+device 0", info, re.MULTILINE) is not None
+
+
+def describe_machine(info):
     """What the figures hold for."""
-    versions = {}
-    for name in ("torch", "triton", "jax", "numpy"):
-        module = sys.modules.get(name)
-        if module is not None:
-            versions[name] = module.__version__
-    info = subprocess.run([f"{build}/cudrop", "info"], capture_output=True, text=True,
-                          check=False).stdout
-    return {"python": platform.python_version(), "versions": versions, "info": info,
+    return {"python": platform.python_version(), "info": info,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "commit": read_commit(), "processor": read_processor()}
 
 
+def list_versions():
+    """Of the modules that have been asked for so far."""
+    names = [name for name in ("torch", "triton", "jax", "numpy") if name in sys.modules]
+    return {name: getattr(sys.modules[name], "__version__", "unknown") for name in names}
+
+
 def read_commit():
-    """Of the sources beside this file, where git knows."""
+    """Of the sources beside this file, where git knows; else what the caller says."""
     said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
                           text=True, check=False, cwd=os.path.dirname(os.path.abspath(__file__)))
-    return said.stdout.strip() or "unknown"
+    return os.environ.get("CUDROP_COMMIT") or said.stdout.strip() or "unknown"
 
 
 def read_processor():
@@ -106,80 +135,133 @@ def read_processor():
         return "unknown"
 
 
-def has_gpu(build):
-    info = describe_machine(build)["info"]
-    return re.search(r"^\s*cuda\s+device 0", info, re.MULTILINE) is not None
+# ---- what is reported ---------------------------------------------------------------------
+
+class Report:
+    """Rows, and for each peer that was left out the reason, once: all as it comes."""
+
+    def __init__(self, arguments, info):
+        self.arguments, self.ours = arguments, {}
+        self.document = {"p": arguments.p, "cols": arguments.cols, "repeats": arguments.repeats,
+                         **describe_machine(info), "versions": {}, "left_out": [], "rows": []}
+        print(f"{'':4} {'':9} {'n':>10} {'type':4} {'':20} {'forward us':>11} "
+              f"{'backward us':>12} {'kept bytes':>12} {'step':>8}", flush=True)
+        self.write()
+
+    def add(self, task, name, result):
+        row = {"backend": task.backend, "operator": task.operator, "dtype": task.dtype,
+               "n": task.n, "peer": name, **vars(result)}
+        self.document["rows"].append(row)
+        self.show(row)
+        self.write()
+
+    def leave_out(self, name, backend, reason):
+        entry = [name, backend, reason]
+        if entry in self.document["left_out"]:
+            return
+        self.document["left_out"].append(entry)
+        print(f"left out: {name}, {backend}: {reason}", flush=True)
+        self.write()
+
+    def show(self, row):
+        """A line; the last column says how long the step takes beside cudrop's."""
+        step = row["forward_ns"] + row["backward_ns"]
+        key = tuple(row[name] for name in COLUMNS[:4])
+        if row["peer"] == "cudrop":
+            self.ours[key] = step
+        beside = f"{step / self.ours[key]:7.2f}x" if key in self.ours else ""
+        print(f"{row['backend']:4} {row['operator']:9} {row['n']:10} {row['dtype']:4} "
+              f"{row['peer']:20} {row['forward_ns'] / 1e3:11.1f} "
+              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} {beside}", flush=True)
+
+    def write(self):
+        self.document["versions"] = list_versions()
+        if self.arguments.json:
+            replace(self.arguments.json, self.write_json)
+        if self.arguments.csv:
+            replace(self.arguments.csv, self.write_csv)
+
+    def write_json(self, file):
+        json.dump(self.document, file, indent=1)
+        file.write("\n")
+
+    def write_csv(self, file):
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(self.document["rows"])
 
 
-def compare(tasks):
-    """Rows, and for each peer that was left out the reason, once."""
-    rows, missing = [], {}
+def replace(path, write):
+    """A file by another in one step, where that can be; so there is a whole one at any time."""
+    is_special = os.path.exists(path) and not os.path.isfile(path)
+    with open(path if is_special else f"{path}.new", "w", encoding="utf-8", newline="") as file:
+        write(file)
+    if not is_special:
+        os.replace(f"{path}.new", path)
+
+
+# ---- the comparison -----------------------------------------------------------------------
+
+def give_up(*_):
+    raise Missing("over --peer-limit")
+
+
+def run_peer(run, task, limit):
+    """A peer's result, or why there is none."""
+    if limit < math.inf:  # and again, should what runs have caught the first
+        signal.setitimer(signal.ITIMER_REAL, limit, 2.0)
+    try:
+        return run(task), None
+    except Missing as reason:
+        return None, str(reason)
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        # One peer's failure, on a machine that is lent for minutes, is only its own.
+        return None, f"failed: {type(error).__name__}: {str(error).splitlines()[:1]}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def compare(tasks, arguments, report):
+    end = time.monotonic() + arguments.budget
+    signal.signal(signal.SIGALRM, give_up)
     for task in tasks:
-        for family in FAMILIES:
-            for name, run in family.list_peers(task.backend):
-                try:
-                    result = run(task)
-                except Missing as reason:
-                    missing.setdefault((name, task.backend, str(reason)), None)
-                    continue
-                except Exception as error:  # pylint: disable=broad-exception-caught
-                    # One peer's failure, on a machine that is lent for minutes, is only its own.
-                    reason = f"failed: {type(error).__name__}: {str(error).splitlines()[:1]}"
-                    missing.setdefault((name, task.backend, reason), None)
-                    continue
-                rows.append({"backend": task.backend, "operator": task.operator,
-                             "dtype": task.dtype, "n": task.n, "peer": name, **vars(result)})
-    return rows, list(missing)
+        for name, run in (peer for family in FAMILIES for peer in family.list_peers(task.backend)):
+            if time.monotonic() > end:
+                report.leave_out(name, task.backend,
+                                 f"{arguments.budget} seconds are over, at {task.operator} "
+                                 f"{task.n} {task.dtype}")
+                continue
+            result, reason = run_peer(run, task, arguments.peer_limit)
+            if result is None:
+                report.leave_out(name, task.backend, reason)
+            else:
+                report.add(task, name, result)
 
 
-def list_tasks(arguments):
-    backends = ["host"] + (["cuda"] if has_gpu(arguments.build) else [])
+def list_tasks(arguments, backends):
     return [Task(operator, backend, dtype, n, arguments.cols, arguments.p, arguments.repeats,
                  os.path.abspath(arguments.build))
             for backend in backends for operator in arguments.operators
             for n in arguments.n for dtype in arguments.dtypes]
 
 
-def show(rows):
-    """A line a peer; the last column says how long its step takes beside cudrop's."""
-    print(f"{'':4} {'':9} {'n':>10} {'type':4} {'':20} {'forward us':>11} {'backward us':>12} "
-          f"{'kept bytes':>12} {'step':>8}")
-    ours = {}
-    for row in rows:
-        step = row["forward_ns"] + row["backward_ns"]
-        key = tuple(row[name] for name in COLUMNS[:4])
-        if row["peer"] == "cudrop":
-            ours[key] = step
-        beside = f"{step / ours[key]:7.2f}x" if key in ours else ""
-        print(f"{row['backend']:4} {row['operator']:9} {row['n']:10} {row['dtype']:4} "
-              f"{row['peer']:20} {row['forward_ns'] / 1e3:11.1f} "
-              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} {beside}")
-
-
-def write(arguments, rows, missing):
-    if arguments.json:
-        document = {"p": arguments.p, "cols": arguments.cols, "repeats": arguments.repeats,
-                    **describe_machine(arguments.build),
-                    "left_out": [list(entry) for entry in missing], "rows": rows}
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
-    if arguments.csv:
-        with open(arguments.csv, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-
-
 def main():
     arguments = read_arguments()
-    rows, missing = compare(list_tasks(arguments))
-    show(rows)
-    for name, backend, reason in missing:
-        print(f"left out: {name}, {backend}: {reason}")
+    info = ask_cudrop(arguments.build)
+    backends = arguments.backends
+    if backends == [""]:
+        backends = ["cuda"] if has_gpu(info) else ["host"]
+    if "cuda" in backends and not has_gpu(info):
+        print("compare.py: --backends cuda: cudrop sees no GPU", file=sys.stderr)
+        return 1
+    try:
+        report = Report(arguments, info)
+        compare(list_tasks(arguments, backends), arguments, report)
+    except OSError as error:
+        print(f"compare.py: {error}", file=sys.stderr)
+        return 1
     print(f"({sys.executable}; PYTHON=... script/compare takes another interpreter)")
-    write(arguments, rows, missing)
-    return 0 if rows else 1
+    return 0 if report.document["rows"] else 1
 
 
 if __name__ == "__main__":

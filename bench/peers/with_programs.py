@@ -14,6 +14,12 @@ OURS = {
 }
 
 
+def make_env():
+    """Where the programs find libraries; Python's modules have their own."""
+    path = os.environ.get("CUDROP_LIBRARY_PATH")
+    return {**os.environ, **({"LD_LIBRARY_PATH": path} if path else {})}
+
+
 def count_state(task):
     """What cudrop's backward is given of forward's: a seed and an offset, and tensors."""
     tensor = task.n * BYTES[task.dtype]
@@ -34,7 +40,7 @@ def run_cudrop(task):
              "--operators", ",".join(names), "--dtypes", task.dtype, "--n", str(task.n),
              "--cols", str(task.cols), "--p", str(task.p), "--repeats", str(task.repeats),
              "--json", document.name],
-            check=True, stdout=subprocess.DEVNULL)
+            check=True, stdout=subprocess.DEVNULL, env=make_env())
         cases = json.load(document)["cases"]
     if not all(case["verified"] for case in cases):
         raise Missing("a result was wrong")
@@ -50,7 +56,7 @@ def run_program(task, name):
     if not os.path.exists(program):
         raise Missing(f"there is no {program}")
     ran = subprocess.run([program, task.dtype, str(task.n), str(task.p), str(task.repeats)],
-                         capture_output=True, text=True, check=False)
+                         capture_output=True, text=True, check=False, env=make_env())
     if ran.returncode != 0:
         raise Missing(ran.stderr.strip())
     said = json.loads(ran.stdout)
