@@ -18,7 +18,8 @@ import unittest
 SOURCE, CUDROP, SUITE = (os.path.abspath(word) for word in sys.argv[1:4])
 sys.dont_write_bytecode = True
 sys.path.insert(0, f"{SOURCE}/script")
-from gpu_run import clocks, counters, programs, record, steps  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from gpu_run import clocks, counters, programs, record, steps
 
 # ---- what stands in for a GPU's machine ---------------------------------------------------
 
@@ -64,8 +65,8 @@ SUITES = [
      "env": {"CUDROP_TEST_BACKEND": "cuda"}, "skipped": []},
     {"name": "wrong", "command": ["sh", "-c", "echo 'element 7 is wrong'; exit 1"], "env": {},
      "skipped": []},
-    {"name": "hangs", "command": ["sh", "-c", "trap '' TERM; echo begun; {BUILD}/tests/nap 60 & wait"],
-     "env": {}, "skipped": []},
+    {"name": "hangs", "env": {}, "skipped": [],
+     "command": ["sh", "-c", "trap '' TERM; echo begun; {BUILD}/tests/nap 60 & wait"]},
     {"name": "no_data", "command": ["sh", "-c", "echo 'skipped: no data set'; exit 77"],
      "env": {}, "skipped": []},
     {"name": "no_gpu", "command": ["sh", "-c", "echo 'no CUDA device can be used'; exit 1"],
@@ -228,6 +229,10 @@ class WhatFails(unittest.TestCase):
         self.assertEqual(results["no_gpu"]["result"], "FAIL 1")
         self.assertEqual(steps.judge_suite(["no CUDA device"], True)(0, "no CUDA device\n"),
                          "FAIL: no GPU was used")
+        judge = steps.judge_suite(["skipped .there is no PyTorch"], True)
+        said = "a ... skipped 'there is no PyTorch'\n\nRan {} tests in 1s\n\nOK (skipped=1)\n"
+        self.assertEqual(judge(0, said.format(1)), "absent: OK (skipped=1)")
+        self.assertEqual(judge(0, said.format(9)), "pass: OK (skipped=1)")
 
     def test_every_sanitizer_sees_every_case_once(self):
         results = read_results("first")

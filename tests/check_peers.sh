@@ -16,3 +16,10 @@ grep -q 'BF16 *cudrop .* 1.00x$' "$work/table"
 grep -q 'F32 *plain loop in C' "$work/table"
 grep -q '^left out: PyTorch, host: Python has no torch$' "$work/table"
 grep -q '"peer": "plain loop in C"' "$work/json"
+
+# Wrong options are refused before anything is installed or built.
+status=0
+"$source/script/compare" --bogus >"$work/said" 2>&1 || status=$?
+[ "$status" = 2 ]
+grep -q 'unrecognized arguments: --bogus$' "$work/said"
+if grep -q 'script/' "$work/said"; then exit 1; fi

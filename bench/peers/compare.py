@@ -3,7 +3,7 @@
 
     bench/peers/compare.py BUILD [--backends host,cuda] [--operators dropout,fused]
                                  [--n 2^20,2^24] [--p 0.1] [--repeats 11] [--json FILE]
-                                 [--csv FILE] [--budget S] [--peer-limit S]
+                                 [--csv FILE] [--budget S] [--peer-limit S] [--plan]
 
 BUILD is a build folder that has `cudrop` and the programs of bench/peers. A training step is
 forward and backward with the same mask; what is timed is the same call again and again, warm.
@@ -79,6 +79,8 @@ def read_arguments():
                         help="begin no peer after so many seconds")
     parser.add_argument("--peer-limit", type=read_seconds, default=math.inf, metavar="S",
                         help="give up a peer after so many seconds")
+    parser.add_argument("--plan", action="store_true",
+                        help="read the options, say what would be measured, and no more")
     arguments = parser.parse_args()
     if not 0 <= arguments.p < 1:
         parser.error("--p: a rate from 0 up to but not 1")
@@ -90,7 +92,7 @@ def read_arguments():
         if wrong and getattr(arguments, name) is not None:
             parser.error(f"there is no {', '.join(map(repr, sorted(wrong)))} among the {name}")
         setattr(arguments, name, words)
-    if not os.path.exists(f"{arguments.build}/cudrop"):
+    if not arguments.plan and not os.path.exists(f"{arguments.build}/cudrop"):
         parser.error(f"there is no {arguments.build}/cudrop: build it first, or use script/compare")
     return arguments
 
@@ -247,6 +249,10 @@ def list_tasks(arguments, backends):
 
 def main():
     arguments = read_arguments()
+    if arguments.plan:
+        for task in list_tasks(arguments, arguments.backends):
+            print(task.backend, task.operator, task.n, task.dtype)
+        return 0
     info = ask_cudrop(arguments.build)
     backends = arguments.backends
     if backends == [""]:

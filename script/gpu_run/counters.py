@@ -1,6 +1,5 @@
 """counters.py - what ncu counts in the kernels: sectors a request, issue slots, bytes."""
 import csv
-import os
 
 OPERATORS = ("forward", "fused_forward", "norm_forward", "attention_forward", "fused_backward",
              "norm_backward", "attention_backward", "embedding_backward", "embedding_forward")
@@ -17,6 +16,8 @@ METRICS = {
     "smsp__inst_executed.sum": "instructions",
     "launch__registers_per_thread": "registers",
 }
+
+SHOWN_KERNELS, SHOWN_METRICS = 4, 5  # of an operator, in the summary
 
 
 def make_command(bench, n):
@@ -49,12 +50,15 @@ def read_rows(text):
     return rows
 
 
-def format_row(row):
-    def number(metric):
-        return "-" if row[metric] is None else f"{row[metric]:.4g}"
-
-    figures = ", ".join(f"{number(metric)} {name}" for metric, name in METRICS.items())
-    return f"{row['kernel'][:60]} {row['grid']}: {figures}"
+def format_longest(rows):
+    """A line for each of the kernels that take longest, with the first figures."""
+    time = next(iter(METRICS))
+    lines = []
+    for row in sorted(rows, key=lambda row: -(row[time] or 0.0))[:SHOWN_KERNELS]:
+        figures = ", ".join(f"{row[metric]:.4g} {name}" for metric, name in
+                            list(METRICS.items())[:SHOWN_METRICS] if row[metric] is not None)
+        lines.append(f"{row['kernel'][:60]} {row['grid']}: {figures}")
+    return lines
 
 
 def judge(status, text):
@@ -64,8 +68,3 @@ def judge(status, text):
     if status == 0 and read_rows(text):
         return "pass"
     return f"FAIL {status}" + ("" if status else ": ncu printed no kernel")
-
-
-def is_there():
-    return any(os.access(f"{folder}/ncu", os.X_OK)
-               for folder in os.environ["PATH"].split(os.pathsep))

@@ -82,9 +82,9 @@ def list_targets(build):
 
 # ---- libraries ----------------------------------------------------------------------------
 
-def list_missing(program):
+def list_missing(program, library_path):
     """The libraries that a program asks for and that are not found."""
-    said, _ = ask(["ldd", program])
+    said, _ = ask(["ldd", program], env={**os.environ, "LD_LIBRARY_PATH": library_path})
     return re.findall(r"^\s*(\S+) => not found", said, re.MULTILINE)
 
 
@@ -111,16 +111,14 @@ def list_library_folders():
 
 def find_libraries(folder):
     """A search path with what the programs of a folder need and the loader does not find."""
-    own = [os.path.abspath(folder), os.path.abspath(f"{folder}/lib")]
-    before = os.environ.get("LD_LIBRARY_PATH", "")
-    os.environ["LD_LIBRARY_PATH"] = ":".join(own + [before] * bool(before))
-    missing = {name for program in list_programs(folder) for name in list_missing(program)}
-    os.environ["LD_LIBRARY_PATH"] = before
-    found = []
+    before = os.environ.get("LD_LIBRARY_PATH")
+    path = [os.path.abspath(folder), os.path.abspath(f"{folder}/lib")] + [before] * bool(before)
+    missing = {name for program in list_programs(folder)
+               for name in list_missing(program, ":".join(path))}
     for name in sorted(missing):
         places = [place for place in list_library_folders() if os.path.exists(f"{place}/{name}")]
-        found += [place for place in places[:1] if place not in found]
-    return ":".join(own + found + [before] * bool(before))
+        path += [place for place in places[:1] if place not in path]
+    return ":".join(path)
 
 
 # ---- packing ------------------------------------------------------------------------------

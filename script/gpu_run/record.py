@@ -104,9 +104,10 @@ class Record:
             detail = lines[-1].strip()
         self.append(self.log, f"\n---- {job.name}: {result}\n")
         good = self.enter(job, result, detail, process.seconds)
-        self.show(line for line in lines if re.search(job.show, line))
-        if not good:
-            self.show(lines[-LINES:])
+        shown = [line for line in lines if re.search(job.show, line)]
+        if not good and len(lines) > 1:
+            shown += [line for line in lines[-LINES:] if line not in shown]
+        self.show(shown)
         return good
 
     def leave_out(self, job, result, detail):

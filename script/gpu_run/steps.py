@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -121,7 +122,10 @@ def judge_suite(skipped, is_required):
             return judge_status(status, text)
         if is_required and "no CUDA device" in text:
             return "FAIL: no GPU was used"
-        return f"absent: {(text.strip().splitlines() or ['skipped'])[-1]}"
+        last = (text.strip().splitlines() or ["skipped"])[-1]
+        ran, left = (re.search(pattern, text) for pattern in (r"\nRan (\d+) ", r"skipped=(\d+)"))
+        is_part = ran and left and int(ran[1]) > int(left[1])  # of unittest's tests
+        return f"{'pass' if is_part else 'absent'}: {last}"
 
     return judge
 
@@ -131,7 +135,7 @@ def make_suite(run, suite, is_required):
     missing = []
     for word in suite["command"]:
         if os.path.isfile(word) and os.access(word, os.X_OK) and programs.is_elf(word):
-            missing += programs.list_missing(word)
+            missing += programs.list_missing(word, run.library_path)
     env = {**run.env, **suite["env"], "CUDROP_REQUIRE_GPU": "1" if is_required else "0"}
     return Job(suite["name"], suite["command"], env=env,
                judge=judge_suite(suite["skipped"], is_required)), missing
@@ -139,7 +143,6 @@ def make_suite(run, suite, is_required):
 
 def step_suites(run):
     is_required = os.environ.get("CUDROP_REQUIRE_GPU", "1") == "1"
-    os.environ["LD_LIBRARY_PATH"] = run.library_path  # for ldd
     jobs = []
     for suite in programs.read_suites(run.folder, run.source):
         job, missing = make_suite(run, suite, is_required)
@@ -165,6 +168,9 @@ def judge_sanitizer(status, text):
 
 def step_sanitizers(run):
     jobs = []
+    if shutil.which("compute-sanitizer") is None:
+        run.record.leave_out(Job("compute-sanitizer", []), "FAIL", "there is none")
+        return
     for tool in TOOLS:
         for suite in SANITIZED:
             program, _, case = suite.partition(":")
@@ -222,7 +228,7 @@ def step_counters(run):
     path = run.record.name_document("counters")
     document = {"format": 1, "date": run.record.run["date"], "metrics": counters.METRICS,
                 "commit": run.record.run.get("commit"), "rows": []}
-    if not counters.is_there():
+    if shutil.which("ncu") is None:
         run.record.leave_out(Job("ncu", []), "absent", "there is no ncu")
         return
     for operator in counters.OPERATORS:
@@ -237,7 +243,7 @@ def step_counters(run):
         run.run(Job(f"ncu-{operator}", counters.make_command(bench, n), run.limit / 4, run.env,
                     judge))
         document["rows"] += [{"operator": operator, **row} for row in seen]
-        run.record.show(counters.format_row(row) for row in seen)
+        run.record.show(counters.format_longest(seen))
         write_whole(path, document)
 
 
