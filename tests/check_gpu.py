@@ -366,6 +366,16 @@ class WhatIsCarried(unittest.TestCase):
 
 
 class Parts(unittest.TestCase):
+    def test_no_document_is_empty(self):
+        kept = record.Record(f"{machine.folder}/empty", "test")
+        with open(kept.name_document("types"), "wb"):
+            pass
+        kept.begin_step(steps.STEPS["bench"], 1.0)
+        kept.end_step(1.0, {})
+        kept.close()
+        self.assertEqual(os.listdir(f"{machine.folder}/empty/results"),
+                         [os.path.basename(kept.name_document("run-test"))])
+
     def test_of_what_says_too_much_both_ends_are_kept(self):
         self.assertEqual(record.cut_middle(b"short"), b"short")
         kept = record.cut_middle(b"begin" + bytes(2 * record.MOST_LOGGED) + b"end")

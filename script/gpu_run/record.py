@@ -124,5 +124,8 @@ class Record:
         return good
 
     def end_step(self, seconds, clocks):
+        for entry in os.scandir(f"{self.out}/results"):
+            if entry.stat().st_size == 0:  # opened by what then failed
+                os.unlink(entry.path)
         self.run["steps"][-1].update(seconds=round(seconds, 1), **clocks)
         self.write_run()
