@@ -31,12 +31,14 @@ typedef struct {
 
 /* Survivors become x * scale + shift; what is dropped by an affine kernel is `dropped`. */
 typedef struct {
-  struct {
-    double scale, shift, dropped; /* for F64 */
-  } f64;
-  struct {
-    float scale, shift, dropped; /* for every other type */
-  } f32;
+  double scale, shift, dropped;
+} cudropi_constants_f64_t;
+typedef struct {
+  float scale, shift, dropped;
+} cudropi_constants_f32_t;
+typedef struct {
+  cudropi_constants_f64_t f64; /* for F64 */
+  cudropi_constants_f32_t f32; /* for every other type */
 } cudropi_constants_t;
 
 typedef struct {

@@ -1,6 +1,7 @@
 /* kernels.c - what the host does with a tile once its keep bits are known. */
 #include <string.h>
 
+#include "apply.h"
 #include "storage.h"
 #include "tile.h"
 
@@ -31,52 +32,45 @@ static void store_kept(const cudropi_tile_t *tile, const void *values) {
 
 /* ---- kernels with arithmetic, in float and in double ---------------------------------- */
 
-#define DEFINE_SCALE(NAME, VALUE)                                                     \
-  static void scale_##NAME(const cudropi_tile_t *tile) {                              \
-    const VALUE scale = tile->plan->constants.NAME.scale;                             \
-    VALUE x[CUDROPI_TILE_SIZE];                                                       \
-    load(tile, &tile->plan->x, tile->x, x);                                           \
-    for (int j = 0; j < tile->n; ++j) x[j] = tile->kept[j] ? x[j] * scale : (VALUE)0; \
-    store(tile, x);                                                                   \
-  }
-DEFINE_SCALE(f32, float)
-DEFINE_SCALE(f64, double)
+/* The operands that a kernel reads, the others as they are. */
+static inline void load_read(const cudropi_tile_t *tile, cudropi_kernel_t kernel, void *x,
+                             void *y) {
+  if (kernel != CUDROPI_KERNEL_FILL) load(tile, &tile->plan->x, tile->x, x);
+  if (kernel == CUDROPI_KERNEL_ACCUMULATE) load(tile, &tile->plan->y, tile->y, y);
+}
 
-#define DEFINE_ACCUMULATE(NAME, VALUE)                            \
-  static void accumulate_##NAME(const cudropi_tile_t *tile) {     \
-    const VALUE scale = tile->plan->constants.NAME.scale;         \
-    VALUE x[CUDROPI_TILE_SIZE], y[CUDROPI_TILE_SIZE];             \
-    load(tile, &tile->plan->x, tile->x, x);                       \
-    load(tile, &tile->plan->y, tile->y, y);                       \
-    for (int j = 0; j < tile->n; ++j) y[j] = y[j] + x[j] * scale; \
-    store_kept(tile, y);                                          \
+static inline void store_made(const cudropi_tile_t *tile, cudropi_kernel_t kernel,
+                              const void *values) {
+  if (kernel == CUDROPI_KERNEL_ACCUMULATE) {
+    store_kept(tile, values);
+  } else {
+    store(tile, values);
   }
-DEFINE_ACCUMULATE(f32, float)
-DEFINE_ACCUMULATE(f64, double)
+}
 
-#define DEFINE_AFFINE(NAME, VALUE)                            \
-  static void affine_##NAME(const cudropi_tile_t *tile) {     \
-    const VALUE scale = tile->plan->constants.NAME.scale,     \
-                shift = tile->plan->constants.NAME.shift;     \
-    const VALUE dropped = tile->plan->constants.NAME.dropped; \
-    VALUE x[CUDROPI_TILE_SIZE];                               \
-    load(tile, &tile->plan->x, tile->x, x);                   \
-    for (int j = 0; j < tile->n; ++j)                         \
-      x[j] = tile->kept[j] ? x[j] * scale + shift : dropped;  \
-    store(tile, x);                                           \
-  }
-DEFINE_AFFINE(f32, float)
-DEFINE_AFFINE(f64, double)
+/* What is made of element j of a tile that holds all operands in arrays. */
+#define MAKE(NAME, VALUE, KEPT)                                              \
+  const VALUE x = xs[j], y = ys[j];                                          \
+  const bool is_affine = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_AFFINE;     \
+  const bool keeps_all = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_ACCUMULATE; \
+  const VALUE dropped = is_affine ? c.dropped : (VALUE)0;                    \
+  (void)x, (void)y;                                                          \
+  xs[j] = keeps_all || tile->kept[j] ? (KEPT) : dropped
 
-#define DEFINE_FILL(NAME, VALUE)                                               \
-  static void fill_##NAME(const cudropi_tile_t *tile) {                        \
-    const VALUE scale = tile->plan->constants.NAME.scale;                      \
-    VALUE y[CUDROPI_TILE_SIZE];                                                \
-    for (int j = 0; j < tile->n; ++j) y[j] = tile->kept[j] ? scale : (VALUE)0; \
-    store(tile, y);                                                            \
+#define DEFINE_IN(NAME, name, KEPT, TYPE, VALUE)                       \
+  static void name##_##TYPE(const cudropi_tile_t *tile) {              \
+    const cudropi_constants_##TYPE##_t c = tile->plan->constants.TYPE; \
+    VALUE xs[CUDROPI_TILE_SIZE], ys[CUDROPI_TILE_SIZE];                \
+    load_read(tile, CUDROPI_KERNEL_##NAME, xs, ys);                    \
+    for (int j = 0; j < tile->n; ++j) {                                \
+      MAKE(NAME, VALUE, KEPT);                                         \
+    }                                                                  \
+    store_made(tile, CUDROPI_KERNEL_##NAME, xs);                       \
   }
-DEFINE_FILL(f32, float)
-DEFINE_FILL(f64, double)
+#define DEFINE_APPLY(NAME, name, KEPT)    \
+  DEFINE_IN(NAME, name, KEPT, f32, float) \
+  DEFINE_IN(NAME, name, KEPT, f64, double)
+CUDROPI_APPLY_LIST(DEFINE_APPLY)
 
 /* ---- kernels that move bits ----------------------------------------------------------- */
 
@@ -147,11 +141,10 @@ static const struct {
   kernel_t *f32, *f64; /* for F64, and for every other type */
 } kernels[CUDROPI_KERNELS] = {
     [CUDROPI_KERNEL_SELECT] = {select_kept, select_kept},
-    [CUDROPI_KERNEL_SCALE] = {scale_f32, scale_f64},
-    [CUDROPI_KERNEL_ACCUMULATE] = {accumulate_f32, accumulate_f64},
-    [CUDROPI_KERNEL_AFFINE] = {affine_f32, affine_f64},
-    [CUDROPI_KERNEL_FILL] = {fill_f32, fill_f64},
-    [CUDROPI_KERNEL_BYTES] = {write_bytes, write_bytes},
+#define APPLY_ROW(NAME, name, KEPT) [CUDROPI_KERNEL_##NAME] = {name##_f32, name##_f64},
+    CUDROPI_APPLY_LIST(APPLY_ROW)
+#undef APPLY_ROW
+        [CUDROPI_KERNEL_BYTES] = {write_bytes, write_bytes},
     [CUDROPI_KERNEL_BITS] = {write_bits, write_bits},
     [CUDROPI_KERNEL_COUNT] = {count, count},
 };

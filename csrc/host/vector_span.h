@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "apply.h"
 #include "draw_vector.h"
 #include "span.h"
 
@@ -15,21 +16,28 @@ enum { AHEAD = 2048 }; /* bytes to prefetch */
 
 /* ---- Elements ---- */
 
+/* Constants in every lane. */
+typedef struct {
+  f32v scale, shift, dropped;
+} constants32_t;
+typedef struct {
+  f64v scale, shift, dropped;
+} constants64_t;
+
 /* What a span's loop holds in registers. */
 typedef struct {
-  f32v scale32, shift32, dropped32;
-  f64v scale64, shift64, dropped64;
+  constants32_t f32;
+  constants64_t f64;
   bool streams;
 } work_t;
 
 INLINE work_t begin_work(const cudropi_constants_t *constants, bool streams) {
-  return (work_t){.scale32 = (f32v){0} + constants->f32.scale,
-                  .shift32 = (f32v){0} + constants->f32.shift,
-                  .dropped32 = (f32v){0} + constants->f32.dropped,
-                  .scale64 = (f64v){0} + constants->f64.scale,
-                  .shift64 = (f64v){0} + constants->f64.shift,
-                  .dropped64 = (f64v){0} + constants->f64.dropped,
-                  .streams = streams};
+  return (work_t){
+      .f32 = {(f32v){0} + constants->f32.scale, (f32v){0} + constants->f32.shift,
+              (f32v){0} + constants->f32.dropped},
+      .f64 = {(f64v){0} + constants->f64.scale, (f64v){0} + constants->f64.shift,
+              (f64v){0} + constants->f64.dropped},
+      .streams = streams};
 }
 
 INLINE void put(const work_t *work, char *to, u64v value) {
@@ -40,19 +48,18 @@ INLINE void put(const work_t *work, char *to, u64v value) {
   }
 }
 
-/* What a kernel makes of elements that are kept, and of those that are dropped. */
-INLINE f32v kept32(const work_t *work, cudropi_kernel_t kernel, f32v x, f32v y) {
-  return kernel == CUDROPI_KERNEL_SCALE        ? x * work->scale32
-         : kernel == CUDROPI_KERNEL_ACCUMULATE ? y + x * work->scale32
-         : kernel == CUDROPI_KERNEL_AFFINE     ? x * work->scale32 + work->shift32
-                                               : work->scale32;
+/* What a kernel makes of elements that are kept. */
+#define APPLY(NAME, name, KEPT) \
+  if (kernel == CUDROPI_KERNEL_##NAME) return KEPT;
+INLINE f32v kept32(constants32_t c, cudropi_kernel_t kernel, f32v x, f32v y) {
+  CUDROPI_APPLY_LIST(APPLY)
+  return x;
 }
-INLINE f64v kept64(const work_t *work, cudropi_kernel_t kernel, f64v x, f64v y) {
-  return kernel == CUDROPI_KERNEL_SCALE        ? x * work->scale64
-         : kernel == CUDROPI_KERNEL_ACCUMULATE ? y + x * work->scale64
-         : kernel == CUDROPI_KERNEL_AFFINE     ? x * work->scale64 + work->shift64
-                                               : work->scale64;
+INLINE f64v kept64(constants64_t c, cudropi_kernel_t kernel, f64v x, f64v y) {
+  CUDROPI_APPLY_LIST(APPLY)
+  return x;
 }
+#undef APPLY
 
 /* The elements of a tile, or of part k of it: what is kept, and in place of what is not ... */
 INLINE bool drops_to_zero(cudropi_kernel_t kernel) {
@@ -75,10 +82,10 @@ INLINE void tile_f32(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
   for (int part = 0; part < 2; ++part, x += VECTOR, y += VECTOR) {
     const u32v in = kernel == CUDROPI_KERNEL_FILL ? (u32v){0} : (u32v)load(x);
     const u32v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? (u32v)load(y) : (u32v){0};
-    const u32v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u32v)work->dropped32 : old;
+    const u32v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u32v)work->f32.dropped : old;
     const u32v kept = kernel == CUDROPI_KERNEL_SELECT
                           ? in
-                          : (u32v)kept32(work, kernel, (f32v)in, (f32v)old);
+                          : (u32v)kept32(work->f32, kernel, (f32v)in, (f32v)old);
     put(work, y, (u64v)pick32(kernel, keep, part, kept, dropped));
   }
 }
@@ -89,10 +96,10 @@ INLINE void tile_f64(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
   for (int part = 0; part < 4; ++part, x += VECTOR, y += VECTOR) {
     const u64v in = kernel == CUDROPI_KERNEL_FILL ? (u64v){0} : load(x);
     const u64v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? load(y) : (u64v){0};
-    const u64v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u64v)work->dropped64 : old;
+    const u64v dropped = kernel == CUDROPI_KERNEL_AFFINE ? (u64v)work->f64.dropped : old;
     const u64v kept = kernel == CUDROPI_KERNEL_SELECT
                           ? in
-                          : (u64v)kept64(work, kernel, (f64v)in, (f64v)old);
+                          : (u64v)kept64(work->f64, kernel, (f64v)in, (f64v)old);
     put(work, y, pick64(kernel, keep, part, kept, dropped));
   }
 }
@@ -109,9 +116,9 @@ INLINE u32v round_bf16(f32v value) {
 /* A BF16 number is the upper half of a float: elements 0, 2, ... and 1, 3, ... of a tile. */
 INLINE u16v kept_bf16(const work_t *work, cudropi_kernel_t kernel, u16v x, u16v y) {
   const u32v in = (u32v)x, old = (u32v)y;
-  const f32v even = kept32(work, kernel, (f32v)(in << 16), (f32v)(old << 16));
+  const f32v even = kept32(work->f32, kernel, (f32v)(in << 16), (f32v)(old << 16));
   const f32v odd =
-      kept32(work, kernel, (f32v)(in & 0xffff0000u), (f32v)(old & 0xffff0000u));
+      kept32(work->f32, kernel, (f32v)(in & 0xffff0000u), (f32v)(old & 0xffff0000u));
   return narrow(round_bf16(even), round_bf16(odd));
 }
 
@@ -121,7 +128,7 @@ INLINE void tile_bf16(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
   const u16v old = kernel == CUDROPI_KERNEL_ACCUMULATE ? (u16v)load(y) : (u16v){0};
   const u16v kept =
       kernel == CUDROPI_KERNEL_SELECT ? in : kept_bf16(work, kernel, in, old);
-  const u32v dropped_half = round_bf16(work->dropped32);
+  const u32v dropped_half = round_bf16(work->f32.dropped);
   const u16v dropped =
       kernel == CUDROPI_KERNEL_AFFINE ? narrow(dropped_half, dropped_half) : old;
   put(work, y, (u64v)pick16(kernel, keep, kept, dropped));
@@ -137,7 +144,7 @@ INLINE u16v kept_f16(const work_t *work, cudropi_kernel_t kernel, const char *x,
     const f32v in = kernel == CUDROPI_KERNEL_FILL ? (f32v){0} : floats_of_halves(x + at);
     const f32v old =
         kernel == CUDROPI_KERNEL_ACCUMULATE ? floats_of_halves(y + at) : (f32v){0};
-    part[k] = kept32(work, kernel, in, old);
+    part[k] = kept32(work->f32, kernel, in, old);
   }
   return halves_of_floats(part[0], part[1]);
 }
@@ -148,7 +155,7 @@ INLINE void tile_f16(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
       kernel == CUDROPI_KERNEL_SELECT ? (u16v)load(x) : kept_f16(work, kernel, x, y);
   const u16v dropped =
       kernel == CUDROPI_KERNEL_AFFINE
-          ? halves_of_floats(work->dropped32, work->dropped32)
+          ? halves_of_floats(work->f32.dropped, work->f32.dropped)
           : (kernel == CUDROPI_KERNEL_ACCUMULATE ? (u16v)load(y) : (u16v){0});
   put(work, y, (u64v)pick16(kernel, keep, kept, dropped));
 }
