@@ -11,9 +11,9 @@
 
 /* X(NAME, name, kept): of CUDROPI_KERNEL_NAME. */
 #define CUDROPI_APPLY_LIST(X)                \
-  X(SCALE, scale, x * c.scale)                \
+  X(SCALE, scale, (x * c.scale))             \
   X(ACCUMULATE, accumulate, y + x * c.scale) \
-  X(AFFINE, affine, x * c.scale + c.shift)    \
+  X(AFFINE, affine, (x * c.scale) + c.shift) \
   X(FILL, fill, c.scale)
 
 #endif /* CUDROP_APPLY_H */
