@@ -31,7 +31,10 @@ typedef struct {
   bench_outcome_t outcome;
 } bench_report_t;
 
-/* The table, a piece at a time. */
+/* What the table's columns are: lines of text, indented by two. */
+extern const char bench_legend[];
+
+/* The table, a piece at a time. The head has the legend. */
 void bench_print_head(FILE *to, const bench_report_t *report);
 void bench_print_row(FILE *to, const bench_row_t *row);
 void bench_print_small_head(FILE *to);

@@ -32,6 +32,24 @@ static void print_case(FILE *to, const bench_case_t *what) {
           bench_name(BENCH_LAYOUT_NAMES, (int)what->layout), format_count(what->n, text));
 }
 
+const char bench_legend[] =
+    "  cold     one call after the caches were flushed; warm: the same call ran just "
+    "before\n"
+    "  us       the median time of a call; spread%: 90th minus 10th percentile, in % of "
+    "it\n"
+    "  GB/s     the bytes that the case moves (--help has the formula) over that time\n"
+    "  roof     GB/s of a plain copy, memcpy or device to device, that reads half of "
+    "those\n"
+    "           bytes and writes half, timed in turns with the case\n"
+    "  %roof    time of that copy over time of the case; more than 100 where an "
+    "operator\n"
+    "           moves less than a copy\n"
+    "  host us  on a GPU: what the call costs the host's thread, without waiting\n"
+    "  latency  small cases, warm: call, the host's thread; stream, one call among many; "
+    "graph,\n"
+    "           the same in a CUDA graph; trip, a call and waiting for it\n"
+    "  -        not measured, or nothing to measure: a host has no stream and no graph\n";
+
 void bench_print_head(FILE *to, const bench_report_t *report) {
   const bench_machine_t *machine = report->machine;
   const int version = cudrop_version();
@@ -48,6 +66,7 @@ void bench_print_head(FILE *to, const bench_report_t *report) {
       "result was verified\n\n",
       report->options.p, report->options.cols, report->options.repeats,
       (double)machine->flush_bytes / (1 << 20));
+  fprintf(to, "%s\n", bench_legend);
   fprintf(to, "%-18s %-6s %-10s %8s %-4s %9s %7s %8s %8s %6s %9s\n", "operator", "type",
           "layout", "n", "", "us", "spread%", "GB/s", "roof", "%roof", "host us");
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cudrop/cudrop.h"
 #include "program.h"
 #include "suite.h"
 
@@ -15,15 +16,24 @@ static int run(const char *arguments) {
 /* Arguments that are refused with exit status 2, and the line that says why. */
 static const char *const refusals[][2] = {
     {"", "usage: cudrop COMMAND"},
-    {"masks", "cudrop: there is no command 'masks'; see cudrop --help\n"},
+    {"masks",
+     "cudrop: there is no command 'masks'; usage: cudrop COMMAND [OPTIONS] (--help "
+     "lists"},
+    {"--hel", "cudrop: there is no command '--hel'; usage: cudrop COMMAND [OPTIONS]"},
+    {"--help mask", "cudrop: 'mask' is one argument too many; usage: cudrop COMMAND"},
     {"mask --p 0.5 --count 8", "cudrop: mask: --seed is missing\n"},
     {"mask --seed 1 --count 8", "cudrop: mask: --p is missing\n"},
     {"mask --seed 1 --p 0.5", "cudrop: mask: --count is missing\n"},
-    {"mask --seed", "cudrop: mask: --seed needs a value\n"},
-    {"mask --sed 1", "cudrop: mask: there is no option '--sed'\n"},
-    {"mask -s 1", "cudrop: mask: there is no option '-s'\n"},
+    {"mask --seed", "cudrop: mask: --seed needs a value; usage: cudrop mask --seed S"},
+    {"mask --sed 1",
+     "cudrop: mask: there is no option '--sed'; usage: cudrop mask --seed"},
+    {"mask --sed", "cudrop: mask: there is no option '--sed'; usage: cudrop mask --seed"},
+    {"mask --hel", "cudrop: mask: there is no option '--hel'; usage: cudrop mask --seed"},
+    {"mask --help=1", "cudrop: mask: --help takes no value; usage: cudrop mask --seed S"},
+    {"mask --help more", "cudrop: mask: 'more' is one argument too many; usage: cudrop"},
+    {"mask -s 1", "cudrop: mask: there is no option '-s'; usage: cudrop mask"},
     {"mask --seed 1 --p 0.5 --count 8 more",
-     "cudrop: mask: 'more' is one argument too many\n"},
+     "cudrop: mask: 'more' is one argument too many; usage: cudrop mask"},
     {"mask --seed -1 --p 0.5 --count 8", "cudrop: mask: --seed = '-1' is not"},
     {"mask --seed +1 --p 0.5 --count 8", "cudrop: mask: --seed = '+1' is not"},
     {"mask --seed ' 1' --p 0.5 --count 8", "cudrop: mask: --seed = ' 1' is not"},
@@ -66,9 +76,11 @@ static const char *const refusals[][2] = {
     {"mask --seed 1 --p 0.5 --count 8 --index 8 --per-seed 0x800000000000000",
      "cudrop: mask: --index + --per-seed is above 2^59\n"},
     {"mask --seed 1 --p 0.5 --seed 2 --count 8", "cudrop: mask: --seed is given twice\n"},
-    {"bench now", "cudrop: bench: 'now' is one argument too many\n"},
+    {"bench now", "cudrop: bench: 'now' is one argument too many; usage: cudrop bench"},
     {"bench --quick --quick", "cudrop: bench: --quick is given twice\n"},
-    {"bench --fast", "cudrop: bench: there is no option '--fast'\n"},
+    {"bench --fast", "cudrop: bench: there is no option '--fast'; usage: cudrop bench"},
+    {"bench --q",
+     "cudrop: bench: there is no option '--q'; usage: cudrop bench [OPTIONS]\n"},
     {"bench --backend gpu",
      "cudrop: bench: --backend = 'gpu' is not host, cuda or auto\n"},
     {"bench --device -1", "cudrop: bench: --device = '-1' is not a number in 0..1023\n"},
@@ -90,8 +102,12 @@ static const char *const refusals[][2] = {
     {"bench --budget -1", "cudrop: bench: --budget = '-1' is not a number in [0, 86400]"},
     {"bench --operators alpha_forward --dtypes F8E4M3",
      "cudrop: bench: none of the operators takes these types in these layouts\n"},
-    {"info now", "cudrop: info: 'now' is one argument too many\n"},
-    {"verify now", "cudrop: verify: 'now' is one argument too many\n"},
+    {"info now", "cudrop: info: 'now' is one argument too many; usage: cudrop info\n"},
+    {"info --h", "cudrop: info: there is no option '--h'; usage: cudrop info\n"},
+    {"verify now",
+     "cudrop: verify: 'now' is one argument too many; usage: cudrop verify\n"},
+    {"verify --hel",
+     "cudrop: verify: there is no option '--hel'; usage: cudrop verify\n"},
 };
 enum { REFUSALS = sizeof refusals / sizeof refusals[0] };
 
@@ -110,6 +126,16 @@ END_TEST
 START_TEST(verify_passes_on_this_machine) {
   ck_assert_int_eq(run("verify"), 0);
   ck_assert_ptr_nonnull(strstr(output, "every known answer came out\n"));
+}
+END_TEST
+
+/* A backend that is absent is said, and in no words of an error. */
+START_TEST(verify_says_what_it_has_not_checked) {
+  int devices = 0;
+  ck_assert_int_eq(run("verify 2>&1"), 0);
+  if (cudrop_device_count(CUDROP_CUDA, &devices) != CUDROP_OK)
+    ck_assert_ptr_nonnull(strstr(output, "\ncuda\n  not checked: th"));
+  ck_assert_ptr_null(strstr(output, "cudrop_"));
 }
 END_TEST
 
@@ -139,6 +165,26 @@ START_TEST(bench_measures_what_it_is_asked_to) {
   ck_assert_int_eq(run("bench --backend host --device 1 2>&1"), 1);
   ck_assert_str_eq(output,
                    "cudrop: bench: cudrop_create: device = 1 is outside [0, 1)\n");
+}
+END_TEST
+
+/* Every word of the table's heads is explained, in the table and by --help. */
+START_TEST(bench_says_what_its_columns_are) {
+  static const char *const words[] = {"cold", "warm",   "us",    "spread%",
+                                      "GB/s", "roof",   "%roof", "host us",
+                                      "call", "stream", "graph", "trip"};
+  static const char *const commands[] = {
+      "bench --help", "bench --backend host --operators forward --n 8 --repeats 3"};
+  for (int c = 0; c < 2; ++c) {
+    ck_assert_int_eq(run(commands[c]), 0);
+    char *legend = strstr(output, "  cold     one call after");
+    ck_assert_msg(legend != NULL, "%s has no legend", commands[c]);
+    char *end = strstr(legend, "\n\n");
+    ck_assert_ptr_nonnull(end);
+    *end = '\0';
+    for (size_t k = 0; k < sizeof words / sizeof words[0]; ++k)
+      ck_assert_msg(strstr(legend, words[k]) != NULL, "no word of %s", words[k]);
+  }
 }
 END_TEST
 
@@ -187,8 +233,10 @@ static TCase *cli_case(void) {
   TCase *tests = suite_case("cli", 120);
   tcase_add_loop_test(tests, bad_arguments_are_refused_with_a_clear_line, 0, REFUSALS);
   tcase_add_test(tests, verify_passes_on_this_machine);
+  tcase_add_test(tests, verify_says_what_it_has_not_checked);
   tcase_add_test(tests, verify_fails_where_a_device_cannot_be_used);
   tcase_add_test(tests, bench_measures_what_it_is_asked_to);
+  tcase_add_test(tests, bench_says_what_its_columns_are);
   tcase_add_test(tests, info_names_version_and_backends);
   tcase_add_test(tests, help_goes_to_the_standard_output);
   tcase_add_test(tests, output_that_cannot_be_written_is_a_failure);

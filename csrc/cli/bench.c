@@ -1,16 +1,16 @@
 /* bench.c - cudrop bench: measure this machine, after checking it. */
-#define _GNU_SOURCE /* getopt_long */
 #include "bench.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
+#include "command_line.h"
 #include "failure.h"
 #include "measure.h"
 #include "number.h"
+#include "report.h"
 
 static const char usage[] =
     "usage: cudrop bench [OPTIONS]\n"
@@ -28,6 +28,7 @@ static const char usage[] =
     "  --budget S        begin no case after S seconds (no limit)\n"
     "  --quick           sizes and repeats that take a few seconds\n"
     "  --json FILE       write everything that was measured there, too\n"
+    "  --help\n"
     "\n"
     "A LIST is words with commas between them, or all. Each case is verified before it "
     "is\n"
@@ -92,6 +93,7 @@ static void print_usage(void) {
     printf("  %-18s  %s\n", bench_operators[k].name,
            bench_formula((bench_operator_id_t)k, text));
   fputs(on_rows, stdout);
+  printf("\ncolumns:\n%s", bench_legend);
   puts("\nlayouts:");
   for (int k = 0; k < BENCH_LAYOUTS; ++k)
     printf("  %-10s  %s\n", bench_layouts[k].name, bench_layouts[k].meaning);
@@ -164,7 +166,9 @@ static int read_backend(cudrop_backend_t *backend) {
                   optarg);
 }
 
-static int read_option(option_id_t id, request_t *request) {
+static int read_option(int number, void *into) {
+  const option_id_t id = (option_id_t)number;
+  request_t *request = into;
   bench_options_t *bench = &request->bench;
   switch (id) {
     case BACKEND:
@@ -220,31 +224,16 @@ static int run(const request_t *request) {
 }
 
 int command_bench(int argc, char **argv) {
+  static const command_line_t line = {"bench", "cudrop bench [OPTIONS]", options,
+                                      read_option};
   request_t request = {.bench = {.p = 0.1}};
-  unsigned given = 0;
-  int id;
-  opterr = 0;
-  while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-    if (id == ':')
-      return complain(EXIT_BAD_ARGUMENTS, "bench: %s needs a value", argv[optind - 1]);
-    if (id == '?' && optopt > HELP) /* a letter */
-      return complain(EXIT_BAD_ARGUMENTS, "bench: there is no option '-%c'", optopt);
-    if (id == '?')
-      return complain(EXIT_BAD_ARGUMENTS, "bench: there is no option '%s'",
-                      argv[optind - 1]);
-    if (id == HELP) {
-      print_usage();
-      return EXIT_OK;
-    }
-    if ((given >> id & 1) != 0)
-      return complain(EXIT_BAD_ARGUMENTS, "bench: --%s is given twice", options[id].name);
-    const int status = read_option((option_id_t)id, &request);
-    if (status != EXIT_OK) return status;
-    given |= 1u << id;
+  command_words_t words;
+  const int status = read_command_line(&line, argc, argv, &request, &words);
+  if (status != EXIT_OK) return status;
+  if (words.wants_help) {
+    print_usage();
+    return EXIT_OK;
   }
-  if (optind < argc)
-    return complain(EXIT_BAD_ARGUMENTS, "bench: '%s' is one argument too many",
-                    argv[optind]);
   if (bench_count_cases(&request.bench) == 0)
     return complain(EXIT_BAD_ARGUMENTS,
                     "bench: none of the operators takes these types in these layouts");

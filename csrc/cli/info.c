@@ -1,8 +1,8 @@
 /* info.c - cudrop info: version, build, backends and devices. */
 #include <stdio.h>
-#include <string.h>
 
 #include "command.h"
+#include "command_line.h"
 #include "cudrop/cudrop.h"
 
 static void print_backend(const char *name, cudrop_backend_t backend) {
@@ -17,12 +17,19 @@ static void print_backend(const char *name, cudrop_backend_t backend) {
 }
 
 int command_info(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-    puts("usage: cudrop info");
+  static const struct option options[] = {{"help", no_argument, NULL, 0},
+                                          {NULL, 0, NULL, 0}};
+  static const command_line_t line = {"info", "cudrop info", options, NULL};
+  command_words_t words;
+  const int status = read_command_line(&line, argc, argv, NULL, &words);
+  if (status != EXIT_OK) return status;
+  if (words.wants_help) {
+    puts(
+        "usage: cudrop info\n\nPrints the version, how the library was built, and what "
+        "it "
+        "finds.\n\n  --help");
     return EXIT_OK;
   }
-  if (argc > 1)
-    return complain(EXIT_BAD_ARGUMENTS, "info: '%s' is one argument too many", argv[1]);
 
   const int version = cudrop_version();
   printf("cudrop %d.%d.%d\n", version / 10000, version / 100 % 100, version % 100);

@@ -28,8 +28,10 @@ int complain(int status, const char *format, ...) {
   return status;
 }
 
+static const char usage[] = "cudrop COMMAND [OPTIONS]";
+
 static void print_usage(FILE *to) {
-  fputs("usage: cudrop COMMAND [OPTIONS]\n\n", to);
+  fprintf(to, "usage: %s\n\n", usage);
   for (int k = 0; k < COMMANDS; ++k)
     fprintf(to, "  %-8s %s\n", commands[k].name, commands[k].purpose);
   fputs(
@@ -48,6 +50,9 @@ static int find_alias(const char *word) {
 
 static int run(int argc, char **argv) {
   const int alias = find_alias(argv[1]);
+  if (alias == 0 && argc > 2)
+    return complain(EXIT_BAD_ARGUMENTS, "'%s' is one argument too many; usage: %s",
+                    argv[2], usage);
   if (alias == 0) {
     print_usage(stdout);
     return EXIT_OK;
@@ -56,8 +61,9 @@ static int run(int argc, char **argv) {
   for (int k = 0; k < COMMANDS; ++k)
     if (strcmp(argv[1], commands[k].name) == 0)
       return commands[k].run(argc - 1, argv + 1);
-  return complain(EXIT_BAD_ARGUMENTS, "there is no command '%s'; see cudrop --help",
-                  argv[1]);
+  return complain(EXIT_BAD_ARGUMENTS,
+                  "there is no command '%s'; usage: %s (--help lists them)", argv[1],
+                  usage);
 }
 
 int main(int argc, char **argv) {

@@ -1,12 +1,11 @@
 /* mask.c - cudrop mask: the keep mask of (seed, offset, p), to look at or to test. */
-#define _GNU_SOURCE /* getopt_long */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "command.h"
+#include "command_line.h"
 #include "number.h"
 #include "write_mask.h"
 
@@ -28,6 +27,7 @@ static const char usage[] =
     "                  raw: those bytes themselves, for programs that test generators\n"
     "  --width W       elements in a row of the picture\n"
     "  --output FILE   write there, not on the standard output\n"
+    "  --help\n"
     "\n"
     "S, N, O, I, M and W are decimal, or hexadecimal behind 0x. N may be 0, but for a\n"
     "picture; M is a multiple of 8.\n"
@@ -93,7 +93,9 @@ static int read_format(mask_format_t *format) {
                   optarg);
 }
 
-static int read_option(option_id_t id, mask_request_t *request) {
+static int read_option(int number, void *into) {
+  const option_id_t id = (option_id_t)number;
+  mask_request_t *request = into;
   switch (id) {
     case SEED:
       return read_number(id, &request->mask.seed);
@@ -186,31 +188,15 @@ static int run(const mask_request_t *request) {
 }
 
 int command_mask(int argc, char **argv) {
+  static const command_line_t line = {
+      "mask", "cudrop mask --seed S --p P --count N [OPTIONS]", options, read_option};
   mask_request_t request = {.count = 0};
-  unsigned given = 0;
-  int id;
-  opterr = 0;
-  while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-    if (id == ':')
-      return complain(EXIT_BAD_ARGUMENTS, "mask: %s needs a value", argv[optind - 1]);
-    if (id == '?' && optopt > HELP) /* a letter */
-      return complain(EXIT_BAD_ARGUMENTS, "mask: there is no option '-%c'", optopt);
-    if (id == '?')
-      return complain(EXIT_BAD_ARGUMENTS, "mask: there is no option '%s'",
-                      argv[optind - 1]);
-    if (id == HELP) {
-      fputs(usage, stdout);
-      return EXIT_OK;
-    }
-    if ((given >> id & 1) != 0)
-      return complain(EXIT_BAD_ARGUMENTS, "mask: --%s is given twice", options[id].name);
-    const int status = read_option((option_id_t)id, &request);
-    if (status != EXIT_OK) return status;
-    given |= 1u << id;
+  command_words_t words;
+  int status = read_command_line(&line, argc, argv, &request, &words);
+  if (status == EXIT_OK && words.wants_help) {
+    fputs(usage, stdout);
+    return EXIT_OK;
   }
-  if (optind < argc)
-    return complain(EXIT_BAD_ARGUMENTS, "mask: '%s' is one argument too many",
-                    argv[optind]);
-  const int status = check_request(&request, given);
+  if (status == EXIT_OK) status = check_request(&request, words.given);
   return status == EXIT_OK ? run(&request) : status;
 }

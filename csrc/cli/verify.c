@@ -1,8 +1,8 @@
 /* verify.c - cudrop verify: the self-test of this machine against the known answers. */
 #include <stdio.h>
-#include <string.h>
 
 #include "command.h"
+#include "command_line.h"
 #include "cudrop/cudrop.h"
 #include "known_answers.h"
 
@@ -24,8 +24,11 @@ static int verify_context(cudrop_context_t *context) {
 static int verify_backend(cudrop_backend_t backend) {
   char name[256] = "";
   int count = 0, wrong = 0;
-  if (cudrop_device_count(backend, &count) != CUDROP_OK) {
-    puts(cudrop_last_error()); /* nothing to check is nothing wrong, and is said */
+  const cudrop_status_t counted = cudrop_device_count(backend, &count);
+  if (counted != CUDROP_OK) { /* nothing to check is nothing wrong, and is said */
+    printf(
+        "%s\n  not checked: %s\n", backend == CUDROP_CUDA ? "cuda" : "host",
+        counted == CUDROP_ERROR_CUDA ? cudrop_last_error() : cudrop_status_text(counted));
     return 0;
   }
   for (int k = 0; k < count; ++k) {
@@ -44,14 +47,18 @@ static int verify_backend(cudrop_backend_t backend) {
 }
 
 int command_verify(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+  static const struct option options[] = {{"help", no_argument, NULL, 0},
+                                          {NULL, 0, NULL, 0}};
+  static const command_line_t line = {"verify", "cudrop verify", options, NULL};
+  command_words_t words;
+  const int status = read_command_line(&line, argc, argv, NULL, &words);
+  if (status != EXIT_OK) return status;
+  if (words.wants_help) {
     puts(
         "usage: cudrop verify\n\nChecks the host and every GPU. Exit status 0 if every "
-        "known answer came out, else 1.");
+        "known answer came out, else 1.\n\n  --help");
     return EXIT_OK;
   }
-  if (argc > 1)
-    return complain(EXIT_BAD_ARGUMENTS, "verify: '%s' is one argument too many", argv[1]);
 
   const int wrong = verify_backend(CUDROP_HOST) + verify_backend(CUDROP_CUDA);
   if (wrong > 0)
