@@ -55,7 +55,7 @@ for way in separate bytes bits; do
 done
 for option in '--drop-embedding 0.2' '--drop-attention 0.2' '--drop-shortcut 0.2' '--seed 2' \
   --qkv-bias; do
-  run other $option
+  run other --fresh $option
   cmp -s "$work/first/loss.csv" "$work/other/loss.csv" && fail "$option changes nothing"
 done
 run no_dropout --drop 0
@@ -96,10 +96,12 @@ expect 2 'is none of f32 and bf16' --type f16
 expect 2 'is none of data and tensor' --split rows
 expect 2 'is none of auto, host and cuda' --backend gpu
 expect 2 'not a decimal number' --seed -1
-expect 2 'not an option' --nonsense
+expect 2 "'--nonsense' is not an option; usage: gpt " --nonsense
+expect 2 "'--laye' is not an option; usage: gpt " --laye 2
 expect 2 "out = '' names no folder" --out ''
 expect 2 'one argument too many' more
-for words in '--memory --measure' '--measure --memory' '--memory --resume' '--resume --measure'; do
+for words in '--memory --measure' '--measure --memory' '--memory --resume' '--resume --measure' \
+  '--fresh --measure' '--fresh --resume'; do
   expect 2 'do not go' $words
 done
 [ "$backend" != host ] || expect 2 'bf16 needs a GPU' --type bf16

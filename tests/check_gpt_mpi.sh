@@ -54,7 +54,7 @@ done
 
 # Saved on 4 ranks, a training goes on on 4 to the same bits, and on 2 and on 1, without MPI.
 for split in data tensor; do
-  run saved 4 --split $split --stop-after 5
+  run saved 4 --split $split --stop-after 5 --fresh
   [ "$status" -ne 0 ] || fail "a training that is stopped succeeds"
   grep -q 'stopped after 5 of 12 steps' "$work/saved.err" || fail "$(cat "$work/saved.err")"
   [ "$(wc -c <"$work/saved/checkpoint")" -lt "$(wc -c <"$work/whole/checkpoint")" ] ||
@@ -101,6 +101,9 @@ refuse() {
   grep -q -e "$words" "$work/bad.err" || fail "$words: instead $(cat "$work/bad.err")"
   [ ! -e "$work/bad" ] || fail "$words: leaves a file"
 }
+run data4 4
+[ "$status" -eq 2 ] && [ "$(grep -c '^gpt' "$work/data4.err")" -eq 1 ] ||
+  fail "4 ranks over an earlier run: $status, $(cat "$work/data4.err")"
 refuse 'do not share the batch' 3
 refuse 'do not share the heads' 3 --split tensor
 refuse 'No such file' 2 --text /no/such/file

@@ -28,6 +28,20 @@ stop_after 199 139 --resume
 finish stopped
 finish stopped # and nothing is left to do
 
+# Who goes on need not repeat the options, but for the text; steps may be more.
+cp -r "$work/once" "$work/alone"
+resume_alone --text "$text"
+cp -r "$work/once" "$work/longer"
+"$program" --resume --text "$text" --steps 201 --out "$work/longer" >"$work/longer.txt" 2>&1
+grep -q ' 201 steps of 8 rows of 16 bytes$' "$work/longer.txt" || fail "$(cat "$work/longer.txt")"
+
+# A start does not write over an earlier run unasked, whether that is done or not.
+expect_beginning once
+expect_beginning whole
+cp -r "$work/whole" "$work/again"
+run again --fresh
+cmp "$work/whole/checkpoint" "$work/again/checkpoint" || fail "--fresh: other bits"
+
 # The masks to come are those of the seed and the step, whatever is stored in between.
 cp -r "$work/once" "$work/stored"
 run stored --resume --sites bits
@@ -49,23 +63,30 @@ refuse_lengths 0 15 100 $((bytes / 2)) $((bytes - 1))
 flip 0
 refuse 'is not a checkpoint of gpt'
 flip 12
-refuse 'of version 5, .* is 1'
+refuse 'of version 6, .* is 2'
 refuse_flips 20 100 $((bytes / 2)) $((bytes - 1))
 
 cp "$good" "$bad"
-refuse 'another --length' --length 17
-refuse 'another --width' --width 18
-refuse 'another --heads' --heads 4
-refuse 'another --layers' --layers 2
-refuse 'another --qkv-bias' --qkv-bias
-refuse 'another --batch' --batch 9
-refuse 'another --rate' --rate 0.1
-refuse 'another --decay' --decay 0
-refuse 'another --drop-embedding' --drop 0
-refuse 'another --drop-attention' --drop-attention 0
-refuse 'another --drop-shortcut' --drop-shortcut 0
-refuse 'another --seed' --seed 2
-refuse 'another --evaluate-every' --evaluate-every 10
-refuse 'another --text' --bytes 3000
+refuse '--model = 124M, and the checkpoint has --model small$' --model 124M
+refuse '--length = 17, and the checkpoint has --length 16$' --length 17
+refuse '--width = 18, and the checkpoint has --width 16$' --width 18
+refuse '--heads = 4, and the checkpoint has --heads 2$' --heads 4
+refuse '--layers = 2, and the checkpoint has --layers 1$' --layers 2
+refuse '--qkv-bias = yes, and the checkpoint has --qkv-bias no$' --qkv-bias
+refuse '--batch = 9, and the checkpoint has --batch 8$' --batch 9
+refuse '--type = bf16, and the checkpoint has --type f32$' --type bf16
+refuse '--rate = 0.1, and the checkpoint has --rate 0.002$' --rate 0.1
+refuse '--decay = 0, and the checkpoint has --decay 0.1$' --decay 0
+refuse '--drop-embedding = 0, and the checkpoint has --drop-embedding 0.1$' --drop 0
+refuse '--drop-attention = 0, and the checkpoint has --drop-attention 0.1$' --drop-attention 0
+refuse '--drop-shortcut = 0, and the checkpoint has --drop-shortcut 0.1$' --drop-shortcut 0
+refuse '--seed = 2, and the checkpoint has --seed 1$' --seed 2
+refuse '--evaluate-every = 10, and the checkpoint has --evaluate-every 30$' --evaluate-every 10
+refuse "--bytes = 300, and the checkpoint has --bytes $(wc -c <"$text")$" --bytes 300
+tr a-z b-za <"$text" >"$work/other_text"
+refuse 'what --text names has the checksum [0-9a-f]*, and the checkpoint.s had [0-9a-f]*$' \
+  --text "$work/other_text"
+[ "$backend" = cuda ] ||
+  refuse '--backend = cuda, and the checkpoint has --backend host$' --backend cuda
 refuse 'has 60 steps behind it, more than --steps 59' --steps 59
 refuse_absence

@@ -51,9 +51,15 @@ done
 finish stopped
 finish stopped # and nothing is left to do
 
-# Started anew in a folder with a checkpoint, the runs begin at the beginning.
-stop_after 7 7
-cmp "$work/once/checkpoint" "$work/stopped/checkpoint" || fail "a start has gone on unasked"
+# Who goes on need not repeat the options, but for where the data lies.
+stop_after 7 7 --fresh
+cmp "$work/once/checkpoint" "$work/stopped/checkpoint" || fail "--fresh has gone on, and not begun"
+cp -r "$work/stopped" "$work/alone"
+resume_alone --data "$work/data"
+
+# A start does not write over an earlier run unasked, whether that is done or not.
+expect_beginning stopped
+expect_beginning whole
 
 # Killed and asked to end in turn, whatever it is doing: whenever there is a new checkpoint.
 start && end_by KILL 137
@@ -75,15 +81,19 @@ refuse 'of version 5, .* is 1'
 refuse_flips 16 20 24 28 32 103 111 112 5000 $((bytes / 2)) $((bytes - 3000)) $((bytes - 1))
 
 cp "$good" "$bad"
-refuse 'another --images' --images 201
-refuse 'another --epochs' --epochs 13
-refuse 'another --batch' --batch 49
-refuse 'another --seeds' --seeds 3
-refuse 'another --rate-input' --rate-input 0.21
-refuse 'another --rate-hidden' --rate-hidden 0.49
-refuse 'another --samples' --samples 10
-refuse 'another --seed' --seed 2
+refuse '--images = 201, and the checkpoint has --images 200$' --images 201
+refuse '--epochs = 13, and the checkpoint has --epochs 12$' --epochs 13
+refuse '--batch = 49, and the checkpoint has --batch 50$' --batch 49
+refuse '--seeds = 3, and the checkpoint has --seeds 2$' --seeds 3
+refuse '--rate-input = 0.21, and the checkpoint has --rate-input 0.2$' --rate-input 0.21
+refuse '--rate-hidden = 0.4999999, and the checkpoint has --rate-hidden 0.5$' \
+  --rate-hidden 0.4999999
+refuse '--samples = 10, and the checkpoint has --samples 9$' --samples 10
+refuse '--seed = 2, and the checkpoint has --seed 1$' --seed 2
+[ "$backend" = cuda ] ||
+  refuse '--backend = cuda, and the checkpoint has --backend host$' --backend cuda
 cp -r "$work/data" "$work/other_data"
 cp "$work/data/t10k-labels-idx1-ubyte.gz" "$work/other_data/train-labels-idx1-ubyte.gz"
-refuse 'another --data' --data "$work/other_data"
+refuse 'what --data names has the checksum [0-9a-f]*, and the checkpoint.s had [0-9a-f]*$' \
+  --data "$work/other_data"
 refuse_absence

@@ -35,6 +35,27 @@ refuse_parts() {
   ! ls "$work/$1" | grep 'tmp$' || fail "$1: a part of a checkpoint is left"
 }
 
+# resume_alone OPTIONS ... - what goes on in the folder alone with these and no others ends so, too.
+resume_alone() {
+  "$program" --resume --out "$work/alone" "$@" >"$work/alone.txt" 2>"$work/alone.err" ||
+    fail "--resume $*: $(cat "$work/alone.err")"
+  for file in .txt $files /checkpoint; do
+    cmp "$work/whole$file" "$work/alone$file" || fail "--resume $*: other bits than the whole's"
+  done
+}
+
+# expect_beginning NAME - a start in the folder of an earlier run is refused, and touches nothing.
+expect_beginning() {
+  rm -rf "$work/earlier"
+  cp -r "$work/$1" "$work/earlier"
+  run earlier
+  [ "$status" -eq 2 ] || fail "a start over an earlier run exits with $status"
+  [ "$(wc -l <"$work/earlier.err")" -eq 1 ] || fail "an earlier run: not said in one line"
+  grep -q "checkpoint' is of an earlier run: --resume .* --fresh .* --out" "$work/earlier.err" ||
+    fail "an earlier run: instead $(cat "$work/earlier.err")"
+  diff -r "$work/$1" "$work/earlier" || fail "a start has changed an earlier run"
+}
+
 # stop_after EXPECTED --stop-after's value and other options
 stop_after() {
   expected=$1

@@ -22,11 +22,12 @@ typedef struct {
 } options_t;
 
 static const char usage[] =
-    "usage: book [--backend B]\n"
+    "usage: book [OPTIONS]\n"
     "\n"
     "Prints the numbers about dropout of the book's chapter 3.\n"
     "\n"
-    "  --backend B  host, cuda, or auto: the GPU if there is one (auto)\n";
+    "  --backend B  host, cuda, or auto: the GPU if there is one (auto)\n"
+    "  --help\n";
 
 static bool read_backend(cudrop_backend_t *backend) {
   static const char *const backends[] = {
@@ -40,8 +41,16 @@ static bool read_backend(cudrop_backend_t *backend) {
 }
 
 static int complain(const char *word, const char *what) {
-  fprintf(stderr, "book: '%s' %s\n", word, what);
+  fprintf(stderr, "book: '%s' %s; usage: book [OPTIONS] (--help lists them)\n", word,
+          what);
   return EXIT_BAD_ARGUMENTS;
+}
+
+/* getopt_long() takes a beginning of a name for the name, and this program does not. */
+static bool is_whole(const char *word, const char *name) {
+  const size_t length = strlen(name);
+  return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, length) == 0 &&
+         (word[2 + length] == '\0' || word[2 + length] == '=');
 }
 
 static int read_options(options_t *options, int argc, char **argv) {
@@ -52,11 +61,14 @@ static int read_options(options_t *options, int argc, char **argv) {
   int id;
   opterr = 0;
   while ((id = getopt_long(argc, argv, ":", names, NULL)) != -1) {
+    const bool has_value_behind = optarg != NULL && optarg == argv[optind - 1];
     const char letter[] = {'-', (char)optopt, '\0'};
-    if (id == ':') return complain(argv[optind - 1], "needs a value");
-    if (id == '?')
-      return complain(optopt > HELP ? letter : argv[optind - 1],
-                      "is not an option that --help lists");
+    const char *word = argv[optind - (has_value_behind ? 2 : 1)];
+    if (id == '?' && optopt > HELP) return complain(letter, "is not an option");
+    if (!is_whole(word, names[id == ':' || id == '?' ? optopt : id].name))
+      return complain(word, "is not an option");
+    if (id == ':') return complain(word, "needs a value");
+    if (id == '?') return complain(word, "has a value, and --help takes none");
     if (id == HELP) options->wants_help = true;
     if (id == BACKEND && !read_backend(&options->backend))
       return complain(optarg, "is no backend: host, cuda or auto");

@@ -123,13 +123,21 @@ static cudrop_status_t judge_images(evaluation_t *all, int first, int n,
   return CUDROP_OK;
 }
 
-static int judge_all(evaluation_t *all, outcome_t *outcome) {
+/* An image by a sample is a pass, and so is one by inference. */
+static long long count_passes(int images, int samples) {
+  return (long long)images * (samples > 0 ? samples : 1);
+}
+
+static int judge_all(evaluation_t *all, outcome_t *outcome, progress_t *progress) {
   const double begin = read_clock();
   for (int first = 0, n = 0; first < all->test.count; first += n) {
     const int left = all->test.count - first;
     n = left < all->options.rows ? left : all->options.rows;
     if (judge_images(all, first, n, outcome) != CUDROP_OK)
       return complain(EXIT_FAILED, "%s", engine_error(&all->engine));
+    progress->done += count_passes(n, outcome->samples) - 1;
+    progress_tell(progress, "%s, image %d of %d", outcome->name, first + n,
+                  all->test.count);
   }
   outcome->seconds = read_clock() - begin;
   outcome->score = score_mean(&all->test, 1, all->probability);
@@ -137,14 +145,20 @@ static int judge_all(evaluation_t *all, outcome_t *outcome) {
 }
 
 static int judge_by_all(evaluation_t *all) {
+  const options_t *options = &all->options;
+  long long passes = count_passes(all->test.count, 0);
+  for (int k = 0; k < options->counts; ++k)
+    passes += count_passes(all->test.count, options->samples[k]);
+  progress_t progress = progress_begin(passes, 0);
   int status = EXIT_OK;
-  for (int k = 0; k <= all->options.counts && status == EXIT_OK; ++k) {
+  for (int k = 0; k <= options->counts && status == EXIT_OK; ++k) {
     outcome_t *outcome = &all->outcome[k];
-    outcome->samples = k == 0 ? 0 : all->options.samples[k - 1];
+    outcome->samples = k == 0 ? 0 : options->samples[k - 1];
     snprintf(outcome->name, sizeof outcome->name, k == 0 ? "inference" : "%d sample%s",
              outcome->samples, outcome->samples == 1 ? "" : "s");
-    status = judge_all(all, outcome);
+    status = judge_all(all, outcome, &progress);
   }
+  progress_end();
   return status;
 }
 

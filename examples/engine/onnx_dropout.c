@@ -16,12 +16,19 @@
 
 enum { PATH_BYTES = 4096, FILE_BYTES = 1 << 20 };
 
-static const char usage[] =
-    "usage: onnx_dropout [--masks numpy|cudrop] [--backend host|cuda] FOLDER...\n"
+static const char usage[] = "onnx_dropout [OPTIONS] FOLDER...";
+static const char help[] =
+    "usage: %s\n"
     "\n"
-    "Runs node tests of ONNX's Dropout. With --masks numpy, the default, what drops in\n"
-    "training draws as ONNX's reference does; with cudrop it draws cudrop's masks: a\n"
-    "test that trains then differs, as expected, and the status is 1.\n";
+    "Runs node tests of ONNX's Dropout.\n"
+    "\n"
+    "  --masks M    numpy: what drops in training draws as ONNX's reference does; "
+    "cudrop:\n"
+    "               it draws cudrop's masks, a test that trains differs, as expected, "
+    "and\n"
+    "               the status is 1 (numpy)\n"
+    "  --backend B  host, cuda, or auto: the GPU if there is one (host)\n"
+    "  --help\n";
 
 /* ---- A folder's files -------------------------------------------------------------- */
 
@@ -232,16 +239,19 @@ static int read_option(void *to, int id, const char *word) {
 }
 
 int main(int argc, char **argv) {
+  static const arguments_t arguments = {usage, names, read_option};
   options_t options = {.masks = ENGINE_NUMPY, .backend = CUDROP_HOST};
+  uint64_t given = 0;
   cudrop_context_t *context = NULL;
   report_name("onnx_dropout");
-  int status = arguments_read(argc, argv, names, read_option, &options);
+  int status = arguments_read(&arguments, argc, argv, &options, &given);
   if (status != EXIT_OK) return status;
   if (options.wants_help) {
-    fputs(usage, stdout);
+    printf(help, usage);
     return EXIT_OK;
   }
-  if (optind == argc) return complain(EXIT_BAD_ARGUMENTS, "no folder is named");
+  if (optind == argc)
+    return complain(EXIT_BAD_ARGUMENTS, "no folder is named; usage: %s", usage);
   if (cudrop_create(&context, maths_backend(options.backend), 0) != CUDROP_OK)
     return complain(EXIT_FAILED, "%s", cudrop_last_error());
   status = run_folders(context, options.masks, argc - optind, argv + optind);

@@ -34,9 +34,11 @@ static const struct option names[] = {
     {NULL, 0, NULL, 0},
 };
 
+static const char usage[] = "engine [OPTIONS] [NETWORK]";
+
 void options_print_usage(void) {
   printf(
-      "usage: engine [OPTIONS] [NETWORK]\n"
+      "usage: %s\n"
       "\n"
       "Judges the test images of Fashion-MNIST with a network that mlp_fashion has "
       "trained\n"
@@ -48,9 +50,10 @@ void options_print_usage(void) {
       "  --seed S         any 64 bits; the masks follow from it (%llu)\n"
       "  --backend B      host, cuda, or auto: the GPU if there is one (auto)\n"
       "  --data DIR       where the idx files are (%s)\n"
-      "  --out DIR        where reliability.csv goes, made if absent (%s)\n",
-      defaults.network, OPTIONS_COUNTS, defaults.rows, (unsigned long long)defaults.seed,
-      defaults.data, defaults.out);
+      "  --out DIR        where reliability.csv goes, made if absent (%s)\n"
+      "  --help\n",
+      usage, defaults.network, OPTIONS_COUNTS, defaults.rows,
+      (unsigned long long)defaults.seed, defaults.data, defaults.out);
 }
 
 static int read_counts(option_id_t id, const char *list, int most, int *count,
@@ -100,7 +103,9 @@ static int read_option(void *to, int which, const char *word) {
 
 int options_read(options_t *options, int argc, char **argv) {
   *options = defaults;
-  const int status = arguments_read(argc, argv, names, read_option, options);
+  static const arguments_t arguments = {usage, names, read_option};
+  uint64_t given = 0;
+  const int status = arguments_read(&arguments, argc, argv, options, &given);
   if (status != EXIT_OK) return status;
   if (optind < argc) options->network = argv[optind];
   return arguments_end(argc, argv, optind + 1);

@@ -11,6 +11,13 @@
 
 #include "training.h"
 
+/*
+ * Before anything is opened: a training that resumes takes from the file every option that is not
+ * given, and a given one has to be the file's, but for --steps; one that begins finds no file, unless
+ * it is to begin anew. Returns an exit status.
+ */
+int checkpoint_read_options(options_t *options);
+
 /* Write the state, all ranks together. Returns an exit status, the same on all. */
 int checkpoint_write(training_t *training);
 

@@ -64,6 +64,7 @@ static int open_training(training_t *training, cudrop_context_t **context) {
         text_load(&training->text, options->text, options->bytes, options->config.length);
   if (status == EXIT_OK) status = open_network(training, *context);
   if (status != EXIT_OK || training->parallel.rank != 0) return status;
+  if (options->is_fresh) output_remove(options->out, "checkpoint");
   training->file = output_open(options->out, "loss.csv");
   if (training->file == NULL) return EXIT_FAILED;
   fputs(
@@ -144,8 +145,11 @@ static int train(const options_t *options, parallel_t parallel) {
   return status;
 }
 
-static int do_task(const options_t *options, parallel_t parallel) {
-  if (options->task == TASK_TRAIN) return train(options, parallel);
+static int do_task(options_t *options, parallel_t parallel) {
+  if (options->task == TASK_TRAIN) {
+    const int status = checkpoint_read_options(options);
+    return status == EXIT_OK ? train(options, parallel) : status;
+  }
   if (options->task == TASK_MEASURE && parallel.ranks > 1)
     return complain(EXIT_BAD_ARGUMENTS, "--measure is for one rank");
   if (parallel.rank != 0) return EXIT_OK;

@@ -50,6 +50,7 @@ typedef enum {
   OUT,
   EVALUATE_EVERY,
   RESUME,
+  FRESH,
   SAVE_EVERY,
   STOP_AFTER,
   MEMORY,
@@ -82,6 +83,7 @@ static const struct option names[] = {
     {"out", required_argument, NULL, OUT},
     {"evaluate-every", required_argument, NULL, EVALUATE_EVERY},
     {"resume", no_argument, NULL, RESUME},
+    {"fresh", no_argument, NULL, FRESH},
     {"save-every", required_argument, NULL, SAVE_EVERY},
     {"stop-after", required_argument, NULL, STOP_AFTER},
     {"memory", no_argument, NULL, MEMORY},
@@ -92,13 +94,12 @@ static const struct option names[] = {
 
 /* ---- Reading ------------------------------------------------------------------------ */
 
-enum { MOST = 1000000, UNSAID = -1 };
+enum { UNSAID = -1 };
 
-static int read_model(gpt_config_t *config, const char *word) {
-  int chosen = 0;
+static int read_model(options_t *options, const char *word) {
   const int status =
-      argument_choice(names[MODEL].name, word, preset_names, PRESETS, &chosen);
-  if (status == EXIT_OK) preset_apply(chosen, config);
+      argument_choice(names[MODEL].name, word, preset_names, PRESETS, &options->preset);
+  if (status == EXIT_OK) preset_apply(options->preset, &options->config);
   return status;
 }
 
@@ -145,7 +146,7 @@ static int read_task(task_t *task, task_t wanted) {
 }
 
 static int read_count(option_id_t id, const char *word, int *count) {
-  return argument_number(names[id].name, word, 1, MOST, count);
+  return argument_number(names[id].name, word, 1, OPTIONS_MOST, count);
 }
 
 static int read_rate(option_id_t id, const char *word, double *rate) {
@@ -154,8 +155,6 @@ static int read_rate(option_id_t id, const char *word, double *rate) {
 
 static int read_network_option(gpt_config_t *config, option_id_t id, const char *word) {
   switch (id) {
-    case MODEL:
-      return read_model(config, word);
     case LAYERS:
       return read_count(id, word, &config->layers);
     case HEADS:
@@ -186,6 +185,8 @@ static int read_option(void *into, int number, const char *word) {
   options_t *options = into;
   const option_id_t id = (option_id_t)number;
   switch (id) {
+    case MODEL:
+      return read_model(options, word);
     case STEPS:
       return read_count(id, word, &options->steps);
     case RATE:
@@ -202,7 +203,7 @@ static int read_option(void *into, int number, const char *word) {
       options->text = word;
       return EXIT_OK;
     case BYTES:
-      return argument_number(names[id].name, word, 0, MOST, &options->bytes);
+      return argument_number(names[id].name, word, 0, OPTIONS_MOST, &options->bytes);
     case OUT:
       return argument_folder(names[id].name, word, &options->out);
     case EVALUATE_EVERY:
@@ -210,8 +211,11 @@ static int read_option(void *into, int number, const char *word) {
     case RESUME:
       options->resumes = true;
       return EXIT_OK;
+    case FRESH:
+      options->is_fresh = true;
+      return EXIT_OK;
     case SAVE_EVERY:
-      return argument_number(names[id].name, word, 0, MOST, &options->save_every);
+      return argument_number(names[id].name, word, 0, OPTIONS_MOST, &options->save_every);
     case STOP_AFTER:
       return read_count(id, word, &options->stop_after);
     case MEMORY:
@@ -232,13 +236,30 @@ static void choose_bytes(options_t *options) {
   options->bytes = strcmp(options->text, defaults.text) == 0 ? defaults.bytes : 0;
 }
 
+bool options_have(const options_t *options, const char *name) {
+  if (strcmp(name, names[BACKEND].name) == 0 && options->backend == CUDROP_AUTO)
+    return false;
+  const bool is_rate = strncmp(name, "drop-", strlen("drop-")) == 0;
+  return arguments_have(names, options->given, name) ||
+         (is_rate && arguments_have(names, options->given, names[DROP].name));
+}
+
+static int check_tasks(const options_t *options) {
+  if (prints_table(options->task) && (options->resumes || options->is_fresh))
+    return complain(EXIT_BAD_ARGUMENTS, "--memory and --measure do not go with --%s",
+                    names[options->resumes ? RESUME : FRESH].name);
+  if (options->resumes && options->is_fresh)
+    return complain(EXIT_BAD_ARGUMENTS, "--resume and --fresh do not go together");
+  return EXIT_OK;
+}
+
 int options_read(options_t *options, int argc, char **argv) {
+  static const arguments_t arguments = {options_usage, names, read_option};
   *options = options_defaults();
   options->bytes = UNSAID;
-  const int status = arguments_read(argc, argv, names, read_option, options);
+  int status = arguments_read(&arguments, argc, argv, options, &options->given);
   if (status != EXIT_OK) return status;
   choose_bytes(options);
-  if (prints_table(options->task) && options->resumes)
-    return complain(EXIT_BAD_ARGUMENTS, "--memory and --measure do not go with --resume");
-  return arguments_end(argc, argv, optind);
+  status = check_tasks(options);
+  return status == EXIT_OK ? arguments_end(argc, argv, optind) : status;
 }

@@ -47,25 +47,29 @@ static void print_training_usage(const options_t *defaults) {
       defaults->evaluate_every, defaults->out);
 }
 
+const char options_usage[] = "gpt [OPTIONS]";
+
 void options_print_usage(void) {
   const options_t defaults = options_defaults();
   printf(
-      "usage: gpt [OPTIONS]\n"
+      "usage: %s\n"
       "\n"
       "Trains a GPT with dropout on a text, writes the curve of its losses and prints "
       "the\n"
       "last ones. No mask is stored. mpirun -n 4 gpt_mpi [OPTIONS] does the same on 4 "
       "ranks.\n"
-      "\n");
+      "\n",
+      options_usage);
   print_network_usage(&defaults);
   print_training_usage(&defaults);
   printf(
       "The checkpoint holds the state of the run. SIGINT and SIGTERM write it and stop.\n"
-      "  --resume             go on from it, on any number of ranks; the options of "
-      "network\n"
-      "                       and training but --steps, --sites, --split and --out have "
-      "to be\n"
-      "                       what they were\n"
+      "  --resume             go on from the one in --out, on any number of ranks, with "
+      "its\n"
+      "                       options: one that is given has to be its, but for --steps. "
+      "--sites,\n"
+      "                       --split and where the text lies are not in it\n"
+      "  --fresh              begin anew where there is a checkpoint, in its place\n"
       "  --save-every S       seconds between two checkpoints; 0: after every step (%d)\n"
       "  --stop-after N       write a checkpoint and stop after N steps, with the status "
       "%d\n"

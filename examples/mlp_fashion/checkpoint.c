@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "arguments.h"
 #include "checkpoint_file.h"
 #include "output.h"
+#include "report.h"
 
 /*
  * The body:
@@ -20,10 +22,32 @@
 enum { VERSION = 1 };
 
 /* The options that the bits follow from are the key; for the data its two checksums are. */
-static const char *const key_names[] = {"images",     "epochs",      "batch",   "seeds",
-                                        "rate-input", "rate-hidden", "samples", "seed",
-                                        "backend",    "data"};
-enum { KEYS = sizeof key_names / sizeof key_names[0] };
+enum {
+  IMAGES,
+  EPOCHS,
+  BATCH,
+  SEEDS,
+  RATE_INPUT,
+  RATE_HIDDEN,
+  SAMPLES,
+  SEED,
+  BACKEND,
+  DATA,
+  KEYS
+};
+
+static const checkpoint_key_t keys[KEYS] = {
+    [IMAGES] = {"images", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
+    [EPOCHS] = {"epochs", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
+    [BATCH] = {"batch", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
+    [SEEDS] = {"seeds", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
+    [RATE_INPUT] = {"rate-input", CHECKPOINT_RATE},
+    [RATE_HIDDEN] = {"rate-hidden", CHECKPOINT_RATE},
+    [SAMPLES] = {"samples", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
+    [SEED] = {"seed", CHECKPOINT_NUMBER, 0, UINT64_MAX},
+    [BACKEND] = {"backend", CHECKPOINT_WORD, CUDROP_HOST, CUDROP_CUDA, argument_backends},
+    [DATA] = {"data", CHECKPOINT_CHECKSUM},
+};
 
 /* Equal states give equal files: nowhere is there a byte that nobody has written. */
 _Static_assert(sizeof(position_t) == 3 * sizeof(int), "a position has no padding");
@@ -37,32 +61,57 @@ static uint64_t get_bits(double value) {
   return bits;
 }
 
-static void make_key(const experiment_t *experiment, uint64_t key[KEYS]) {
-  const options_t *options = &experiment->options;
+static double get_rate(uint64_t bits) {
+  double value = 0.0;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static void make_key(const options_t *options, cudrop_backend_t backend, uint64_t data,
+                     uint64_t key[KEYS]) {
   const uint64_t values[KEYS] = {
-      (uint64_t)options->images,
-      (uint64_t)options->epochs,
-      (uint64_t)options->batch,
-      (uint64_t)options->seeds,
-      get_bits(options->rate_input),
-      get_bits(options->rate_hidden),
-      (uint64_t)options->samples,
-      options->seed,
-      (uint64_t)experiment->backend,
-      (uint64_t)experiment->train.checksum << 32 | experiment->test.checksum};
+      [IMAGES] = (uint64_t)options->images,
+      [EPOCHS] = (uint64_t)options->epochs,
+      [BATCH] = (uint64_t)options->batch,
+      [SEEDS] = (uint64_t)options->seeds,
+      [RATE_INPUT] = get_bits(options->rate_input),
+      [RATE_HIDDEN] = get_bits(options->rate_hidden),
+      [SAMPLES] = (uint64_t)options->samples,
+      [SEED] = options->seed,
+      [BACKEND] = (uint64_t)backend,
+      [DATA] = data,
+  };
   memcpy(key, values, sizeof values);
 }
 
-static checkpoint_head_t make_head(experiment_t *experiment, const uint64_t *key) {
+static void take_options(options_t *options, const uint64_t key[KEYS]) {
+  options->images = (int)key[IMAGES];
+  options->epochs = (int)key[EPOCHS];
+  options->batch = (int)key[BATCH];
+  options->seeds = (int)key[SEEDS];
+  options->rate_input = get_rate(key[RATE_INPUT]);
+  options->rate_hidden = get_rate(key[RATE_HIDDEN]);
+  options->samples = (int)key[SAMPLES];
+  options->seed = key[SEED];
+  options->backend = (cudrop_backend_t)key[BACKEND];
+}
+
+static checkpoint_head_t make_head(position_t *position, uint64_t *key) {
   return (checkpoint_head_t){
       .program = "mlp_fashion",
       .version = VERSION,
-      .position = &experiment->at,
-      .position_bytes = sizeof experiment->at,
+      .position = position,
+      .position_bytes = sizeof *position,
       .key = key,
-      .key_names = key_names,
+      .list = keys,
       .keys = KEYS,
   };
+}
+
+/* The key of runs whose data is there. */
+static void make_whole_key(const experiment_t *experiment, uint64_t key[KEYS]) {
+  make_key(&experiment->options, experiment->backend,
+           (uint64_t)experiment->train.checksum << 32 | experiment->test.checksum, key);
 }
 
 /* Through staged memory; false if the network's own copy fails. */
@@ -87,8 +136,8 @@ static const char *transfer_body(checkpoint_stream_t *stream, void *state) {
 int checkpoint_write(experiment_t *experiment) {
   char path[OUTPUT_PATH_BYTES];
   uint64_t key[KEYS];
-  make_key(experiment, key);
-  const checkpoint_head_t head = make_head(experiment, key);
+  make_whole_key(experiment, key);
+  const checkpoint_head_t head = make_head(&experiment->at, key);
   output_path(experiment->options.out, "checkpoint", path);
   return checkpoint_file_write(path, &head, transfer_body, experiment);
 }
@@ -96,8 +145,24 @@ int checkpoint_write(experiment_t *experiment) {
 int checkpoint_read(experiment_t *experiment) {
   char path[OUTPUT_PATH_BYTES];
   uint64_t key[KEYS];
-  make_key(experiment, key);
-  const checkpoint_head_t head = make_head(experiment, key);
+  make_whole_key(experiment, key);
+  const checkpoint_head_t head = make_head(&experiment->at, key);
   output_path(experiment->options.out, "checkpoint", path);
   return checkpoint_file_read(path, &head, transfer_body, experiment);
+}
+
+int checkpoint_read_options(options_t *options) {
+  char path[OUTPUT_PATH_BYTES];
+  uint64_t key[KEYS], given = 0;
+  position_t position;
+  output_path(options->out, "checkpoint", path);
+  if (!options->resumes)
+    return options->is_fresh ? EXIT_OK : checkpoint_file_expect_none(path);
+  make_key(options, options->backend, 0, key);
+  for (int k = 0; k < DATA; ++k)
+    if (options_have(options, keys[k].name)) given |= (uint64_t)1 << k;
+  const checkpoint_head_t head = make_head(&position, key);
+  const int status = checkpoint_file_read_key(path, &head, given);
+  if (status == EXIT_OK) take_options(options, key);
+  return status;
 }

@@ -10,6 +10,13 @@
 
 #include "experiment.h"
 
+/*
+ * Before anything is opened: runs that resume take from the file every option that is not given, and
+ * a given one has to be the file's; runs that begin find no file, unless they are to begin anew.
+ * Returns an exit status, EXIT_FAILED or EXIT_BAD_ARGUMENTS after a line on stderr.
+ */
+int checkpoint_read_options(options_t *options);
+
 /* Write the state of the runs. Returns an exit status. */
 int checkpoint_write(experiment_t *experiment);
 

@@ -88,6 +88,8 @@ static int print_table(const experiment_t *experiment, const char *backend) {
 }
 
 static int run_all(experiment_t *experiment) {
+  const options_t *options = &experiment->options;
+  if (options->is_fresh) output_remove(options->out, "checkpoint");
   experiment->curves = curves_open(&experiment->options);
   if (experiment->curves == NULL) return EXIT_FAILED;
   interrupt_catch();
@@ -115,11 +117,13 @@ static int compare(const options_t *options) {
 int main(int argc, char **argv) {
   options_t options;
   report_name("mlp_fashion");
-  const int status = options_read(&options, argc, argv);
+  int status = options_read(&options, argc, argv);
   if (status != EXIT_OK) return status;
   if (options.wants_help) {
     options_print_usage();
     return EXIT_OK;
   }
-  return compare(&options);
+  status = checkpoint_read_options(&options);
+  if (status == EXIT_OK) status = options_check(&options);
+  return status == EXIT_OK ? compare(&options) : status;
 }

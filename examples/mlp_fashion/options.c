@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "arguments.h"
 #include "report.h"
@@ -34,6 +35,7 @@ typedef enum {
   DATA,
   OUT,
   RESUME,
+  FRESH,
   SAVE_EVERY,
   STOP_AFTER,
   HELP
@@ -52,15 +54,18 @@ static const struct option names[] = {
     {"data", required_argument, NULL, DATA},
     {"out", required_argument, NULL, OUT},
     {"resume", no_argument, NULL, RESUME},
+    {"fresh", no_argument, NULL, FRESH},
     {"save-every", required_argument, NULL, SAVE_EVERY},
     {"stop-after", required_argument, NULL, STOP_AFTER},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
 
+static const char usage[] = "mlp_fashion [OPTIONS]";
+
 void options_print_usage(void) {
   printf(
-      "usage: mlp_fashion [OPTIONS]\n"
+      "usage: %s\n"
       "\n"
       "Trains a 784-512-512-10 network on Fashion-MNIST with and without dropout, "
       "prints\n"
@@ -82,23 +87,24 @@ void options_print_usage(void) {
       "The checkpoint holds the state of the runs. SIGINT and SIGTERM write it and "
       "stop.\n"
       "\n"
-      "  --resume         go on from the checkpoint, to the bits of runs without a "
-      "stop;\n"
-      "                   every option above but --out has to be what it was\n"
+      "  --resume         go on from the checkpoint in --out, to the bits of runs "
+      "without a\n"
+      "                   stop; its options hold, and one that is given has to be its\n"
+      "  --fresh          begin anew where there is a checkpoint, in its place\n"
       "  --save-every S   seconds between two checkpoints; 0: after every pass (%d)\n"
       "  --stop-after N   write a checkpoint and stop after N passes, with the status "
       "%d\n"
       "\n"
-      "A pass is an epoch or a sample.\n",
-      defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
+      "A pass is an epoch or a sample.\n"
+      "\n"
+      "  --help\n",
+      usage, defaults.images, defaults.epochs, defaults.batch, defaults.rate_input,
       defaults.rate_hidden, defaults.samples, (unsigned long long)defaults.seed,
       defaults.seeds, defaults.data, defaults.out, defaults.save_every, EXIT_STOPPED);
 }
 
-enum { MOST = 1000000 }; /* of everything that is counted */
-
 static int read_count(option_id_t id, const char *word, int *count) {
-  return argument_number(names[id].name, word, 1, MOST, count);
+  return argument_number(names[id].name, word, 1, OPTIONS_MOST, count);
 }
 
 static int read_rate(option_id_t id, const char *word, double *rate) {
@@ -135,8 +141,11 @@ static int read_option(void *into, int number, const char *word) {
     case RESUME:
       options->resumes = true;
       return EXIT_OK;
+    case FRESH:
+      options->is_fresh = true;
+      return EXIT_OK;
     case SAVE_EVERY:
-      return argument_number(names[id].name, word, 0, MOST, &options->save_every);
+      return argument_number(names[id].name, word, 0, OPTIONS_MOST, &options->save_every);
     case STOP_AFTER:
       return read_count(id, word, &options->stop_after);
     default:
@@ -145,13 +154,25 @@ static int read_option(void *into, int number, const char *word) {
   }
 }
 
+bool options_have(const options_t *options, const char *name) {
+  if (strcmp(name, names[BACKEND].name) == 0 && options->backend == CUDROP_AUTO)
+    return false;
+  return arguments_have(names, options->given, name);
+}
+
+int options_check(const options_t *options) {
+  if (options->batch <= options->images) return EXIT_OK;
+  return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
+                  options->batch, options->images);
+}
+
 int options_read(options_t *options, int argc, char **argv) {
+  static const arguments_t arguments = {usage, names, read_option};
   *options = defaults;
-  int status = arguments_read(argc, argv, names, read_option, options);
+  int status = arguments_read(&arguments, argc, argv, options, &options->given);
   if (status == EXIT_OK) status = arguments_end(argc, argv, optind);
   if (status != EXIT_OK) return status;
-  if (options->batch > options->images)
-    return complain(EXIT_BAD_ARGUMENTS, "--batch = %d is more than --images = %d",
-                    options->batch, options->images);
+  if (options->resumes && options->is_fresh)
+    return complain(EXIT_BAD_ARGUMENTS, "--resume and --fresh do not go together");
   return EXIT_OK;
 }

@@ -1,4 +1,4 @@
-/* arguments.c - getopt_long(), and what it leaves to say. */
+/* arguments.c - getopt_long(), held to whole names, and what it leaves to say. */
 #define _GNU_SOURCE /* getopt_long */
 #include "arguments.h"
 
@@ -11,28 +11,59 @@
 #include "output.h"
 #include "report.h"
 
-/* A short option, which there is none of, is a character; a long one's value is its number. */
-static int refuse(int id, int count, char **argv) {
-  if (id == ':')
-    return complain(EXIT_BAD_ARGUMENTS, "%s needs a value", argv[optind - 1]);
-  if (optopt >= count)
-    return complain(EXIT_BAD_ARGUMENTS, "'-%c' is not an option that --help lists",
-                    optopt);
-  return complain(EXIT_BAD_ARGUMENTS, "'%s' is not an option that --help lists",
-                  argv[optind - 1]);
+/* ---- Options ------------------------------------------------------------------------ */
+
+/* The word that getopt_long() has read last, with or without a value behind it. */
+static const char *find_word(char **argv) {
+  const bool has_value_behind = optarg != NULL && optarg == argv[optind - 1];
+  return argv[optind - (has_value_behind ? 2 : 1)];
 }
 
-int arguments_read(int argc, char **argv, const struct option *names,
-                   arguments_reader_t *read, void *options) {
+/* getopt_long() takes a beginning of a name for the name. */
+static bool is_whole(const char *word, const char *name) {
+  const size_t length = strlen(name);
+  return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, length) == 0 &&
+         (word[2 + length] == '\0' || word[2 + length] == '=');
+}
+
+static int refuse_word(const arguments_t *arguments, const char *word) {
+  return complain(EXIT_BAD_ARGUMENTS,
+                  "'%s' is not an option; usage: %s (--help lists them)", word,
+                  arguments->usage);
+}
+
+/* A short option, which there is none of, is a character; a long one's value is its number. */
+static int refuse(const arguments_t *arguments, int id, int count, char **argv) {
+  const char letter[] = {'-', (char)optopt, '\0'}, *word = argv[optind - 1];
+  if (optopt >= count) return refuse_word(arguments, letter);
+  const char *name = arguments->names[optopt].name;
+  if (!is_whole(word, name)) return refuse_word(arguments, word);
+  return complain(EXIT_BAD_ARGUMENTS, "--%s %s; usage: %s (--help lists them)", name,
+                  id == ':' ? "needs a value" : "takes no value", arguments->usage);
+}
+
+int arguments_read(const arguments_t *arguments, int argc, char **argv, void *options,
+                   uint64_t *given) {
+  const struct option *names = arguments->names;
   int count = 0, id = 0;
   while (names[count].name != NULL) ++count;
   opterr = 0;
+  *given = 0;
   while ((id = getopt_long(argc, argv, ":", names, NULL)) != -1) {
-    if (id == ':' || id == '?') return refuse(id, count, argv);
-    const int status = read(options, id, optarg);
+    if (id == ':' || id == '?') return refuse(arguments, id, count, argv);
+    const char *word = find_word(argv);
+    if (!is_whole(word, names[id].name)) return refuse_word(arguments, word);
+    const int status = arguments->read(options, id, optarg);
     if (status != EXIT_OK) return status;
+    *given |= (uint64_t)1 << id;
   }
   return EXIT_OK;
+}
+
+bool arguments_have(const struct option *names, uint64_t given, const char *name) {
+  for (int id = 0; names[id].name != NULL; ++id)
+    if (strcmp(names[id].name, name) == 0) return (given >> id & 1) != 0;
+  return false;
 }
 
 int arguments_end(int argc, char **argv, int first) {
@@ -88,11 +119,13 @@ int argument_choice(const char *name, const char *word, const char *const *words
   return complain(EXIT_BAD_ARGUMENTS, "--%s = '%s' is none of %s", name, word, list);
 }
 
+const char *const argument_backends[] = {
+    [CUDROP_AUTO] = "auto", [CUDROP_HOST] = "host", [CUDROP_CUDA] = "cuda"};
+
 int argument_backend(const char *name, const char *word, cudrop_backend_t *backend) {
-  static const char *const backends[] = {
-      [CUDROP_AUTO] = "auto", [CUDROP_HOST] = "host", [CUDROP_CUDA] = "cuda"};
   int chosen = CUDROP_AUTO;
-  const int status = argument_choice(name, word, backends, CUDROP_CUDA + 1, &chosen);
+  const int status =
+      argument_choice(name, word, argument_backends, CUDROP_CUDA + 1, &chosen);
   *backend = (cudrop_backend_t)chosen;
   return status;
 }

@@ -11,13 +11,24 @@
 /* Read one option, the one in names[id], with `word` behind it or NULL. An exit status. */
 typedef int arguments_reader_t(void *options, int id, const char *word);
 
+/* The options of a program. */
+typedef struct {
+  const char *usage; /* as in "gpt [OPTIONS]" */
+  const struct option
+      *names; /* names[id].val is id, at most 64; a row of zeros is the end */
+  arguments_reader_t *read;
+} arguments_t;
+
 /*
- * Read the options of a command line. names[id].val is id, and the list ends with a row of zeros.
- * Returns an exit status, EXIT_BAD_ARGUMENTS after a line on stderr; optind is where the other
- * words begin. The words are those of argv.
+ * Read the options of a command line, by their whole names. Returns an exit status,
+ * EXIT_BAD_ARGUMENTS after a line on stderr; optind is where the other words begin. Bit id of
+ * *given says that names[id] was there. The words are those of argv.
  */
-int arguments_read(int argc, char **argv, const struct option *names,
-                   arguments_reader_t *read, void *options);
+int arguments_read(const arguments_t *arguments, int argc, char **argv, void *options,
+                   uint64_t *given);
+
+/* Does *given, which arguments_read() has written, have the option --name? */
+bool arguments_have(const struct option *names, uint64_t given, const char *name);
 
 /* The same statuses: is there no word number `first`? */
 int arguments_end(int argc, char **argv, int first);
@@ -30,6 +41,7 @@ int argument_number(const char *name, const char *word, int least, int most, int
 int argument_real(const char *name, const char *word, double least, double most,
                   double *real);
 int argument_seed(const char *name, const char *word, uint64_t *seed);
+extern const char *const argument_backends[]; /* by the number of a cudrop_backend_t */
 int argument_backend(const char *name, const char *word, cudrop_backend_t *backend);
 int argument_folder(const char *name, const char *word, const char **folder);
 

@@ -3,12 +3,15 @@
 #include "checkpoint_file.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "output.h"
 #include "report.h"
+
+enum { VALUE_BYTES = 32 };
 
 /* ---- The body --------------------------------------------------------------------- */
 
@@ -52,6 +55,46 @@ static label_t make_label(const checkpoint_head_t *head) {
   label.checksum =
       sum_up_head(head->position, head->position_bytes, head->key, head->keys);
   return label;
+}
+
+/* ---- The key ---------------------------------------------------------------------- */
+
+/* Could the program have been given that value? */
+static bool is_possible(const checkpoint_key_t *key, uint64_t value) {
+  double rate = 0.0;
+  if (key->kind == CHECKPOINT_CHECKSUM) return true;
+  if (key->kind != CHECKPOINT_RATE) return value >= key->least && value <= key->most;
+  memcpy(&rate, &value, sizeof rate);
+  return rate >= 0.0 && rate <= 1.0;
+}
+
+/* As it is given, with as many digits as a number needs. */
+static const char *format_value(const checkpoint_key_t *key, uint64_t value,
+                                char text[VALUE_BYTES]) {
+  double rate = 0.0;
+  memcpy(&rate, &value, sizeof rate);
+  if (key->kind == CHECKPOINT_WORD) return key->words[value];
+  if (key->kind == CHECKPOINT_NUMBER)
+    snprintf(text, VALUE_BYTES, "%llu", (unsigned long long)value);
+  for (int digits = 6; key->kind == CHECKPOINT_RATE && digits <= 17; ++digits) {
+    snprintf(text, VALUE_BYTES, "%.*g", digits, rate);
+    if (strtod(text, NULL) == rate) break;
+  }
+  return text;
+}
+
+int checkpoint_file_refuse(const char *path, const checkpoint_key_t *key, uint64_t here,
+                           uint64_t there) {
+  char mine[VALUE_BYTES], file[VALUE_BYTES];
+  if (key->kind == CHECKPOINT_CHECKSUM)
+    return complain(EXIT_FAILED,
+                    "cannot resume from '%s': what --%s names has the checksum %llx, and "
+                    "the checkpoint's had %llx",
+                    path, key->name, (unsigned long long)here, (unsigned long long)there);
+  return complain(EXIT_FAILED,
+                  "cannot resume from '%s': --%s = %s, and the checkpoint has --%s %s",
+                  path, key->name, format_value(key, here, mine), key->name,
+                  format_value(key, there, file));
 }
 
 /* ---- Writing ---------------------------------------------------------------------- */
@@ -120,9 +163,9 @@ static int read_label(checkpoint_stream_t *stream, const char *path,
   return EXIT_OK;
 }
 
+/* Position and key of a file that this program has written, undamaged. */
 static int read_head(checkpoint_stream_t *stream, const char *path,
-                     const checkpoint_head_t *head) {
-  uint64_t key[CHECKPOINT_MOST_KEYS];
+                     const checkpoint_head_t *head, uint64_t *key) {
   label_t label;
   const int status = read_label(stream, path, head, &label);
   if (status != EXIT_OK) return status;
@@ -133,9 +176,7 @@ static int read_head(checkpoint_stream_t *stream, const char *path,
       sum_up_head(head->position, head->position_bytes, key, head->keys))
     return complain_of_damage(path);
   for (int k = 0; k < head->keys; ++k)
-    if (key[k] != head->key[k])
-      return complain(EXIT_FAILED, "'%s' is a checkpoint of a run with another --%s",
-                      path, head->key_names[k]);
+    if (!is_possible(&head->list[k], key[k])) return complain_of_damage(path);
   return EXIT_OK;
 }
 
@@ -151,13 +192,48 @@ static int read_body(checkpoint_stream_t *stream, const char *path,
                                                           : complain_of_damage(path);
 }
 
+/* A stream in *stream, from the behind of its head on, and the file's key. */
+static int open_file(checkpoint_stream_t *stream, const char *path,
+                     const checkpoint_head_t *head, uint64_t *key) {
+  *stream = (checkpoint_stream_t){.file = fopen(path, "rb")};
+  if (stream->file == NULL)
+    return complain(EXIT_FAILED, "cannot resume from '%s': %s", path, strerror(errno));
+  return read_head(stream, path, head, key);
+}
+
+int checkpoint_file_read_key(const char *path, const checkpoint_head_t *head,
+                             uint64_t given) {
+  uint64_t key[CHECKPOINT_MOST_KEYS];
+  checkpoint_stream_t stream;
+  int status = open_file(&stream, path, head, key);
+  for (int k = 0; k < head->keys && status == EXIT_OK; ++k) {
+    const bool is_given = (given >> k & 1) != 0;
+    if (!is_given)
+      head->key[k] = key[k];
+    else if (head->key[k] != key[k] && !head->list[k].may_differ)
+      status = checkpoint_file_refuse(path, &head->list[k], head->key[k], key[k]);
+  }
+  if (stream.file != NULL) fclose(stream.file);
+  return status;
+}
+
 int checkpoint_file_read(const char *path, const checkpoint_head_t *head,
                          checkpoint_body_t *body, void *state) {
-  checkpoint_stream_t stream = {.file = fopen(path, "rb")};
-  if (stream.file == NULL)
-    return complain(EXIT_FAILED, "cannot resume from '%s': %s", path, strerror(errno));
-  int status = read_head(&stream, path, head);
+  uint64_t key[CHECKPOINT_MOST_KEYS];
+  checkpoint_stream_t stream;
+  int status = open_file(&stream, path, head, key);
+  for (int k = 0; k < head->keys && status == EXIT_OK; ++k)
+    if (head->key[k] != key[k] && !head->list[k].may_differ)
+      status = checkpoint_file_refuse(path, &head->list[k], head->key[k], key[k]);
   if (status == EXIT_OK) status = read_body(&stream, path, body, state);
-  fclose(stream.file);
+  if (stream.file != NULL) fclose(stream.file);
   return status;
+}
+
+int checkpoint_file_expect_none(const char *path) {
+  if (access(path, F_OK) != 0) return EXIT_OK;
+  return complain(EXIT_BAD_ARGUMENTS,
+                  "'%s' is of an earlier run: --resume goes on with it, --fresh begins "
+                  "anew in its place, and with another --out it stays",
+                  path);
 }

@@ -26,6 +26,12 @@ static void make_folder(const char *folder) {
   mkdir(path, 0777);
 }
 
+void output_remove(const char *folder, const char *name) {
+  char path[OUTPUT_PATH_BYTES];
+  output_path(folder, name, path);
+  remove(path);
+}
+
 FILE *output_open(const char *folder, const char *name) {
   char path[OUTPUT_PATH_BYTES];
   output_path(folder, name, path);

@@ -13,7 +13,10 @@ void output_path(const char *folder, const char *name, char path[OUTPUT_PATH_BYT
 /* Open it anew, in a folder that is made if it is absent; NULL after a complaint. */
 FILE *output_open(const char *folder, const char *name);
 
-/* Close it; an exit status, EXIT_FAILED after a complaint if not all has been written. */
+/* Remove a file, if it is there. */
+void output_remove(const char *folder, const char *name);
+
+/* Close what output_open() has opened; an exit status, EXIT_FAILED after a complaint if not all has been written. */
 int output_close(FILE *file, const char *folder, const char *name);
 
 /* See to it that what was printed on stdout is there; the same statuses. */

@@ -169,6 +169,11 @@ static void spoil(const state_t *s) {
 
 int main(int count, char **arguments) {
   const int is_small = count > 1 && strcmp(arguments[1], "--small") == 0;
+  if (count > 1 + is_small) {
+    fprintf(stderr, "rng_ahead: '%s' is not an option; usage: rng_ahead [--small]\n",
+            arguments[1 + is_small]);
+    return 2;
+  }
   state_t s = {.batch = is_small ? 1 : LARGE_BATCH,
                .queries = is_small ? SMALL : LARGE,
                .keys = is_small ? SMALL : LARGE};

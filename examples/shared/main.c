@@ -52,10 +52,15 @@ static void show(cudrop_context_t *ctx, const char *title, const int64_t *shape,
   print("y = 10 + drop(1 + 1)", y, shape);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   static const int64_t images[] = {3, 2, 4}; /* samples, channels, pixels */
   static const int64_t tokens[] = {2, 3, 4}; /* batch, time, features */
   cudrop_context_t *ctx = NULL;
+  if (argc > 1) {
+    fprintf(stderr, "shared_masks: '%s' is one argument too many; usage: shared_masks\n",
+            argv[1]);
+    return 2;
+  }
   check(cudrop_create(&ctx, CUDROP_HOST, 0));
   show(ctx, "Dropout2d: the pixels of a channel share", images, 1u << 2);
   show(ctx, "DropPath: all of a sample shares", images, 1u << 1 | 1u << 2);

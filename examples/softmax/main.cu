@@ -30,9 +30,13 @@ static float *take(cudrop_context_t *context) {
   return (float *)buffer;
 }
 
-int main() {
+int main(int argc, char **argv) {
   static float host[N], fused[N], composed[N];
   cudrop_context_t *context = NULL;
+  if (argc > 1) {
+    fprintf(stderr, "softmax: '%s' is one argument too many; usage: softmax\n", argv[1]);
+    return 2;
+  }
   check(cudrop_create(&context, CUDROP_CUDA, 0));
   for (int i = 0; i < N; ++i) host[i] = (float)(i * 2654435761u % 1000) * 0.01f;
   softmax_t args = {take(context), take(context), take(context), ROWS,
