@@ -32,7 +32,7 @@ def read_kernels():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--copy", type=float, default=4300, help="GB/s of a copy")
     parser.add_argument("--multiprocessors", type=int, default=132)
     parser.add_argument("--mhz", type=float, default=1980)

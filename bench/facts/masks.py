@@ -5,9 +5,10 @@ Compares masks between element types, alignments and lengths, and prints digests
 device's can be laid beside: there the seed and the call are the same.
 """
 import hashlib
-import sys
 
 import torch
+
+from command import read_command
 
 
 def draw(device, dtype, n, skip=0, dims=1):
@@ -26,7 +27,7 @@ def describe(name, one, other):
 
 
 def main():
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    device = read_command(__doc__).device
     print(f"PyTorch {torch.__version__}, {device}")
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)

@@ -5,9 +5,9 @@ The dropouts of GPT-2 124M, T = 1024, 37 a step: embedding, attention weights an
 layer, 12 layers. Tensors that autograd keeps are counted by their sizes, storage by storage. On
 `cpu` the batch is 1 unless said otherwise, and 8 on `cuda`; masks grow with it.
 """
-import sys
-
 import torch
+
+from command import read_command
 
 LAYERS, HEADS, WIDTH, TIME = 12, 12, 768, 1024
 
@@ -28,8 +28,9 @@ def count_site(device, shape):
 
 
 def main():
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
-    batch = int(sys.argv[2]) if len(sys.argv) > 2 else (8 if device == "cuda" else 1)
+    arguments = read_command(__doc__, "batch")
+    device = arguments.device
+    batch = arguments.batch or (8 if device == "cuda" else 1)
     tokens, weights = (batch, TIME, WIDTH), (batch, HEADS, TIME, TIME)
     print(f"PyTorch {torch.__version__}, {device}, batch {batch}, float32")
     of_tokens, of_weights = count_site(device, tokens), count_site(device, weights)

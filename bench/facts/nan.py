@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """nan.py DEVICE - what PyTorch's dropout makes of a NaN and an infinity that it drops."""
-import sys
-
 import torch
+
+from command import read_command
 
 
 def main():
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    device = read_command(__doc__).device
     print(f"PyTorch {torch.__version__}, {device}")
     worst = 0
     for name, value in (("NaN", float("nan")), ("infinity", float("inf"))):

@@ -5,9 +5,10 @@ Draws 2^31 elements for each p unless told otherwise. The count of what is dropp
 is its distance from what p says, in standard deviations.
 """
 import math
-import sys
 
 import torch
+
+from command import read_command
 
 
 def count_dropped(device, dtype, p, draws):
@@ -21,8 +22,8 @@ def count_dropped(device, dtype, p, draws):
 
 
 def main():
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
-    draws = int(sys.argv[2]) if len(sys.argv) > 2 else 1 << 31
+    arguments = read_command(__doc__, "draws")
+    device, draws = arguments.device, arguments.draws or 1 << 31
     print(f"PyTorch {torch.__version__}, {device}, {draws} draws for each")
     torch.manual_seed(1)
     worst = 0.0

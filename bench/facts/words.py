@@ -9,6 +9,8 @@ import sys
 
 import torch
 
+from command import read_command
+
 
 def draw_two(device, dtype, n):
     ones = torch.ones(n, device=device, dtype=dtype)
@@ -56,7 +58,7 @@ def look(name, one, other):
 
 
 def main():
-    device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
+    device = read_command(__doc__).device
     print(f"PyTorch {torch.__version__}, {device}")
     seen = False
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
