@@ -4,6 +4,8 @@
 # in front of a program of examples/ are those of the program, read in its source, so that what the
 # program would not know is refused before anything is installed or built.
 
+# shellcheck shell=bash disable=SC2034 # what is set here is read in the scripts
+
 script=script/${0##*/}
 
 # refuse TEXT - what is wrong with the command line; an option of no program is never passed on.

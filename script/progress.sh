@@ -2,6 +2,8 @@
 #
 # A terminal sees a line that changes, a file gets a line every few seconds.
 
+# shellcheck shell=bash
+
 every=5
 if [ -t 2 ]; then every=1; fi
 

@@ -61,11 +61,6 @@ list_options() {
       END { for (option in has) print option has[option] }' | sort
 }
 
-# Python's argparse answers --help before it has read the rest.
-behind() {
-  [ "$kind" = python ] || echo --help
-}
-
 check_option() {
   local option=$1 has_value=$2 value='' help=--help
   if [ "$option" = --help ]; then help=; fi
@@ -87,19 +82,20 @@ check_option() {
   esac
   local beginning=${option%?}
   if [ "$beginning" != -- ] && ! grep -qxE -e "$beginning( VALUE)?" "$work/options"; then
-    refused "$beginning" "${command[@]}" "$beginning" ${value:+"$value"} $(behind)
+    refused "$beginning" "${command[@]}" "$beginning" ${value:+"$value"} "${behind[@]}"
   fi
   if [ "$has_value" ]; then
     refused "$option" "${command[@]}" "$option"
   elif [ "$option" != --help ] || [ "$kind" != python ]; then
-    refused "$option" "${command[@]}" "$option=1" $(behind)
+    refused "$option" "${command[@]}" "$option=1" "${behind[@]}"
   fi
 }
 
 # check NAME KIND OWN COMMAND ... - OWN are options of the program behind a script that it refuses.
 check() {
-  name=$1 kind=$2 own=$3
+  name=$1 kind=$2 own=$3 behind=(--help)
   shift 3
+  if [ "$kind" = python ]; then behind=(); fi # it answers --help before it has read the rest
   command=("$@")
   run "${command[@]}" --help
   [ "$status" -eq 0 ] || fail "--help exits with $status: $(cat "$work/err")"
@@ -107,9 +103,9 @@ check() {
   [ "$(head -c 6 "$work/help")" = usage: ] || fail "--help prints no usage"
   list_options >"$work/options"
   while read -r option value; do check_option "$option" "$value"; done <"$work/options"
-  refused --no-such-option "${command[@]}" --no-such-option $(behind)
-  refused --no-such-option "${command[@]}" --no-such-option=1 $(behind)
-  refused -x "${command[@]}" -x $(behind)
+  refused --no-such-option "${command[@]}" --no-such-option "${behind[@]}"
+  refused --no-such-option "${command[@]}" --no-such-option=1 "${behind[@]}"
+  refused -x "${command[@]}" -x "${behind[@]}"
   echo "$name: $(wc -l <"$work/options") options"
 }
 

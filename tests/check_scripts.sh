@@ -120,10 +120,11 @@ called '^gpt --layers=3 --text=two words --steps=9 --drop 0.1' 2
 # --fresh removes the six runs, once it is clear that others can begin; and nothing else.
 touch results/gpt/drop0-seed3/old results/gpt/mine results/mine
 run script/gpt --fresh --layers ten --out results
-[ "$status" -eq 2 ] && [ -e results/gpt/drop0-seed3/old ] || fail "a bad value removes runs"
+[ "$status" -eq 2 ] || fail "a bad value: $status"
+[ -e results/gpt/drop0-seed3/old ] || fail "a bad value removes runs"
 succeed script/gpt --fresh --out=results
 [ ! -e results/gpt/drop0-seed3/old ] || fail "--fresh leaves an earlier run"
-[ -e results/gpt/mine ] && [ -e results/mine ] || fail "--fresh removes what is no run"
+for file in results/gpt/mine results/mine; do [ -e $file ] || fail "--fresh removes $file"; done
 called '^gpt --drop 0.* --seed [123] --out results/gpt/drop0' 6
 
 # A run that stops ends the script with its status.

@@ -37,16 +37,17 @@ enum {
 };
 
 static const checkpoint_key_t keys[KEYS] = {
-    [IMAGES] = {"images", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
-    [EPOCHS] = {"epochs", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
-    [BATCH] = {"batch", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
-    [SEEDS] = {"seeds", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
-    [RATE_INPUT] = {"rate-input", CHECKPOINT_RATE},
-    [RATE_HIDDEN] = {"rate-hidden", CHECKPOINT_RATE},
-    [SAMPLES] = {"samples", CHECKPOINT_NUMBER, 1, OPTIONS_MOST},
-    [SEED] = {"seed", CHECKPOINT_NUMBER, 0, UINT64_MAX},
-    [BACKEND] = {"backend", CHECKPOINT_WORD, CUDROP_HOST, CUDROP_CUDA, argument_backends},
-    [DATA] = {"data", CHECKPOINT_CHECKSUM},
+    [IMAGES] = {"images", CHECKPOINT_NUMBER, 1, OPTIONS_MOST, NULL, false},
+    [EPOCHS] = {"epochs", CHECKPOINT_NUMBER, 1, OPTIONS_MOST, NULL, false},
+    [BATCH] = {"batch", CHECKPOINT_NUMBER, 1, OPTIONS_MOST, NULL, false},
+    [SEEDS] = {"seeds", CHECKPOINT_NUMBER, 1, OPTIONS_MOST, NULL, false},
+    [RATE_INPUT] = {"rate-input", CHECKPOINT_RATE, 0, 0, NULL, false},
+    [RATE_HIDDEN] = {"rate-hidden", CHECKPOINT_RATE, 0, 0, NULL, false},
+    [SAMPLES] = {"samples", CHECKPOINT_NUMBER, 1, OPTIONS_MOST, NULL, false},
+    [SEED] = {"seed", CHECKPOINT_NUMBER, 0, UINT64_MAX, NULL, false},
+    [BACKEND] = {"backend", CHECKPOINT_WORD, CUDROP_HOST, CUDROP_CUDA, argument_backends,
+                 false},
+    [DATA] = {"data", CHECKPOINT_CHECKSUM, 0, 0, NULL, false},
 };
 
 /* Equal states give equal files: nowhere is there a byte that nobody has written. */

@@ -203,7 +203,7 @@ static int open_file(checkpoint_stream_t *stream, const char *path,
 
 int checkpoint_file_read_key(const char *path, const checkpoint_head_t *head,
                              uint64_t given) {
-  uint64_t key[CHECKPOINT_MOST_KEYS];
+  uint64_t key[CHECKPOINT_MOST_KEYS] = {0};
   checkpoint_stream_t stream;
   int status = open_file(&stream, path, head, key);
   for (int k = 0; k < head->keys && status == EXIT_OK; ++k) {
@@ -219,7 +219,7 @@ int checkpoint_file_read_key(const char *path, const checkpoint_head_t *head,
 
 int checkpoint_file_read(const char *path, const checkpoint_head_t *head,
                          checkpoint_body_t *body, void *state) {
-  uint64_t key[CHECKPOINT_MOST_KEYS];
+  uint64_t key[CHECKPOINT_MOST_KEYS] = {0};
   checkpoint_stream_t stream;
   int status = open_file(&stream, path, head, key);
   for (int k = 0; k < head->keys && status == EXIT_OK; ++k)
