@@ -22,7 +22,7 @@ static const struct {
 };
 
 cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p) {
-  cudropi_constants_t constants;
+  cudropi_constants_t constants = {.f32 = {.unused = 0.0f}};
   double scale = cudrop_mask_scale_f64(p);
   double shift = 0.0;
   if (op == CUDROPI_ALPHA || op == CUDROPI_ALPHA_GRADIENT) {

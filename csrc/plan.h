@@ -35,6 +35,7 @@ typedef struct {
 } cudropi_constants_f64_t;
 typedef struct {
   float scale, shift, dropped;
+  float unused; /* 0, in place of padding: prepared blocks are these bytes */
 } cudropi_constants_f32_t;
 typedef struct {
   cudropi_constants_f64_t f64; /* for F64 */

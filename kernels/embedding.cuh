@@ -18,7 +18,10 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     const int64_t t = cudropi_find_place(&args.lookup, place.row);
     const bool is_token = cudropi_is_token(&args.lookup, id);
     bool keep[CUDROPI_CHUNK];
-    float values[CUDROPI_CHUNK] = {};
+    float values[CUDROPI_CHUNK];
+    /* -0 is what adding leaves as it is, the sign of a zero too. */
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = is_token ? -0.0f : 0.0f;
     if (is_token) {
       cudropi_lookup_add<Type>(args, CUDROPI_ROWS_TOKENS,
                                id * args.lookup.token_stride + place.col, place.valid,

@@ -105,6 +105,26 @@ static const attention_layout_t shapes[] = {{"dense", 3, {2, 9, 56}, NULL, 0},
                                             {"long", 2, {3, 4200}, NULL, 0}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
+/* Each option on and off, beside each other, with zeros and subnormals of both signs. */
+START_TEST(every_combination_of_options_is_right) {
+  enum { OPTIONS = 6 };
+  static const attention_layout_t small[] = {{"dense", 3, {3, 4, 16}, NULL, 0},
+                                             {"odd", 3, {3, 4, 13}, NULL, 1}};
+  for (int options = 0; options < 1 << OPTIONS; ++options)
+    expect_right(&(attention_trial_t){
+        .layout = &small[_i],
+        .dtype = dtypes[options % DTYPES],
+        .scale = options & 1 ? -0.7f : 0.0f,
+        .causal = options & 2,
+        .query_offset = options & 1 ? 3 : 0,
+        .has_lengths = options & 4,
+        .mask = cudrop_mask(42, (uint64_t)options, options & 8 ? 0.0 : 0.4),
+        .no_mask = options & 16,
+        .without_y = options & 32,
+        .scores = TRIAL_TINY});
+}
+END_TEST
+
 START_TEST(in_place_gives_the_same) {
   for (int turn = 0; turn < DTYPES; ++turn)
     expect_right(&(attention_trial_t){.layout = &shapes[_i],
@@ -304,6 +324,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 SUITE_MAIN("attention",
            loop_case("layouts", every_option_is_right_in_every_layout, LAYOUTS),
            loop_case("special", special_scores_are_what_the_formula_says, SPECIALS),
+           loop_case("options", every_combination_of_options_is_right, 2),
            loop_case("in_place", in_place_gives_the_same, SHAPES),
            loop_case("y_alone", weights_need_not_be_kept, SHAPES),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),

@@ -71,6 +71,31 @@ START_TEST(every_part_is_right_in_every_layout) {
 }
 END_TEST
 
+/* Each part there and left out, beside each other, and values of every kind. */
+START_TEST(every_combination_of_parts_is_right) {
+  enum { PARTS = 6 };
+  static const embedding_layout_t shapes[] = {
+      {"dense", 2, {3, 7}, NULL, NULL, 9, 16, 0, 0},
+      {"odd", 2, {3, 7}, NULL, NULL, 9, 13, 0, 1}};
+  static const double rates[] = {0.0, 0.5};
+  for (int parts = 0; parts < 1 << PARTS; ++parts)
+    for (int turn = 0; turn < 2 * DTYPES; ++turn)
+      expect_right(&(embedding_trial_t){
+          .layout = &shapes[_i % 2],
+          .dtype = dtypes[turn % DTYPES],
+          .table_dtype = turn < DTYPES ? dtypes[turn % DTYPES] : CUDROP_F32,
+          .ids = IDS_WILD,
+          .mask = cudrop_mask(42, (uint64_t)parts, rates[_i / 2]),
+          .no_mask = parts & 1,
+          .no_positions = parts & 2,
+          .no_tokens = (parts & 6) == 4,
+          .no_counter = parts & 8,
+          .accumulate = parts & 16 ? CUDROP_ACCUMULATE_PARAMETERS : 0,
+          .is_wild = parts & 32,
+          .prepared = _i >= 2 && turn % 2 == 1});
+}
+END_TEST
+
 START_TEST(an_id_alone_has_no_place) {
   static const embedding_layout_t layout = {"a scalar", 0, {0}, NULL, NULL, 5, 16, 0, 0};
   for (int kind = 0; kind < IDS_KINDS; ++kind)
@@ -167,6 +192,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 
 SUITE_MAIN("embedding",
            loop_case("layouts", every_part_is_right_in_every_layout, LAYOUTS),
+           loop_case("parts", every_combination_of_parts_is_right, 4),
            loop_case("alone", an_id_alone_has_no_place, 1),
            loop_case("sort", long_lists_are_sorted, 6),
            loop_case("long", very_long_lists_are_sorted, 2),

@@ -79,6 +79,33 @@ START_TEST(every_part_is_right_in_every_layout) {
 }
 END_TEST
 
+/* Each part there and left out, beside each other, and values of every kind. */
+START_TEST(every_combination_of_parts_is_right) {
+  enum { PARTS = 7 };
+  static const rows_layout_t shapes[] = {{"no rows", 2, {0, 13}, NULL, 0, false},
+                                         {"dense", 2, {5, 16}, NULL, 0, false},
+                                         {"odd", 2, {5, 13}, NULL, 1, false}};
+  const cudrop_activation_t activation = (cudrop_activation_t)(_i % ACTIVATIONS);
+  const uint32_t adds = CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS;
+  for (uint32_t parts = 0; parts < 1 << PARTS; ++parts) {
+    const cudrop_dtype_t dtype = dtypes[(parts + parts / 8) % DTYPES];
+    const uint32_t left_out = parts & 15, no_output = ROWS_NO_DX | ROWS_NO_DBIAS;
+    if ((left_out & no_output) == no_output) continue;
+    expect_right(
+        &(rows_trial_t){.layout = &shapes[_i / ACTIVATIONS],
+                        .dtype = dtype,
+                        .vector_dtype = parts % 7 < 3 ? dtype : CUDROP_F32,
+                        .activation = activation,
+                        .mask = cudrop_mask(42, parts, parts % 5 < 2 ? 0.0 : 0.5),
+                        .no_mask = parts % 3 == 0,
+                        .has_residual = parts & 16,
+                        .left_out = left_out,
+                        .accumulate = parts & 32 ? adds : 0,
+                        .is_wild = parts & 64});
+  }
+}
+END_TEST
+
 START_TEST(in_place_gives_the_same) {
   for (int turn = 0; turn < ACTIVATIONS * DTYPES; ++turn) {
     static const rows_layout_t dense = {"in place", 2, {30, 56}, NULL, 0, false};
@@ -226,6 +253,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 }
 
 SUITE_MAIN("fused", loop_case("layouts", every_part_is_right_in_every_layout, LAYOUTS),
+           loop_case("parts", every_combination_of_parts_is_right, 3 * ACTIVATIONS),
            loop_case("in_place", in_place_gives_the_same, 1),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),
            loop_case("composition", fused_equals_the_calls_it_stands_for, 1),

@@ -96,6 +96,34 @@ START_TEST(every_part_is_right_in_every_layout) {
 }
 END_TEST
 
+/* Each part there and left out, beside each other, and values of every kind. */
+START_TEST(every_combination_of_parts_is_right) {
+  static const rows_layout_t shapes[] = {{"no rows", 2, {0, 13}, NULL, 0, false},
+                                         {"dense", 2, {3, 16}, NULL, 0, false},
+                                         {"odd", 2, {3, 13}, NULL, 1, false}};
+  static const uint32_t others[] = {0, NORM_NO_INPUTS, NORM_NO_GRADIENTS};
+  const uint32_t adds = CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS;
+  for (uint32_t parts = 0; parts <= NORM_EVERYTHING; ++parts) {
+    const uint32_t other = others[parts / 3 % 3];
+    norm_trial_t trial = {.layout = &shapes[_i / 2],
+                          .dtype = dtypes[parts % DTYPES],
+                          .vector_dtype = dtypes[parts % 5 < 2 ? parts % DTYPES : 0],
+                          .norm = parts % 7 < 3 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM,
+                          .epsilon = 1e-5f,
+                          .parts = parts | other,
+                          .accumulate = parts % 11 < 5 ? adds : 0,
+                          .mask = cudrop_mask(42, parts, parts % 13 < 4 ? 0.0 : 0.5),
+                          .no_mask = parts % 5 == 0,
+                          .is_wild = _i % 2};
+    const uint32_t outputs =
+        NORM_DX | NORM_BIAS | NORM_BETA |
+        (other == NORM_NO_GRADIENTS ? 0 : NORM_RESIDUAL | NORM_GAMMA);
+    if ((parts & outputs) == 0) trial.parts |= NORM_DX; /* one at least is needed */
+    expect_right(&trial);
+  }
+}
+END_TEST
+
 /* Outputs in the place of inputs, in rows that are held and in rows that are not. */
 START_TEST(outputs_may_be_inputs) {
   static const rows_layout_t dense[] = {{"in place", 2, {30, 56}, NULL, 0, false},
@@ -438,6 +466,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 }
 
 SUITE_MAIN("norm", loop_case("layouts", every_part_is_right_in_every_layout, LAYOUTS),
+           loop_case("parts", every_combination_of_parts_is_right, 6),
            loop_case("in_place", outputs_may_be_inputs, 1),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),
            loop_case("threads", results_do_not_depend_on_threads, 1),

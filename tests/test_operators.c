@@ -272,6 +272,98 @@ START_TEST(a_rate_next_to_what_was_drawn_decides_rightly) {
 }
 END_TEST
 
+/* ---- Copies ----------------------------------------------------------------------- */
+
+enum { PATTERNS = 65536 };
+
+/* Every element of 8 or 16 bits there is; of wider types a sample, with every upper half. */
+static view_t make_patterns(cudrop_dtype_t dtype, int shift) {
+  const int64_t n = PATTERNS;
+  const size_t size = cudrop_dtype_bytes(dtype);
+  view_t view = view_make(dtype, 1, &n, NULL, shift);
+  for (uint64_t e = 0; e < PATTERNS; ++e) {
+    const uint64_t bits = size <= 2 ? e : e << (8 * size - 16) | (e * 40503 & 0xffff);
+    memcpy(view_element(&view, (int64_t)e), &bits, size);
+  }
+  return view;
+}
+
+/* x is given to each operator that copies at p = 0, by every source of a mask. */
+static cudrop_status_t copy(int way, const cudrop_tensor_t *x, const cudrop_mask_t *mask,
+                            const void *keep, const cudrop_tensor_t *y) {
+  const cudrop_tensor_t bytes = cudrop_vector(keep, CUDROP_U8, PATTERNS);
+  switch (way) {
+    case 0:
+      return cudrop_forward(context, x, mask, y);
+    case 1:
+      return cudrop_backward(context, x, mask, y);
+    case 2:
+      return cudrop_apply_bytes(context, x, &bytes, 0.0, y);
+    case 3:
+      return cudrop_apply_bits(context, x, keep, 0.0, y);
+    case 4:
+      return cudrop_alpha_forward(context, x, mask, y);
+    default:
+      return cudrop_alpha_backward(context, x, mask, y);
+  }
+}
+
+/* Every NaN keeps its payload and its sign, in whole chunks and out of step. */
+START_TEST(rate_zero_copies_every_bit_pattern) {
+  const cudrop_dtype_t dtype = dtypes[_i / 2];
+  const bool is_f8 = dtype == CUDROP_F8E4M3 || dtype == CUDROP_F8E5M2;
+  const cudrop_mask_t mask = cudrop_mask(1, 5, 0.0);
+  const view_t in = make_patterns(dtype, 0);
+  static uint8_t ones[PATTERNS];
+  void *block = NULL, *keep = NULL;
+  const cudrop_mask_t prepared = trial_prepare(context, &mask, &block);
+  memset(ones, 0xff, sizeof ones);
+  ck_assert_ok(cudrop_alloc(context, sizeof ones, &keep));
+  ck_assert_ok(cudrop_upload(context, keep, ones, sizeof ones));
+  for (int way = 0; way < (is_f8 ? 4 : 6); ++way) {
+    for (int is_prepared = 0; is_prepared < 2; ++is_prepared) {
+      const int64_t n = PATTERNS;
+      view_t out = view_make(dtype, 1, &n, NULL, _i % 2);
+      placed_t x = view_place(context, &in, false), y = view_place(context, &out, true);
+      ck_assert_ok(
+          copy(way, &x.tensor, is_prepared ? &prepared : &mask, keep, &y.tensor));
+      view_fetch(context, &y, &out);
+      ck_assert_mem_eq(out.tensor.data, in.tensor.data,
+                       PATTERNS * cudrop_dtype_bytes(dtype));
+      view_displace(context, &x);
+      view_displace(context, &y);
+      view_free(&out);
+    }
+  }
+  ck_assert_ok(cudrop_free(context, &keep));
+  ck_assert_ok(cudrop_free(context, &block));
+  view_t view = in;
+  view_free(&view);
+}
+END_TEST
+
+/* All bytes of a block follow from seed, offset and p, on the host and on a GPU alike. */
+START_TEST(prepared_blocks_have_the_hosts_bytes) {
+  const cudrop_mask_t mask = cudrop_mask(42, 7, rates[_i]);
+  cudrop_context_t *host = NULL;
+  uint8_t bytes[2][CUDROP_PREPARED_BYTES];
+  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+  cudrop_context_t *const contexts[] = {host, context};
+  for (int k = 0; k < 2; ++k) {
+    void *block = NULL;
+    memset(bytes[k], 0xCA, sizeof bytes[k]);
+    ck_assert_ok(cudrop_alloc(contexts[k], sizeof bytes[k], &block));
+    ck_assert_ok(cudrop_upload(contexts[k], block, bytes[k], sizeof bytes[k]));
+    ck_assert_ok(cudrop_prepare(contexts[k], &mask, block));
+    ck_assert_ok(cudrop_advance(contexts[k], block, 5));
+    ck_assert_ok(cudrop_download(contexts[k], bytes[k], block, sizeof bytes[k]));
+    ck_assert_ok(cudrop_free(contexts[k], &block));
+  }
+  ck_assert_mem_eq(bytes[0], bytes[1], sizeof bytes[0]);
+  ck_assert_ok(cudrop_destroy(&host));
+}
+END_TEST
+
 /* One test in a case of its own, so that CK_RUN_CASE can choose it. */
 static TCase *loop_case(const char *name, const TTest *test, int count) {
   TCase *tests = suite_case(name, 300);
@@ -289,4 +381,6 @@ SUITE_MAIN("operators",
            loop_case("rates", every_rate_matches_the_oracle, EDGE_RATES),
            loop_case("ties", ties_are_resolved_in_every_operator, 6),
            loop_case("last_digit", ties_with_the_last_digit_are_resolved, 3),
-           loop_case("next_to_drawn", a_rate_next_to_what_was_drawn_decides_rightly, 16))
+           loop_case("next_to_drawn", a_rate_next_to_what_was_drawn_decides_rightly, 16),
+           loop_case("copies", rate_zero_copies_every_bit_pattern, 2 * DTYPES),
+           loop_case("prepared", prepared_blocks_have_the_hosts_bytes, RATES))

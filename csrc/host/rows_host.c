@@ -47,6 +47,7 @@ void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t
     if (functions->operators[rows->op].end != NULL)
       functions->operators[rows->op].end(&job);
   }
+  if (rows->rows == 0 && rows->adds_to_parameters) return; /* not even +0 is added */
   for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
     if (rows->is_sum[k]) functions->finish_sum(&job, (cudropi_rows_operand_t)k);
 }

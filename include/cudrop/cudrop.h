@@ -64,8 +64,12 @@
  *                the store; F64 computes in double. Past the largest value F8E4M3, which
  *                has no infinity, stays there; the others become infinite. A dropped
  *                element is selected, not multiplied: it becomes +0 even where x is NaN,
- *                infinite or negative. A kept NaN stays a NaN. No fused multiply-add, no
- *                fast-math.
+ *                infinite or negative. No fused multiply-add, no fast-math.
+ *   NaN          A NaN that is kept or computed is a NaN, and which one is not said: the host
+ *                keeps its sign and payload where it can, a GPU has one NaN for all. "Equal
+ *                bits" are equal but for that. What is moved and not computed keeps the bits
+ *                of a NaN: what p = 0 copies (sections 7, 8 and 10), in every type, and what
+ *                nothing is added to.
  *   Environment  Operators compute in the default floating-point environment, in every thread:
  *                rounding is to nearest even, subnormals are numbers, no exception traps. The
  *                caller's own (a rounding mode, FTZ, DAZ, traps, raised flags) changes no

@@ -31,10 +31,13 @@ extern "C" {
  *                rounded once where it is stored.
  *   Mask         NULL keeps every element: inference, with the rest of the formula. The mask
  *                index is that of the element in the full tensor; every index map will do.
- *   Bits         Equal on the host and on every GPU: activations are made of operations that
- *                round correctly, and sums have an order that follows from the shape alone.
+ *   Bits         Equal on the host and on every GPU, the signs of zeros too, but for a NaN's
+ *                bits: activations are made of operations that round correctly, and sums have
+ *                an order that follows from the shape alone. No row is moved without being
+ *                computed, so that with p = 0 and without a mask a NaN is any NaN, too.
  *   Gradients    Gradients of data replace what their tensors hold, and so do those of
- *                parameters, unless `accumulate` says that they are added to it.
+ *                parameters, unless `accumulate` says that they are added to it. A sum of no
+ *                rows is +0; added, it leaves every bit of what is there.
  *   Workspace    Sums over rows need memory that the caller lends, as large as a query says,
  *                of the context's backend and aligned to 16 bytes. Its contents mean nothing
  *                before and after the call: one, as large as the largest answer, serves all
@@ -402,8 +405,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
  * table may be NULL, not both. dpositions has a row for each t; more rows, of a longer table, are
  * the caller's to clear. They are gradients of parameters, which replace what is there, rows
- * without a gradient becoming +0, unless `accumulate` says that they are added; that spares writing
- * all of a large table, too. Sums are made in an order that follows from the ids alone: ids are
+ * without an id becoming +0, unless `accumulate` says that they are added; that leaves rows without
+ * an id as they are, and so spares writing all of a large table, too. Sums are made in an order that follows from the ids alone: ids are
  * sorted, nothing depends on which block comes first.
  *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
  *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data

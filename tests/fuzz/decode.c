@@ -30,6 +30,26 @@ double take_rate(bytes_t *bytes) {
   return rate;
 }
 
+/* Of a type's elements in 8 bytes all signs, and 1 in each; the largest subnormal, infinity. */
+static const struct {
+  uint64_t signs, ones, fraction, infinity;
+} formats[] = {{1ull << 63, 1, (1ull << 52) - 1, 0x7ffull << 52},       /* F64 */
+               {0x8000000080000000, 0x100000001, 0x7fffff, 0x7f800000}, /* F32 */
+               {0x8000800080008000, 0x1000100010001, 0x3ff, 0x7c00},    /* F16 */
+               {0x8000800080008000, 0x1000100010001, 0x7f, 0x7f80},     /* BF16 */
+               {0x8080808080808080, 0x101010101010101, 7, 0x7f},        /* F8E4M3 */
+               {0x8080808080808080, 0x101010101010101, 3, 0x7c}};       /* F8E5M2 */
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+uint64_t make_special(uint64_t random, bool is_finite) {
+  const uint64_t choice = random % FORMATS, kind = random / FORMATS % 8;
+  const uint64_t fraction = formats[choice].fraction, infinity = formats[choice].infinity;
+  const uint64_t extreme[] = {infinity, infinity | 1, infinity - 1};
+  const uint64_t tiny[] = {0, 0, 0, 1, fraction};
+  const uint64_t value = kind < 5 || is_finite ? tiny[kind % 5] : extreme[kind - 5];
+  return value * formats[choice].ones | (random & formats[choice].signs);
+}
+
 /* Mostly small; some at the edges of vectors, some that nothing can hold. */
 int64_t take_size(bytes_t *bytes) {
   static const int64_t sizes[] = {64,        127,       128,       129,

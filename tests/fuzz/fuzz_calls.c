@@ -92,7 +92,8 @@ static void fill(uint64_t state) {
     state ^= state >> 12;
     state ^= state << 25;
     state ^= state >> 27;
-    memcpy(before + at, &state, sizeof state);
+    const uint64_t special = make_special(state, false);
+    memcpy(before + at, state >> 60 < 3 ? &special : &state, sizeof state);
   }
   insist(cudrop_upload(contexts[0], arena, before, ARENA) == CUDROP_OK, "upload", NULL);
 }

@@ -60,19 +60,26 @@ static void upload(const uint8_t *bytes) {
            "upload");
 }
 
-/* Numbers that are finite, and not large, in every type: NaNs need not have the same bits. */
+static uint64_t next_random(uint64_t *state) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (*state >> 33 ^ *state) *
+         0x9e3779b97f4a7c15u; /* its low bits are worth little */
+}
+
+/* Numbers that are finite, and not large, in every type; among them in two arenas of four some
+ * that are zero or subnormal, in one also others, but seldom, as all turns to NaN then. */
 static void fill(uint64_t state) {
-  uint16_t half = 0;
+  const uint64_t kind = state % 4;
   int32_t integer = 0;
   state = state * 2 + 1;
-  for (size_t at = 0; at < ARENA; at += sizeof half) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    half = (uint16_t)((state >> 48 & 0x87ff) | 0x3800);
-    memcpy(before + at, &half, sizeof half);
+  for (size_t at = 0; at < ARENA; at += sizeof(uint64_t)) {
+    const uint64_t random = next_random(&state), choice = next_random(&state) % 64;
+    uint64_t word = (random & 0x87ff87ff87ff87ff) | 0x3800380038003800;
+    if (kind > 0 && choice < 16) word = make_special(random, kind < 3 || choice > 0);
+    memcpy(before + at, &word, sizeof word);
   }
   for (size_t at = 0; at < INTEGERS; at += sizeof integer) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    integer = (int32_t)(state >> 58) - 3;
+    integer = (int32_t)(next_random(&state) >> 58) - 3;
     memcpy(before + at, &integer, sizeof integer);
   }
   upload(before);
@@ -130,7 +137,7 @@ static const cudrop_tensor_t *take(call_t *call, extent_t extent, cudrop_dtype_t
   const size_t integers = dtype == CUDROP_I32 ? where % 64 * 4 : 0;
   const size_t at = dtype == CUDROP_I32 ? integers : INTEGERS + where * 240;
   int64_t stride = 1;
-  if (choice < 24) return NULL;
+  if (choice < 64) return NULL;
   *tensor = (cudrop_tensor_t){.data = call->arena + at, .dtype = dtype};
   shape_as(call, extent, tensor);
   if (choice == 255) tensor->dtype = (cudrop_dtype_t)(take_byte(&call->bytes) % 12);

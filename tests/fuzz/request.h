@@ -54,6 +54,12 @@ double take_rate(bytes_t *bytes);
 int64_t take_size(bytes_t *bytes);
 
 /*
+ * 8 bytes of what random ones seldom are: elements of a type, alike but for their signs, that are
+ * zero or subnormal or, if `is_finite` is false, infinite, a NaN or the largest.
+ */
+uint64_t make_special(uint64_t random, bool is_finite);
+
+/*
  * A request on the arena. Where a tensor would reach beyond it, or has more elements than are
  * worth waiting for, the rate is not a number, so that no such call is legal.
  */

@@ -30,6 +30,9 @@ mutants=(
   'include/cudrop/device.cuh: group, 1 + lane => group, 2 + lane'
   'include/cudrop/device.cuh: (uint32_t)index \& 7, mask => (uint32_t)index \& 3, mask'
   'include/cudrop/device.cuh: moved |= digit => moved \&= ~digit'
+  'include/cudrop/device.cuh: find_zero_half(word\[2\], bits) | => find_zero_half(word[0], bits) |'
+  'include/cudrop/device.cuh: minimum_halves(word\[2\], word\[3\]) => minimum_halves(word[2], word[2])'
+  'include/cudrop/device.cuh: \& ~word \& bits => \& bits'
   'kernels/rows.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
   'kernels/rows.cuh: shared\[(uint32_t)way \* width => shared[0 * width'
   'kernels/rows.cuh: Type::get(chunk, j) + values\[j\] => Type::get(chunk, 0) + values[j]'
@@ -51,6 +54,7 @@ mutants=(
   'kernels/attention.cuh: sum == 0.0f ? 0.0f : 1.0f / sum => 1.0f / sum'
   'kernels/attention_gradient.cuh: place.valid >> j \& 1 ? gradient : 0.0f => gradient'
   'kernels/embedding.cuh: place.col == 0 \&\& => true \&\&'
+  'kernels/embedding.cuh: is_token ? -0.0f : 0.0f => 0.0f'
   'kernels/embedding.cuh: if (is_token) => if (id >= 0)'
   'kernels/lookup.cuh: if (args.adds_to_parameters) => if (false)'
   'kernels/embedding_gradient.cuh: is_tail || is_head) { => is_tail) {'
@@ -65,6 +69,7 @@ mutants=(
 # The suite that a file is for.
 find_suite() {
   case "$1" in
+    include/cudrop/device.cuh) echo test_device ;;
     kernels/*fused* | kernels/rows.cuh | kernels/column_sums.cuh | kernels/activate.cuh) echo test_fused ;;
     kernels/*norm* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
     kernels/*attention*) echo test_attention ;;
@@ -79,9 +84,16 @@ compile() {
     -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o" -MMD
 }
 
-# The mutant's kernels in front of the library: the linker takes them first.
+# The mutant's kernels in front of the library: the linker takes them first. test_device has
+# kernels of its own, which include the mutant's headers.
 link_and_run() {
-  "$cxx" "$build/tests/simt/CMakeFiles/$1_emulated.dir/__/$1.c.o" \
+  local suite=("$build/tests/simt/CMakeFiles/$1_emulated.dir/__/$1.c.o")
+  if [ "$1" = test_device ]; then
+    compile "$source/tests/simt/test_device.cpp"
+    rm "$work/test_device.cpp.d"
+    suite=()
+  fi
+  "$cxx" "${suite[@]}" \
     "$build/tests/libcudrop_test_support.a" "$work"/*.o \
     "$build/tests/simt/libcudrop_emulated.a" "$build/tests/simt/libcudrop_simt.a" \
     $(pkg-config --libs check) -lm -o "$work/test"
@@ -115,7 +127,7 @@ begin() {
 
 begin
 compile_all "$work"/tree/kernels/*.cu
-for suite in test_operators test_fused test_norm test_attention test_embedding; do
+for suite in test_operators test_fused test_norm test_attention test_embedding test_device; do
   link_and_run "$suite" || {
     tail -5 "$work/log"
     echo "$suite fails with the unchanged kernels"

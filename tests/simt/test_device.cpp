@@ -86,6 +86,85 @@ START_TEST(every_way_to_ask_gives_the_bits_of_the_mask) {
 }
 END_TEST
 
+/* ---- Ties, by the text of every architecture ---------------------------------------- */
+
+typedef uint32_t find_t(const uint32_t (&word)[4], uint32_t bits);
+
+static const struct {
+  const char *name;
+  find_t *find;
+} ways[] = {{"by word, before sm_90", cudrop_device_find_zero_by_word},
+            {"by minimum, from sm_90", cudrop_device_find_zero_by_minimum}};
+enum { WAYS = sizeof ways / sizeof ways[0] };
+
+static bool has_tie(find_t *find, const cudrop_mask_schedule_t &mask,
+                    const cudrop_philox_block_t &block) {
+  uint32_t word[4];
+  for (int w = 0; w < 4; ++w) word[w] = block.word[w] ^ mask.tie;
+  return find(word, mask.ties) != 0;
+}
+
+/* As cudrop_device_draw() and cudrop_device_keep2(), with this way to find ties. */
+static unsigned draw(find_t *find, const cudrop_mask_schedule_t &mask, uint64_t seed,
+                     uint64_t offset, uint64_t group) {
+  cudrop_philox_block_t block = cudrop_device_philox(mask, group);
+  unsigned bits = 0;
+  if (has_tie(find, mask, block))
+    block = cudrop_device_resolve(block, seed, offset, group, mask.tie & 0xffff, mask.t1);
+  for (int w = 0; w < 4; ++w) {
+    bool keep[2];
+    cudrop_device_keep2(mask, block.word[w], keep);
+    bits |= (unsigned)keep[0] << 2 * w | (unsigned)keep[1] << (2 * w + 1);
+  }
+  return bits;
+}
+
+/* p in the middle of the digit of one element, which ties: half of these are kept. */
+START_TEST(a_tie_of_every_lane_is_found) {
+  enum { LANES = 8, TIES = 64 };
+  const uint64_t seed = 42, offset = 100;
+  for (uint64_t group = 0; group < TIES; ++group) {
+    for (unsigned lane = 0; lane < LANES; ++lane) {
+      const cudrop_philox_block_t block = cudrop_mask_block(seed, offset, group);
+      const double p = (cudrop_mask_digit(block, lane) + 0.5) / 65536.0;
+      const cudrop_mask_schedule_t mask = cudrop_mask_schedule(seed, offset, p);
+      const uint64_t index = group * LANES + lane;
+      ck_assert_msg(has_tie(ways[_i].find, mask, block), "%s, lane %u", ways[_i].name,
+                    lane);
+      ck_assert_uint_eq(
+          draw(ways[_i].find, mask, seed, offset, group),
+          cudrop_mask_keep_group(seed, offset, group, cudrop_mask_threshold(p)));
+      ck_assert(cudrop_device_keep1(mask, index) == is_kept(seed, offset, index, p));
+    }
+  }
+}
+END_TEST
+
+/* Where nothing ties nothing is looked for, nor where p has no refinement. */
+START_TEST(no_tie_is_found_where_there_is_none) {
+  const cudrop_mask_schedule_t refined = cudrop_mask_schedule(42, 100, 0.1);
+  const cudrop_mask_schedule_t plain = cudrop_mask_schedule(42, 100, 0.25);
+  for (uint64_t group = 0; group < 1 << 16; ++group) {
+    const cudrop_philox_block_t block = cudrop_device_philox(refined, group);
+    bool ties = false;
+    for (unsigned lane = 0; lane < 8; ++lane)
+      ties = ties || cudrop_mask_digit(block, lane) == (refined.tie & 0xffff);
+    ck_assert(has_tie(ways[_i].find, refined, block) == ties);
+    ck_assert(!has_tie(ways[_i].find, plain, block));
+  }
+}
+END_TEST
+
+/* The host's text of what is one instruction on a GPU. */
+START_TEST(minimum_halves_is_the_instruction) {
+  static const uint32_t words[] = {0,          1,          0xffff,     0x10000,
+                                   0x7fff8000, 0x80007fff, 0xfffe0001, 0xffffffff};
+  for (const uint32_t a : words)
+    for (const uint32_t b : words)
+      ck_assert_uint_eq(cudrop_device_minimum_halves(a, b), __vminu2(a, b));
+}
+END_TEST
+
 START_TEST(a_softmax_that_drops_equals_dropout_behind_a_softmax) {
   enum { ROWS = 10, N = ROWS * SOFTMAX_COLS };
   std::vector<float> scores(N), probabilities(N), y(N, 7.0f), composed(N);
@@ -117,6 +196,9 @@ int main() {
   TCase *const tests = simt_suite_case("device");
   tcase_add_loop_test(tests, every_way_to_ask_gives_the_bits_of_the_mask, 0,
                       KERNELS * RATES);
+  tcase_add_loop_test(tests, a_tie_of_every_lane_is_found, 0, WAYS);
+  tcase_add_loop_test(tests, no_tie_is_found_where_there_is_none, 0, WAYS);
+  tcase_add_test(tests, minimum_halves_is_the_instruction);
   tcase_add_test(tests, a_softmax_that_drops_equals_dropout_behind_a_softmax);
   return simt_suite_run("device", tests);
 }

@@ -16,6 +16,7 @@ typedef enum {
   TRIAL_ORDINARY,
   TRIAL_EQUAL,  /* all scores are 1 */
   TRIAL_LARGE,  /* far apart, so that weights vanish */
+  TRIAL_TINY,   /* most are zeros and subnormals of both signs, and so is dy */
   TRIAL_SPECIAL /* rows with -infinity, with nothing else, with NaN, with infinity */
 } trial_scores_t;
 
@@ -41,6 +42,7 @@ typedef struct {
   bool
       in_place; /* weights are the scores' tensor, y of reapply the weights', dscores dy's */
   bool without_weights; /* of forward; y alone */
+  bool without_y;       /* of forward; weights alone */
 } attention_trial_t;
 
 /* An empty text if all three calls succeeded and everything is right, else what is wrong. The

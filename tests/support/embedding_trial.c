@@ -262,11 +262,10 @@ static const char *check_table(const embedding_trial_t *trial, const tensors_t *
     for (int64_t col = 0; col < cols; ++col) {
       const int64_t at = key * cols + col;
       float value = sum_entries(trial, t, list, first, end, col);
-      if (trial->accumulate != 0 && end > first)
-        value = (float)view_get(before, at) + value;
-      else if (trial->accumulate != 0)
-        value = (float)view_get(before, at);
-      if (!view_is_near(table, at, value, 0.0))
+      const bool is_left = trial->accumulate != 0 && end == first;
+      if (trial->accumulate != 0) value = (float)view_get(before, at) + value;
+      if (is_left ? !view_is_untouched(table, before, at)
+                  : !view_is_near(table, at, value, 0.0))
         return trial_complain("a gradient's row %lld, column %lld: %.9g, not %.9g",
                               (long long)key, (long long)col, view_get(table, at),
                               (double)value);

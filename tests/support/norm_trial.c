@@ -86,16 +86,18 @@ static void choose_sharing(const norm_trial_t *trial, tensors_t *t, bool is_back
 
 static void choose_parts(const norm_trial_t *trial, tensors_t *t, bool is_backward) {
   const bool centred = trial->norm == CUDROP_LAYER_NORM;
+  const bool inputs = !is_backward || !has(trial, NORM_NO_INPUTS);
+  const bool gradients = is_backward && !has(trial, NORM_NO_GRADIENTS);
   const bool there[VIEWS] = {[X] = true,
-                             [RESIDUAL] = has(trial, NORM_RESIDUAL),
+                             [RESIDUAL] = inputs && has(trial, NORM_RESIDUAL),
                              [H] = is_backward || has(trial, NORM_H),
                              [Y] = !is_backward || has(trial, NORM_DX),
-                             [DRESIDUAL] = is_backward && has(trial, NORM_RESIDUAL),
+                             [DRESIDUAL] = gradients && has(trial, NORM_RESIDUAL),
                              [BIAS] = !is_backward && has(trial, NORM_BIAS),
-                             [GAMMA] = has(trial, NORM_GAMMA),
+                             [GAMMA] = inputs && has(trial, NORM_GAMMA),
                              [BETA] = !is_backward && has(trial, NORM_BETA),
                              [DBIAS] = is_backward && has(trial, NORM_BIAS),
-                             [DGAMMA] = is_backward && has(trial, NORM_GAMMA),
+                             [DGAMMA] = gradients && has(trial, NORM_GAMMA),
                              [DBETA] = is_backward && has(trial, NORM_BETA),
                              [MEAN] = centred && (is_backward || has(trial, NORM_SAVED)),
                              [RSTD] = is_backward || has(trial, NORM_SAVED)};

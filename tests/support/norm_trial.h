@@ -18,7 +18,9 @@ enum {
   NORM_H = 16,
   NORM_SAVED = 32, /* mean and rstd are written */
   NORM_DX = 64,
-  NORM_EVERYTHING = 127
+  NORM_EVERYTHING = 127,
+  NORM_NO_INPUTS = 128,   /* backward: there is no dh and no gamma, ... */
+  NORM_NO_GRADIENTS = 256 /* ... or no dresidual and no dgamma, though forward had them */
 };
 
 typedef enum {

@@ -64,6 +64,24 @@ static bool is_exact(cudrop_activation_t activation) {
   return activation == CUDROP_IDENTITY || activation == CUDROP_RELU;
 }
 
+/* ---- Parts ------------------------------------------------------------------------ */
+
+static bool has_bias(const rows_trial_t *trial) {
+  return trial->vector_dtype != 0 && !(trial->left_out & ROWS_NO_BIAS);
+}
+
+static bool has_dbias(const rows_trial_t *trial) {
+  return trial->vector_dtype != 0 && !(trial->left_out & ROWS_NO_DBIAS);
+}
+
+static bool has_x(const rows_trial_t *trial) {
+  return trial->activation != CUDROP_IDENTITY || !(trial->left_out & ROWS_NO_X);
+}
+
+static bool has_dx(const rows_trial_t *trial) {
+  return !(trial->left_out & ROWS_NO_DX);
+}
+
 /* ---- Tensors ---------------------------------------------------------------------- */
 
 typedef struct {
@@ -163,7 +181,7 @@ static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t
              cudrop_fused_forward(
                  context, &(cudrop_fused_forward_t){
                               .x = &p.x.tensor,
-                              .bias = trial->vector_dtype != 0 ? &p.bias.tensor : NULL,
+                              .bias = has_bias(trial) ? &p.bias.tensor : NULL,
                               .activation = trial->activation,
                               .mask = trial->no_mask ? NULL : &p.mask,
                               .residual = trial->has_residual ? &p.residual.tensor : NULL,
@@ -176,15 +194,15 @@ static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t
 static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_t *trial,
                                     tensors_t *t) {
   places_t p = place(context, trial, t);
-  const bool has_bias = trial->vector_dtype != 0;
+  const cudrop_tensor_t *x = trial->in_place ? &p.residual.tensor : &p.x.tensor;
   cudrop_fused_backward_t args = {
       .dy = trial->in_place ? &p.x.tensor : &p.residual.tensor,
-      .x = trial->in_place ? &p.residual.tensor : &p.x.tensor,
-      .bias = has_bias ? &p.bias.tensor : NULL,
+      .x = has_x(trial) ? x : NULL,
+      .bias = has_bias(trial) ? &p.bias.tensor : NULL,
       .activation = trial->activation,
       .mask = trial->no_mask ? NULL : &p.mask,
-      .dx = &p.y.tensor,
-      .dbias = has_bias ? &p.dbias.tensor : NULL,
+      .dx = has_dx(trial) ? &p.y.tensor : NULL,
+      .dbias = has_dbias(trial) ? &p.dbias.tensor : NULL,
       .accumulate = trial->accumulate};
   cudrop_status_t status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
@@ -202,7 +220,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_
 static float get_biased(const rows_trial_t *trial, const view_t *x, const view_t *bias,
                         int64_t e) {
   const float value = (float)view_get(x, e);
-  if (trial->vector_dtype == 0) return value;
+  if (!has_bias(trial)) return value;
   return value + (float)view_get(bias, view_coordinate(x, e, x->tensor.rank - 1));
 }
 
@@ -248,6 +266,11 @@ static const char *check_sums(const rows_trial_t *trial, const tensors_t *t,
   const int64_t rows = cols > 0 ? view_count(&t->x) / cols : 0;
   for (int64_t c = 0; c < cols; ++c) {
     const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
+    if (rows == 0 && !(adds ? view_is_untouched(&t->dbias, &t->dbias_before, c)
+                            : view_is_near(&t->dbias, c, 0.0, 0.0)))
+      return trial_complain("dbias[%lld] = %.9g is no sum of no rows", (long long)c,
+                            view_get(&t->dbias, c));
+    if (rows == 0) continue;
     const double value = sums[c] + (adds ? view_get(&t->dbias_before, c) : 0.0);
     const double bound =
         sizes[c] * ((double)rows * 0x1p-24 + 0x1p-18) + fabs(value) * 0x1p-22;
@@ -273,7 +296,7 @@ static const char *check_backward(const rows_trial_t *trial, const tensors_t *t)
     const double slope = rows_trial_slope(trial->activation, z);
     const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
     const double gradient = kept ? as_float(scaled * slope) : 0.0;
-    const double value = as_float(gradient + (adds ? view_get(&t->y_before, e) : 0.0));
+    const double value = adds ? as_float(gradient + view_get(&t->y_before, e)) : gradient;
     /* A slope is right within 2^-20 of 1, even where it is small. */
     const double bound = is_exact(trial->activation)
                              ? (adds ? fabs(value) * 0x1p-24 : 0.0)
@@ -281,12 +304,12 @@ static const char *check_backward(const rows_trial_t *trial, const tensors_t *t)
                                    fabs(value) * 0x1p-23 + 0x1p-140;
     sums[view_coordinate(x, e, last)] += gradient;
     sizes[view_coordinate(x, e, last)] += fabs(gradient);
-    if (!view_is_near(&t->y, e, value, bound))
+    if (has_dx(trial) && !view_is_near(&t->y, e, value, bound))
       wrong = trial_complain(
           "element %lld: dx = %.9g, not %.9g; z = %.9g, dy = %.9g, kept %d", (long long)e,
           view_get(&t->y, e), value, z, view_get(dy, e), kept);
   }
-  if (wrong[0] == '\0' && trial->vector_dtype != 0 && !trial->is_wild)
+  if (wrong[0] == '\0' && has_dbias(trial) && (!trial->is_wild || view_count(x) == 0))
     wrong = check_sums(trial, t, sums, sizes);
   free(sums);
   free(sizes);
@@ -300,10 +323,10 @@ static const char *explain(const rows_trial_t *trial, const char *wrong) {
   static char whole[600];
   if (wrong[0] == '\0') return wrong;
   snprintf(whole, sizeof whole,
-           "%s, dtype %d, vector %d, activation %d, p = %g, residual %d, in place %d, "
-           "prepared %d: %s",
+           "%s, dtype %d, vector %d, left out %u, activation %d, p = %g, residual %d, "
+           "in place %d, prepared %d: %s",
            trial->layout->name, (int)trial->dtype, (int)trial->vector_dtype,
-           (int)trial->activation, trial->no_mask ? -1.0 : trial->mask.p,
+           trial->left_out, (int)trial->activation, trial->no_mask ? -1.0 : trial->mask.p,
            trial->has_residual, trial->in_place, trial->prepared, wrong);
   return whole;
 }
@@ -311,12 +334,13 @@ static const char *explain(const rows_trial_t *trial, const char *wrong) {
 static const char *run_and_check(cudrop_context_t *context, const rows_trial_t *trial,
                                  run_t *run, check_t *check) {
   tensors_t t = make_tensors(trial);
-  const bool sums = run == run_backward && trial->vector_dtype != 0;
+  const bool is_backward = run == run_backward;
   const char *wrong = "";
   if (run(context, trial, &t) != CUDROP_OK) wrong = cudrop_last_error();
   if (wrong[0] == '\0') wrong = check(trial, &t);
-  if (wrong[0] == '\0' && !(view_is_fenced(&t.y, &t.y_before, true) &&
-                            view_is_fenced(&t.dbias, &t.dbias_before, sums)))
+  if (wrong[0] == '\0' &&
+      !(view_is_fenced(&t.y, &t.y_before, !is_backward || has_dx(trial)) &&
+        view_is_fenced(&t.dbias, &t.dbias_before, is_backward && has_dbias(trial))))
     wrong = "memory beside an output was written";
   free_tensors(&t);
   return explain(trial, wrong);

@@ -18,6 +18,14 @@ typedef struct {
   bool repeats_residual; /* one row of it for all */
 } rows_layout_t;
 
+/* What a call does without, beside what vector_dtype and has_residual say. */
+enum {
+  ROWS_NO_BIAS = 1,
+  ROWS_NO_DX = 2,
+  ROWS_NO_DBIAS = 4,
+  ROWS_NO_X = 8 /* in backward, where the activation is the identity */
+};
+
 typedef struct {
   const rows_layout_t *layout;
   cudrop_dtype_t dtype, vector_dtype; /* of full tensors; of bias and dbias, 0 for none */
@@ -25,7 +33,7 @@ typedef struct {
   cudrop_mask_t mask;
   bool no_mask, prepared;
   bool has_residual, in_place, is_wild; /* wild: any bits at all, NaN among them */
-  uint32_t accumulate;
+  uint32_t left_out, accumulate;
 } rows_trial_t;
 
 /* An empty text if the call succeeded and everything is right, else what is wrong. The text

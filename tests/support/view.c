@@ -121,15 +121,47 @@ static uint64_t next_random(uint64_t *state) {
   return *state * 2685821657736338717u;
 }
 
+/* The least value above 0 of a type. */
+static double find_least(cudrop_dtype_t dtype) {
+  switch (dtype) {
+    case CUDROP_F16:
+      return 0x1p-24;
+    case CUDROP_BF16:
+      return 0x1p-133;
+    case CUDROP_F8E4M3:
+      return 0x1p-9;
+    case CUDROP_F8E5M2:
+      return 0x1p-16;
+    case CUDROP_F64:
+      return 0x1p-1074;
+    default:
+      return 0x1p-149;
+  }
+}
+
+double view_tiny(cudrop_dtype_t dtype, uint64_t random) {
+  const double size = find_least(dtype) * (double)(random & 4 ? 0 : 1 + (random & 2));
+  return random & 1 ? -size : size;
+}
+
 void view_randomise(view_t *view, uint64_t seed) {
   uint64_t state = seed * 2 + 1;
-  const size_t size = element_bytes(view->tensor.dtype);
+  const cudrop_dtype_t dtype = view->tensor.dtype;
+  const size_t size = element_bytes(dtype);
   for (size_t at = 0; at + size <= view->bytes; at += size) {
-    const uint64_t random = next_random(&state);
-    if (view->tensor.dtype == CUDROP_U8) {
+    const uint64_t random = next_random(&state), kind = random >> 8 & 0xff;
+    if (dtype == CUDROP_U8) {
       view->block[at] = random >> 32 & 1 ? (uint8_t)(random >> 40) : 0;
     } else if (random % 4 == 0) { /* any bits at all */
       memcpy(view->block + at, (const uint8_t *)&random + (8 - size), size);
+    } else if (kind < 32) {
+      oracle_write(dtype, view_tiny(dtype, random >> 16), view->block + at);
+    } else if (kind < 35) {
+      oracle_write(dtype,
+                   kind == 32   ? (double)NAN
+                   : kind == 33 ? INFINITY
+                                : -INFINITY,
+                   view->block + at);
     } else {
       oracle_write(view->tensor.dtype, (double)(int64_t)random * 0x1p-61,
                    view->block + at);
@@ -163,7 +195,10 @@ void view_fill_tamely(view_t *view, uint64_t seed) {
   const size_t size = element_bytes(view->tensor.dtype);
   for (size_t at = 0; at + size <= view->bytes; at += size) {
     state = state * 6364136223846793005u + 1442695040888963407u;
-    oracle_write(view->tensor.dtype, (double)(int64_t)state * 0x1p-61, view->block + at);
+    oracle_write(view->tensor.dtype,
+                 state >> 40 & 0xf ? (double)(int64_t)state * 0x1p-61
+                                   : view_tiny(view->tensor.dtype, state >> 44),
+                 view->block + at);
   }
 }
 
@@ -172,10 +207,16 @@ bool view_is_near(const view_t *view, int64_t e, double value, double bound) {
   const cudrop_dtype_t dtype = view->tensor.dtype;
   const double found = oracle_read(dtype, view_element(view, e));
   if (isnan(value)) return isnan(found);
-  if (isinf(value)) return found == value;
   oracle_write(dtype, value - bound, low);
+  if (bound == 0.0) return memcmp(low, view_element(view, e), element_bytes(dtype)) == 0;
+  if (isinf(value)) return found == value;
   oracle_write(dtype, value + bound, high);
   return oracle_read(dtype, low) <= found && found <= oracle_read(dtype, high);
+}
+
+bool view_is_untouched(const view_t *view, const view_t *before, int64_t e) {
+  return memcmp(view_element(view, e), view_element(before, e),
+                element_bytes(view->tensor.dtype)) == 0;
 }
 
 bool view_is_fenced(const view_t *view, const view_t *before, bool is_written) {

@@ -53,11 +53,16 @@ void view_free(view_t *view);
 /* End the program with the last error's text unless a call that a test needs has succeeded. */
 void view_insist(cudrop_status_t status);
 
+/* A zero or a subnormal of a type, of either sign, by the three lowest bits of `random`. Random bits
+ * of a wide type are never one of these. */
+double view_tiny(cudrop_dtype_t dtype, uint64_t random);
+
 /* Fill the whole block, gaps too, with values that the type's operators must cope with:
- * mostly ordinary ones, among them zeros of both signs, subnormals, infinities and NaNs. */
+ * mostly ordinary ones; in 10 some zero or subnormal of either sign, in 100 an infinity or NaN. */
 void view_randomise(view_t *view, uint64_t seed);
 
-/* The same with values from -4 to 4, which sums and differences of formulas are at home with. */
+/* The same with values from -4 to 4, which sums and differences of formulas are at home with; one
+ * in 16 is a zero or a subnormal, of either sign. */
 void view_fill_tamely(view_t *view, uint64_t seed);
 
 /* How many elements there are, and where element e, counted row-major, lies. */
@@ -74,8 +79,12 @@ int64_t view_coordinate(const view_t *view, int64_t e, int d);
  */
 ptrdiff_t view_difference(const view_t *a, const view_t *b);
 
-/* Is what lies in memory the rounding of something within `bound` of `value`? */
+/* Is what lies in memory the rounding of something within `bound` of `value`? A bound of 0 asks
+ * for the very bits, the sign of a zero too, but any NaN for a NaN. */
 bool view_is_near(const view_t *view, int64_t e, double value, double bound);
+
+/* Has element e the bits that it had before, be they a NaN's? */
+bool view_is_untouched(const view_t *view, const view_t *before, int64_t e);
 
 /* Is everything as it was before, but for the elements if they are written? */
 bool view_is_fenced(const view_t *view, const view_t *before, bool is_written);
