@@ -4,15 +4,22 @@
  *
  * The gradient of a table is a list of entries, a row of dy each, whose key is the row of the
  * table that it belongs to: of the tokens sorted by id, where equal ids stay in the order of
- * their rows; of the positions place by place. The list is cut into segments.
+ * their rows; of the positions place by place. The list is cut into segments of 32 entries.
  *
  *   keys       3 3 3 5 | 5 5 5 5 | 5 5 8 9
  *   segment       0    |    1    |    2
+ *   level 1   0 . . . . . . . . . . . . . .
  *
  * The entries of one key in one segment are a run; they are added one by one. A key that has
  * several runs ends a segment with its first, the head, and begins segments with the others,
- * its tails, which are added to the head in order. Every sum begins with +0. So its order
- * follows from the ids alone, and its bits are the same on the host and on every GPU.
+ * its tails. A segment of the next level is 32 segments, the parts of it: what a key has there
+ * is the sum of its runs in the parts, added one by one, and again is all of the key, a head or a
+ * tail. The levels go on until one segment is the whole list. Every sum begins with +0.
+ *
+ * So the sum of a key is a tree whose shape follows from the ids alone: its bits are the same on
+ * the host and on every GPU, and no chain of additions grows with the number of equal ids. n
+ * entries, n <= 32^k, lie in one or two segments of level k - 1: each takes part in at most
+ * 31 additions a level, and in one more, that rounds.
  */
 #ifndef CUDROP_EMBEDDING_H
 #define CUDROP_EMBEDDING_H
@@ -28,7 +35,7 @@ extern "C" {
 #endif
 
 enum {
-  CUDROPI_SEGMENT = 32,     /* entries */
+  CUDROPI_SEGMENT = 32,     /* entries; parts of a segment of a higher level */
   CUDROPI_SORT_TILE = 2048, /* entries that are sorted by a block at a time */
   CUDROPI_SORT_BITS = 8,    /* of a key, by which a pass sorts */
   CUDROPI_SORT_DIGITS = 1 << CUDROPI_SORT_BITS
@@ -60,9 +67,10 @@ typedef struct {
   int64_t batches;
   bool is_sorted;            /* by token; else entry e has place e / batches */
   uint32_t *key[2], *row[2]; /* sorted: what is sorted, and where to */
-  uint32_t *counts;   /* the sort's: of each digit in each tile; then of each digit */
-  int passes;         /* of the sort; the result is in key[passes % 2] */
-  float *head, *tail; /* of each segment: a row of the table */
+  uint32_t *counts; /* the sort's: of each digit in each tile; then of each digit */
+  int passes;       /* of the sort; the result is in key[passes % 2] */
+  int64_t width; /* entries that a way of a launch has: 32, and of higher levels a part */
+  float *head, *tail; /* of each segment of 32 entries: a row of the table */
 } cudropi_gather_t;
 
 /* Elements from row to row of the table. */
@@ -84,25 +92,34 @@ CUDROP_INLINE uint32_t cudropi_entry_row(const cudropi_gather_t *gather, int64_t
   return batch * (uint32_t)gather->keys + place;
 }
 
-/* Is the key of a segment's first or last entry also that of the neighbour beyond it? */
-CUDROP_INLINE bool cudropi_has_tail(const cudropi_gather_t *gather, int64_t segment) {
-  const int64_t first = segment * CUDROPI_SEGMENT;
+/* Is the key of entry `first` also that of the one before it? */
+CUDROP_INLINE bool cudropi_has_tail(const cudropi_gather_t *gather, int64_t first) {
   return first > 0 &&
          cudropi_entry_key(gather, first - 1) == cudropi_entry_key(gather, first);
 }
-CUDROP_INLINE bool cudropi_goes_on(const cudropi_gather_t *gather, int64_t segment) {
-  const int64_t end = (segment + 1) * CUDROPI_SEGMENT;
+
+/* Is the key of the entry before `end` also that of the one there? */
+CUDROP_INLINE bool cudropi_goes_on(const cudropi_gather_t *gather, int64_t end) {
   return end < gather->entries &&
          cudropi_entry_key(gather, end - 1) == cudropi_entry_key(gather, end);
 }
 
-/* Does the segment end with a head: the first run of a key that goes on? */
-CUDROP_INLINE bool cudropi_has_head(const cudropi_gather_t *gather, int64_t segment) {
-  const int64_t first = segment * CUDROPI_SEGMENT;
-  const int64_t last = first + CUDROPI_SEGMENT - 1;
-  return cudropi_goes_on(gather, segment) &&
-         !(cudropi_has_tail(gather, segment) &&
-           cudropi_entry_key(gather, first) == cudropi_entry_key(gather, last));
+/* Do entries first to end end with the first run of a key that goes on? */
+CUDROP_INLINE bool cudropi_has_head(const cudropi_gather_t *gather, int64_t first,
+                                    int64_t end) {
+  return cudropi_goes_on(gather, end) &&
+         !(cudropi_has_tail(gather, first) &&
+           cudropi_entry_key(gather, first) == cudropi_entry_key(gather, end - 1));
+}
+
+/*
+ * The row of what is kept of each segment of 32 entries, for the segment that has this entry. The
+ * tail of a segment of any level lies in the row of its first entry: the tail of its first part,
+ * which is a part of it, is not needed any more. The head lies in the row of its last entry: where
+ * the head begins before the last part, that part has no head of its own.
+ */
+CUDROP_INLINE int64_t cudropi_find_slot(int64_t entry) {
+  return entry / CUDROPI_SEGMENT;
 }
 
 /* How many segments a list has. */

@@ -135,6 +135,30 @@ START_TEST(very_long_lists_are_sorted) {
 }
 END_TEST
 
+/* Keys that begin and end with a segment of 32, of 1,024 or of 32,768 entries, or beside. */
+static const struct {
+  int64_t batches, places, vocabulary;
+} levels[] = {{32, 1, 2},    {33, 1, 2},    {31, 34, 5},   {32, 33, 5},   {33, 32, 5},
+              {1024, 1, 2},  {1025, 1, 2},  {1023, 3, 2},  {1024, 3, 2},  {1025, 3, 2},
+              {32768, 1, 3}, {32769, 1, 3}, {1, 33800, 9}, {2, 20000, 40}};
+enum { LEVELS = sizeof levels / sizeof levels[0] };
+
+START_TEST(sums_are_trees_of_segments) {
+  const embedding_layout_t layout = {
+      "levels", 2,    {levels[_i].batches, levels[_i].places},
+      NULL,     NULL, levels[_i].vocabulary,
+      3,        0,    0};
+  for (int kind = 0; kind < IDS_KINDS; ++kind)
+    expect_right(&(embedding_trial_t){
+        .layout = &layout,
+        .dtype = dtypes[(_i + kind) % DTYPES],
+        .table_dtype = CUDROP_F32,
+        .ids = (embedding_ids_t)kind,
+        .mask = cudrop_mask(3, 4, 0.2),
+        .accumulate = kind % 2 == 1 ? CUDROP_ACCUMULATE_PARAMETERS : 0});
+}
+END_TEST
+
 /* Index maps of shards, of whole tokens, and of columns. */
 static const struct {
   uint64_t base;
@@ -196,5 +220,6 @@ SUITE_MAIN("embedding",
            loop_case("alone", an_id_alone_has_no_place, 1),
            loop_case("sort", long_lists_are_sorted, 6),
            loop_case("long", very_long_lists_are_sorted, 2),
+           loop_case("levels", sums_are_trees_of_segments, LEVELS),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),
            loop_case("threads", results_do_not_depend_on_threads, 1))

@@ -118,14 +118,17 @@ static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *s
                 locate_in_table(strip, table, stride, key), total);
 }
 
-/* A run's sum: of a key of several runs to the workspace. */
-static void store_run(const cudropi_strip_t *strip, int64_t segment, uint32_t key,
-                      bool is_tail, bool is_head, const float *sum) {
+/* The sum of a run of the segment of entries first to end: of a key of several runs to the
+ * workspace. */
+static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
+                      uint32_t key, bool is_tail, bool is_head, const float *sum) {
   const cudropi_gather_t *gather = &strip->rows->gather;
-  const int64_t at = segment * strip->rows->cols + strip->first;
-  if (is_tail || is_head) {
-    memcpy((is_tail ? gather->tail : gather->head) + at, sum,
-           (size_t)strip->n * sizeof *sum);
+  const int64_t cols = strip->rows->cols;
+  const size_t bytes = (size_t)strip->n * sizeof *sum;
+  if (is_tail) {
+    memcpy(gather->tail + cudropi_find_slot(first) * cols + strip->first, sum, bytes);
+  } else if (is_head) {
+    memcpy(gather->head + cudropi_find_slot(end - 1) * cols + strip->first, sum, bytes);
   } else if (key < gather->keys) {
     store_sum(strip, key, sum);
   }
@@ -148,38 +151,56 @@ static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment
   for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
     cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
     strip.next_row = rows->rows; /* which row comes next is told by the list */
-    bool is_tail = cudropi_has_tail(gather, segment);
+    bool is_tail = cudropi_has_tail(gather, first);
     float sum[CUDROPI_STRIP] = {0.0f};
     for (int64_t e = first; e < end; ++e) {
       const uint32_t key = cudropi_entry_key(gather, e);
       strip.row = cudropi_entry_row(gather, e);
       add_entry(&strip, sum);
       if (e + 1 < end && cudropi_entry_key(gather, e + 1) == key) continue;
-      const bool goes_on = e + 1 == end && cudropi_goes_on(gather, segment);
-      store_run(&strip, segment, key, is_tail, goes_on, sum);
+      const bool goes_on = e + 1 == end && cudropi_goes_on(gather, end);
+      store_run(&strip, first, end, key, is_tail, goes_on, sum);
       memset(sum, 0, sizeof sum);
       is_tail = false;
     }
   }
 }
 
+/* The runs of a segment of a higher level, entries first to end, of those of its parts. */
+static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first,
+                       int64_t end) {
+  const cudropi_gather_t *gather = &strip->rows->gather;
+  const int64_t cols = strip->rows->cols, col = strip->first;
+  bool is_tail = cudropi_has_tail(gather, first);
+  float sum[CUDROPI_STRIP] = {0.0f};
+  for (int64_t at = first; at < end && at < gather->entries; at += part) {
+    const bool has_head = cudropi_has_head(gather, at, at + part);
+    if (cudropi_has_tail(gather, at)) {
+      cudropi_add(strip->n, sum, gather->tail + cudropi_find_slot(at) * cols + col);
+      if (!has_head && cudropi_goes_on(gather, at + part)) continue;
+      store_run(strip, first, end, cudropi_entry_key(gather, at), is_tail, false, sum);
+      memset(sum, 0, sizeof sum);
+      is_tail = false;
+    }
+    if (has_head)
+      cudropi_add(strip->n, sum,
+                  gather->head + cudropi_find_slot(at + part - 1) * cols + col);
+  }
+  if (cudropi_goes_on(gather, end))
+    store_run(strip, first, end, cudropi_entry_key(gather, end), is_tail, true, sum);
+}
+
+/* Level by level. */
 static void join_runs(const cudropi_rows_job_t *job) {
   const cudropi_rows_t *rows = job->rows;
-  const cudropi_gather_t *gather = &rows->gather;
-  for (int64_t head = 0; head < gather->segments; ++head) {
-    if (!cudropi_has_head(gather, head)) continue;
-    const uint32_t key = cudropi_entry_key(gather, (head + 1) * CUDROPI_SEGMENT);
-    if (key >= gather->keys) continue;
-    for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
-      const cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
-      float sum[CUDROPI_STRIP] = {0.0f};
-      cudropi_add(strip.n, sum, gather->head + head * rows->cols + col);
-      for (int64_t segment = head + 1;
-           segment < gather->segments &&
-           cudropi_entry_key(gather, segment * CUDROPI_SEGMENT) == key;
-           ++segment)
-        cudropi_add(strip.n, sum, gather->tail + segment * rows->cols + col);
-      store_sum(&strip, key, sum);
+  const int64_t entries = rows->gather.entries;
+  for (int64_t part = CUDROPI_SEGMENT; part < entries; part *= CUDROPI_SEGMENT) {
+    const int64_t width = part * CUDROPI_SEGMENT;
+    for (int64_t first = 0; first < entries; first += width) {
+      for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+        const cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
+        join_strip(&strip, part, first, first + width);
+      }
     }
   }
 }

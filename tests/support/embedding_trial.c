@@ -234,20 +234,33 @@ static float get_gradient(const embedding_trial_t *trial, const tensors_t *t, in
   return (float)view_get(&t->dy, e) * trial_scale(get_mask(trial));
 }
 
+/* Entries first to end of a list, which are those of one key; a column of their rows. */
+typedef struct {
+  const entry_t *list;
+  int64_t first, end, col;
+} range_t;
+
 /*
- * Entries first to end of a list, of one key: those in one piece of 32 of the whole list are added
- * one by one, and then the pieces.
+ * The sum of those of the entries that lie in the piece from `at` on, as wide as `width`: a power
+ * of 32. The 32 parts of a piece are summed by themselves, and added one by one.
  */
-static float sum_entries(const embedding_trial_t *trial, const tensors_t *t,
-                         const entry_t *list, int64_t first, int64_t end, int64_t col) {
-  float total = 0.0f, piece = 0.0f;
-  for (int64_t e = first; e < end; ++e) {
-    piece = piece + get_gradient(trial, t, list[e].row, col);
-    if (e % 32 != 31 && e + 1 != end) continue;
-    total = total + piece;
-    piece = 0.0f;
+static float sum_piece(const embedding_trial_t *trial, const tensors_t *t,
+                       const range_t *range, int64_t at, int64_t width) {
+  float total = 0.0f;
+  if (width == 1) return get_gradient(trial, t, range->list[at].row, range->col);
+  for (int part = 0; part < 32; ++part) {
+    const int64_t from = at + part * (width / 32);
+    if (from >= range->end || from + width / 32 <= range->first) continue;
+    total = total + sum_piece(trial, t, range, from, width / 32);
   }
   return total;
+}
+
+static float sum_entries(const embedding_trial_t *trial, const tensors_t *t,
+                         const range_t *range) {
+  int64_t width = 32;
+  while (width < range->end) width *= 32;
+  return sum_piece(trial, t, range, 0, width);
 }
 
 /* One table's gradient, whose entries are sorted. */
@@ -261,7 +274,8 @@ static const char *check_table(const embedding_trial_t *trial, const tensors_t *
     while (end < n && list[end].key == key) ++end;
     for (int64_t col = 0; col < cols; ++col) {
       const int64_t at = key * cols + col;
-      float value = sum_entries(trial, t, list, first, end, col);
+      const range_t range = {list, first, end, col};
+      float value = sum_entries(trial, t, &range);
       const bool is_left = trial->accumulate != 0 && end == first;
       if (trial->accumulate != 0) value = (float)view_get(before, at) + value;
       if (is_left ? !view_is_untouched(table, before, at)
