@@ -45,9 +45,9 @@ static const hard_t hard[] = {
     {1000, 0.0, 1.0, 1e6, 0.0f},
     {5000, 1.0, 0.0, 1e6, 1e-8f},
     {2048, -3e4, 0.0, 6e4, 0.0f},
-    {300000, 0.1, 0x1p-12, 0.0, 1e-10f},
-    {(1 << 20) + 8, 0.7, 0x1p-8, 0.0, 0.0f},
-    {1 << 21, 0x1.99999ap-4, 0.0, 1.0, 0.0f},
+    {100000, 0.1, 0x1p-12, 0.0, 1e-10f},
+    {(1 << 19) + 8, 0.7, 0x1p-8, 0.0, 0.0f},
+    {1 << 18, 0x1.99999ap-4, 0.0, 1.0, 0.0f},
     {1000, 0.0, 1e-40, 0.0, 0.0f},
     {640, 0x1.8p-126, 0x1p-145, 0.0, 1e-30f},
     {640, 1e-30, 1e-36, 0.0, 1e-30f},
@@ -221,18 +221,22 @@ static void check_columns(const case_t *given, const exact_t *s) {
   }
 }
 
-/* Long rows take their time: one type is enough. */
-static bool is_tried(cudrop_dtype_t dtype, const hard_t *row) {
+/* Long rows take their time: one case of each is enough. */
+static bool is_long(const hard_t *row) {
+  return row->cols > 1 << 16;
+}
+
+static bool is_tried(const hard_t *row, cudrop_dtype_t dtype, cudrop_norm_t norm) {
   const double most = fabs(row->offset) + row->spread + row->outlier;
-  return dtype == CUDROP_F32 ||
-         (row->cols < 1 << 16 && (dtype != CUDROP_F16 || most < 65000.0));
+  if (is_long(row)) return dtype == CUDROP_F32 && norm == CUDROP_LAYER_NORM;
+  return dtype != CUDROP_F16 || most < 65000.0;
 }
 
 START_TEST(hard_rows_keep_the_bounds) {
   for (int turn = 0; turn < 2 * DTYPES; ++turn) {
     const cudrop_dtype_t dtype = dtypes[turn / 2];
-    if (!is_tried(dtype, &hard[_i])) continue;
     const cudrop_norm_t norm = turn % 2 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM;
+    if (!is_tried(&hard[_i], dtype, norm)) continue;
     case_t here = make_case(&hard[_i], dtype, norm),
            there = make_case(&hard[_i], dtype, norm);
     run(context, &here);
@@ -263,8 +267,9 @@ START_TEST(equal_values_are_their_mean) {
   static const double values[] = {100000.3, 0.1, -1000.1, 3.14159e-5, 1e30, 1e-40};
   for (int v = 0; v < 6; ++v) {
     const hard_t row = {cols[_i], values[v], 0.0, 0.0, 0.0f};
+    if (is_long(&row) && v > 1) break;
     for (int d = 0; d < DTYPES; ++d) {
-      if (!is_tried(dtypes[d], &row)) continue;
+      if (!is_tried(&row, dtypes[d], CUDROP_LAYER_NORM)) continue;
       case_t given = make_case(&row, dtypes[d], CUDROP_LAYER_NORM);
       run(context, &given);
       expect_zeros(&given.view[Y]);
