@@ -60,8 +60,8 @@ static void load_scores(const cudropi_strip_t *strip, float *z) {
   for (int j = 0; j < strip->n; ++j) z[j] = z[j] * strip->rows->scores_scale;
 }
 
-/* e^(z - reference) */
-static void exponentiate(int n, float reference, float *z) {
+/* e^(z - reference), in a function of its own, which leaves registers to the constants of e^x. */
+CUDROPI_ONCE void exponentiate(int n, float reference, float *z) {
   for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
   map_exp_to_zero(n, z, z);
 }

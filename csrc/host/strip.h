@@ -29,7 +29,11 @@ typedef struct {
 
 /* ---- Memory ----------------------------------------------------------------------- */
 
-static inline void cudropi_load_bf16(int n, const void *memory, float *values) {
+/* A function that stays one: put in every place that moves 16-bit types, these loops would be
+ * half of the text of an operator. */
+#define CUDROPI_ONCE static __attribute__((noinline))
+
+CUDROPI_ONCE void cudropi_load_bf16(int n, const void *memory, float *values) {
   for (int j = 0; j < n; ++j) {
     uint16_t half;
     memcpy(&half, (const char *)memory + j * 2, sizeof half);
@@ -37,7 +41,7 @@ static inline void cudropi_load_bf16(int n, const void *memory, float *values) {
   }
 }
 
-static inline void cudropi_store_bf16(int n, const float *values, void *memory) {
+CUDROPI_ONCE void cudropi_store_bf16(int n, const float *values, void *memory) {
   for (int j = 0; j < n; ++j) {
     const uint16_t half = bf16_from_float(values[j]);
     memcpy((char *)memory + j * 2, &half, sizeof half);
@@ -45,7 +49,7 @@ static inline void cudropi_store_bf16(int n, const float *values, void *memory) 
 }
 
 /* The last ones, and all where there is no instruction for it, one by one. */
-static inline void cudropi_load_f16(int n, const void *memory, float *values) {
+CUDROPI_ONCE void cudropi_load_f16(int n, const void *memory, float *values) {
   const uint16_t *halves = memory;
   int j = 0;
 #if defined(__F16C__)
@@ -60,7 +64,7 @@ static inline void cudropi_load_f16(int n, const void *memory, float *values) {
   }
 }
 
-static inline void cudropi_store_f16(int n, const float *values, void *memory) {
+CUDROPI_ONCE void cudropi_store_f16(int n, const float *values, void *memory) {
   uint16_t *halves = memory;
   int j = 0;
 #if defined(__F16C__)
