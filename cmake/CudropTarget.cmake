@@ -1,5 +1,21 @@
 # How the project's own targets are compiled and linked.
 
+# -ffast-math and its parts, whoever asks for them (CFLAGS, a project around this one), are taken
+# back: checks of NaN would vanish. To take back is surer than to look for such options, for a
+# compiler takes the last of two and `-fno-fast-math` is the opposite of all parts, while clang has
+# no macro for most of them; csrc/arithmetic.h stops builds without these flags. Linked with
+# -Ofast or a part of -ffast-math, gcc's crtfastmath.o flushes subnormal numbers in the program.
+function(cudrop_refuse_fast_math target)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fno-fast-math>
+    $<$<COMPILE_LANG_AND_ID:C,Clang,AppleClang,IntelLLVM>:-fdenormal-fp-math=ieee>
+    $<$<COMPILE_LANG_AND_ID:CXX,Clang,AppleClang,IntelLLVM>:-fdenormal-fp-math=ieee>
+    # Behind -fno-fast-math, which in clang allows contraction.
+    $<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off>)
+  target_link_options(${target} PRIVATE
+    $<$<LINK_LANGUAGE:C,CXX>:-O2;-fno-fast-math;-fno-unsafe-math-optimizations>)
+endfunction()
+
 # Strict C11, every warning, and arithmetic that rounds where the source says so.
 function(cudrop_compile target)
   set_target_properties(${target} PROPERTIES
@@ -8,7 +24,8 @@ function(cudrop_compile target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow
-      -Wstrict-prototypes -Wmissing-prototypes -ffp-contract=off>)
+      -Wstrict-prototypes -Wmissing-prototypes>)
+  cudrop_refuse_fast_math(${target})
   if(CUDROP_SANITIZE)
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${CUDROP_SANITIZE}
@@ -44,11 +61,13 @@ function(cudrop_compile_cuda target)
   set_target_properties(${target} PROPERTIES
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)
   target_compile_options(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --compress-mode=size --Werror=all-warnings
-    -Xptxas=-warn-spills,-Werror -Xcompiler=-Wall,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -ftz=false -prec-div=true -prec-sqrt=true
+    --compress-mode=size --Werror=all-warnings -Xptxas=-warn-spills,-Werror
+    -Xcompiler=-Wall,-fno-fast-math,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
 endfunction()
 
 function(cudrop_link target)
+  cudrop_refuse_fast_math(${target})
   if(CUDROP_SANITIZE)
     target_link_options(${target} PUBLIC -fsanitize=${CUDROP_SANITIZE})
   endif()

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /* The bytes of a view: `width` of them at address + sum of coordinate * stride. */

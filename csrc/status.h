@@ -2,6 +2,7 @@
 #ifndef CUDROP_STATUS_H
 #define CUDROP_STATUS_H
 
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /*

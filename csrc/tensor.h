@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /*

@@ -1,4 +1,5 @@
 /* version.c - which library this is. */
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 #if defined(__clang__)

@@ -2,6 +2,8 @@
 #ifndef CUDROP_POOL_H
 #define CUDROP_POOL_H
 
+#include "arithmetic.h"
+
 typedef struct cudropi_pool cudropi_pool_t;
 
 /* A part of some work: part `part` of `parts`, numbered from 0. */

@@ -2,6 +2,7 @@
 #ifndef CUDROP_STORAGE_H
 #define CUDROP_STORAGE_H
 
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /*
