@@ -126,6 +126,10 @@ END_TEST
 START_TEST(verify_passes_on_this_machine) {
   ck_assert_int_eq(run("verify"), 0);
   ck_assert_ptr_nonnull(strstr(output, "every known answer came out\n"));
+  ck_assert_ptr_nonnull(strstr(output, "\n  nan         6 of  6 right\n"));
+  ck_assert_ptr_nonnull(strstr(output, "\n  infinity    8 of  8 right\n"));
+  ck_assert_ptr_nonnull(strstr(output, "\n  subnormal   6 of  6 right\n"));
+  ck_assert_ptr_nonnull(strstr(output, "\n  zero        4 of  4 right\n"));
 }
 END_TEST
 

@@ -1,21 +1,33 @@
-/* verify.c - cudrop verify: the self-test of this machine against the known answers. */
+/* verify.c - cudrop verify: the self-test of this machine against the known answers,
+ * and of what is not a number. */
 #include <stdio.h>
 
 #include "command.h"
 #include "command_line.h"
 #include "cudrop/cudrop.h"
 #include "known_answers.h"
+#include "special_values.h"
 
-/* Check the whole table on one device and print a line a kind; returns the wrong rows. */
+/* Print what came of the rows of a kind; returns the wrong ones. */
+static int print_result(const char *kind, const known_answers_result_t *result) {
+  printf("  %-10s %2d of %2d right\n", kind, result->rows - result->wrong, result->rows);
+  if (result->wrong > 0) printf("    wrong: %s\n", result->first_wrong);
+  return result->wrong + (result->rows == 0);
+}
+
+/* Check both tables on one device and print a line a kind; returns the wrong rows. */
 static int verify_context(cudrop_context_t *context) {
   int wrong = 0;
   for (int k = 0; known_answer_kind(k) != NULL; ++k) {
     const char *kind = known_answer_kind(k);
     const known_answers_result_t result =
         check_known_answers(known_answers, kind, context);
-    printf("  %-10s %2d of %2d right\n", kind, result.rows - result.wrong, result.rows);
-    if (result.wrong > 0) printf("    wrong: %s\n", result.first_wrong);
-    wrong += result.wrong + (result.rows == 0);
+    wrong += print_result(kind, &result);
+  }
+  for (int k = 0; special_value_kind(k) != NULL; ++k) {
+    const known_answers_result_t result =
+        check_special_values(special_value_kind(k), context);
+    wrong += print_result(special_value_kind(k), &result);
   }
   return wrong;
 }
