@@ -20,8 +20,12 @@
  * whole. A kernel in a CUDA graph, whose mask must change from replay to replay, takes the block
  * of a prepared mask instead, as a const void *, and begins with cudrop_device_read().
  *
- * Header-only; needs no library. sm_75 and newer; nvcc, or a host compiler. Elements have the
- * indices of mask.h: 0 <= index < 2^59, group = index / 8, lane = index % 8.
+ * Header-only; needs no library. sm_75 and newer; nvcc, NVRTC given the folder that holds
+ * cudrop/, or a host compiler. Elements have the indices of mask.h: 0 <= index < 2^59,
+ * group = index / 8, lane = index % 8.
+ *
+ * The keep bits are computed in integers: --use_fast_math, -ftz and their kin do not change
+ * them, and change what a kernel makes of the survivors.
  */
 #ifndef CUDROP_DEVICE_CUH
 #define CUDROP_DEVICE_CUH

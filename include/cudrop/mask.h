@@ -41,6 +41,8 @@
  * On a CPU these functions compute in the floating-point environment of their caller. A
  * threshold, and so every keep bit, is the same in all environments, for each of its steps is
  * exact. A scale is not: it equals that of cudrop's operators where division rounds to nearest.
+ * Compiled with -ffast-math or a part of it they give the same thresholds and bits; a scale may
+ * then differ in its last place, and the caller's own check of p does not see a NaN.
  */
 #ifndef CUDROP_MASK_H
 #define CUDROP_MASK_H

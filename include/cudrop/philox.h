@@ -12,7 +12,21 @@
 #ifndef CUDROP_PHILOX_H
 #define CUDROP_PHILOX_H
 
+/*
+ * NVRTC brings no <stdint.h> and cannot read glibc's, which has <features.h> beside it. A
+ * <stdint.h> that the program gives to NVRTC is taken; else the types are what other libraries
+ * define there, so that a second definition is the same.
+ */
+#if !defined(__CUDACC_RTC__)
 #include <stdint.h>
+#elif !defined(UINT64_MAX)
+#if __has_include(<stdint.h>) && !__has_include(<features.h>)
+#include <stdint.h>
+#else
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t;
+#endif
+#endif
 
 /* Functions of the mask headers: callable from host and device code in a CUDA compile. */
 #if defined(__CUDACC__)
