@@ -20,9 +20,11 @@ fail() {
 cp -r "$source/adapters/python" "$work/source"
 "$python" -m pip install --no-index --no-deps --no-build-isolation --disable-pip-version-check \
   --quiet --target "$work/site" "$work/source" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
-(cd "$source/adapters/python/src/cudrop" && find . -name '*.py' | sort) >"$work/written"
-(cd "$work/site/cudrop" && find . -name '*.py' | sort) >"$work/installed"
+list() { (cd "$1" && find . -name '*.py' -o -name py.typed | sort); }
+list "$source/adapters/python/src/cudrop" >"$work/written"
+list "$work/site/cudrop" >"$work/installed"
 diff "$work/written" "$work/installed" || fail "the installed module is not adapters/python's"
+[ -e "$work/site/cudrop/py.typed" ] || fail "type checkers will not read the module's annotations"
 
 # The README's command, between its quotes, and below it what it prints.
 sed -n "s/.*python3 -c '\(import cudrop.*\)'\$/\1/p" "$source/README.md" >"$work/first.py"
