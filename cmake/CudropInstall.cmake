@@ -21,7 +21,7 @@ foreach(Kind Shared Static)
           FILE cudrop${Kind}Targets.cmake)
 endforeach()
 
-# Until 1.0.0 the minor version, too, stands for changes that break a caller.
+# The versions that serve one caller are those that have one SONAME.
 set(compatibility SameMajorVersion)
 if(PROJECT_VERSION_MAJOR EQUAL 0)
   set(compatibility SameMinorVersion)

@@ -127,7 +127,8 @@ class Layout(unittest.TestCase):
                    for part in ("MAJOR", "MINOR", "PATCH")]
         self.assertEqual(cudrop.__version__, ".".join(map(str, numbers)))
         self.assertEqual(_library.VERSION, tuple(numbers[:2]))
-        self.assertEqual(_library.SONAME, f"libcudrop.so.{numbers[0]}")
+        soversion = numbers[:2] if numbers[0] == 0 else numbers[:1]
+        self.assertEqual(_library.SONAME, "libcudrop.so." + ".".join(map(str, soversion)))
         self.assertIn(f"CUDROP_MAX_RANK = {_structs.MAX_RANK} ", TEXT)
         project = (header.SOURCE / "adapters/python/pyproject.toml").read_text()
         self.assertIn(f'version = "{cudrop.__version__}"', project)

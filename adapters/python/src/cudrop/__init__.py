@@ -7,7 +7,7 @@
 
 Arrays are NumPy's, or of any library with DLPack or the CUDA array interface, on the host or on a
 GPU; no array is copied. The library is found by the environment variable CUDROP_LIBRARY, else where
-the system looks for libcudrop.so.0. For PyTorch's autograd: cudrop.torch.
+the system looks for libcudrop.so.0.1. For PyTorch's autograd: cudrop.torch.
 """
 from ._context import build_info, device_count, device_name, set_threads
 from ._library import Error

@@ -12,7 +12,7 @@ from . import _structs
 from ._structs import MaskStruct, Status, Tensor
 
 VERSION = (0, 1)  # of the headers that this module is written after
-SONAME = "libcudrop.so.0"
+SONAME = f"libcudrop.so.{VERSION[0]}.{VERSION[1]}"  # the major version alone from 1.0 on
 
 _TENSOR = POINTER(Tensor)
 _MASK = POINTER(MaskStruct)
