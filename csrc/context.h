@@ -8,6 +8,12 @@
 #include "path.h"
 #include "pool.h"
 
+/* A GPU as CUDA's driver knows it. */
+typedef struct {
+  int handle;               /* a CUdevice */
+  struct CUctx_st *primary; /* a CUcontext, the one that the CUDA runtime uses */
+} cudropi_gpu_t;
+
 struct cudrop_context {
   const cudropi_backend_t *backend;
   int device;
@@ -21,7 +27,8 @@ struct cudrop_context {
     cudropi_pool_t *pool;   /* NULL for one thread */
   } host;
 
-  struct {                  /* what backend_cuda.c knows of the device */
+  struct { /* what backend_cuda.c knows of the device */
+    cudropi_gpu_t gpu;
     int64_t blocks;         /* the most blocks of one launch */
     int64_t packs;          /* the most packs (elementwise.cuh) of one launch */
     bool has_pools;         /* buffers are allocated in the order of the stream */

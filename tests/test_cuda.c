@@ -4,10 +4,14 @@
  * Runs on a GPU, and without one on the emulator of tests/simt. The operators' results are
  * test_operators' subject.
  */
+#include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 #include <pthread.h>
 #include <string.h>
 
+#if defined(CUDROP_TEST_EMULATED)
+#include "fake_cudart.h"
+#endif
 #include "oracle.h"
 #include "suite.h"
 #include "view.h"
@@ -82,7 +86,15 @@ static cudrop_tensor_t vector(const void *data) {
                   cudrop_last_error());                                                \
   } while (0)
 
+/* Whether device 0 reads memory that CUDA was not told of: by its hardware, or by HMM. */
+static bool reads_host_memory(void) {
+  int reads = 0;
+  ck_assert_cuda(cudaDeviceGetAttribute(&reads, cudaDevAttrPageableMemoryAccess, 0));
+  return reads != 0;
+}
+
 START_TEST(host_memory_is_refused_by_a_cuda_context) {
+  if (reads_host_memory()) return;
   _Alignas(16) static uint8_t block[CUDROP_PREPARED_BYTES], keep_host[N];
   uint64_t kept_host = 7;
   const int64_t n = N;
@@ -115,6 +127,31 @@ START_TEST(host_memory_is_refused_by_a_cuda_context) {
 }
 END_TEST
 
+START_TEST(host_memory_serves_where_the_device_reads_it) {
+#if defined(CUDROP_TEST_EMULATED)
+  fake_cuda_set_attribute(cudaDevAttrPageableMemoryAccess, 1);
+#endif
+  if (!reads_host_memory()) return;
+  const double rates[] = {0.5, 0.0, 1.0}; /* a kernel, a copy, a fill */
+  const cudrop_tensor_t in = vector(x_host), out = vector(y_host);
+  float want[N], back[N];
+  const cudrop_tensor_t expected = vector(want);
+  cudrop_context_t *reader = NULL;
+  ck_assert_ok(cudrop_create(&reader, CUDROP_CUDA, 0));
+  for (int k = 0; k < 3; ++k) {
+    const cudrop_mask_t mask = cudrop_mask(1, 2, rates[k]);
+    ck_assert_ok(cudrop_forward(reader, &in, &mask, &out));
+    ck_assert_ok(cudrop_synchronize(reader));
+    ck_assert_ok(cudrop_forward(host, &in, &mask, &expected));
+    ck_assert_mem_eq(y_host, want, sizeof want);
+  }
+  ck_assert_ok(cudrop_upload(reader, y_host, x_host, sizeof x_host));
+  ck_assert_ok(cudrop_download(reader, back, y_host, sizeof back));
+  ck_assert_mem_eq(back, x_host, sizeof back);
+  ck_assert_ok(cudrop_destroy(&reader));
+}
+END_TEST
+
 START_TEST(memory_of_a_gpu_is_refused_by_a_host_context) {
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   const cudrop_tensor_t in = vector(x), bad_out = vector(y), bad_in = vector(x_host);
@@ -127,13 +164,18 @@ START_TEST(memory_of_a_gpu_is_refused_by_a_host_context) {
 END_TEST
 
 START_TEST(page_locked_memory_serves_both) {
+  const double rates[] = {0.5, 0.0, 1.0}; /* a kernel, a copy, a fill */
+  const cudrop_mask_t mask = cudrop_mask(1, 2, rates[_i]);
   float *pinned = NULL;
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   ck_assert_cuda(cudaMallocHost((void **)&pinned, sizeof x_host));
   memcpy(pinned, x_host, sizeof x_host);
   const cudrop_tensor_t in = vector(pinned), out = vector(y);
   ck_assert_ok(cudrop_forward(context, &in, &mask, &out));
   expect_dropped(&mask);
+  ck_assert_ok(cudrop_forward(context, &in, &mask, &in));
+  ck_assert_ok(cudrop_synchronize(context));
+  ck_assert_ok(cudrop_download(context, y_host, y, sizeof y_host));
+  ck_assert_mem_eq(pinned, y_host, sizeof y_host);
   ck_assert_ok(cudrop_forward(host, &in, &mask, &in));
   ck_assert_cuda(cudaFreeHost(pinned));
 }
@@ -180,13 +222,47 @@ START_TEST(a_device_that_does_not_exist_is_refused) {
 }
 END_TEST
 
-/* Every call, while another device than the context's is the current one. */
 START_TEST(a_cuda_context_has_no_threads) {
   ck_assert_error(cudrop_set_threads(context, 2), CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_set_threads: threads = 2, and a CUDA context has none");
 }
 END_TEST
 
+/* In a thread of its own, which has no context, and after the library has worked still none. */
+static void *work_without_a_context(void *unused) {
+  (void)unused;
+  static char failed[] = "failed";
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_tensor_t in = vector(x), out = vector(y), host_out = vector(y_host);
+  PFN_cuCtxGetCurrent_v4000 get_current = NULL;
+  CUcontext current = NULL;
+  void *address = NULL, *buffer = NULL;
+  cudrop_context_t *own = NULL;
+  bool right = cudaGetDriverEntryPointByVersion("cuCtxGetCurrent", &address, 12000,
+                                                cudaEnableDefault, NULL) == cudaSuccess;
+  memcpy(&get_current, &address, sizeof address);
+  right = right && get_current(&current) == CUDA_SUCCESS && current == NULL;
+  right = cudrop_create(&own, CUDROP_CUDA, 0) == CUDROP_OK && right;
+  right = cudrop_forward(own, &in, &mask, &out) == CUDROP_OK && right;
+  right = cudrop_alloc(own, 4, &buffer) == CUDROP_OK && right;
+  right = cudrop_download(own, y_host, y, sizeof y_host) == CUDROP_OK && right;
+  right = cudrop_forward(host, &host_out, &mask, &host_out) == CUDROP_OK && right;
+  right = cudrop_free(own, &buffer) == CUDROP_OK && right;
+  right = cudrop_destroy(&own) == CUDROP_OK && right;
+  right = right && get_current(&current) == CUDA_SUCCESS && current == NULL;
+  return right ? NULL : failed;
+}
+
+START_TEST(a_thread_without_a_context_has_none_afterwards) {
+  pthread_t thread;
+  void *failed = NULL;
+  ck_assert_int_eq(pthread_create(&thread, NULL, work_without_a_context, NULL), 0);
+  ck_assert_int_eq(pthread_join(thread, &failed), 0);
+  ck_assert_ptr_null(failed);
+}
+END_TEST
+
+/* Every call, while another device than the context's is the current one. */
 START_TEST(the_current_device_stays_what_it_was) {
   int count = 0, current = -1;
   ck_assert_cuda(cudaGetDeviceCount(&count));
@@ -423,12 +499,14 @@ static TCase *cuda_case(void) {
   TCase *tests = suite_case("cuda", 120);
   tcase_add_checked_fixture(tests, set_up, clean_up);
   tcase_add_test(tests, host_memory_is_refused_by_a_cuda_context);
+  tcase_add_test(tests, host_memory_serves_where_the_device_reads_it);
   tcase_add_test(tests, memory_of_a_gpu_is_refused_by_a_host_context);
-  tcase_add_test(tests, page_locked_memory_serves_both);
+  tcase_add_loop_test(tests, page_locked_memory_serves_both, 0, 3);
   tcase_add_test(tests, empty_tensors_need_no_memory);
   tcase_add_test(tests, an_allocation_that_cannot_succeed_says_so_and_no_more);
   tcase_add_test(tests, a_device_that_does_not_exist_is_refused);
   tcase_add_test(tests, a_cuda_context_has_no_threads);
+  tcase_add_test(tests, a_thread_without_a_context_has_none_afterwards);
   tcase_add_test(tests, the_current_device_stays_what_it_was);
   tcase_add_test(tests, memory_of_another_device_is_refused);
   tcase_add_test(tests, the_callers_last_error_is_left_alone);

@@ -1,5 +1,5 @@
 /*
- * backend_cuda.c - NVIDIA GPUs as a backend: the only file that talks to the CUDA runtime.
+ * backend_cuda.c - NVIDIA GPUs as a backend: the file that talks to the CUDA runtime.
  *
  * cudaGetLastError() is never called: it would take an error that may be the caller's. Every
  * call here returns its own.
@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "context.h"
+#include "current.h"
 #include "launch.h"
 #include "launch_rows.h"
 #include "status.h"
@@ -21,7 +22,8 @@ enum { BLOCKS_PER_MULTIPROCESSOR = 32 };
 /* 32-bit arithmetic in the dense kernels has room for so many packs and a grid beyond. */
 static const int64_t most_packs = (int64_t)1 << 31;
 
-static atomic_bool has_contexts;
+/* The primary context of a device that the library uses, NULL while there is none. */
+static _Atomic(struct CUctx_st *) some_primary;
 
 /* ---- Errors ------------------------------------------------------------------------------ */
 
@@ -42,27 +44,31 @@ static cudrop_status_t translate(const char *function, const char *call,
                       cudaGetErrorName(error), cudaGetErrorString(error));
 }
 
+static cudrop_status_t translate_result(const char *function,
+                                        cudropi_cuda_result_t result) {
+  return translate(function, result.call, result.error);
+}
+
 /* TRY for a call of the runtime. */
 #define TRY_CUDA(function, call, ...) TRY(translate(function, #call, call(__VA_ARGS__)))
 
 /* ---- Devices ----------------------------------------------------------------------------- */
 
 /*
- * Between enter() and leave() the context's device is the current one. leave() puts back the
- * device that was current, and returns the first status that is none of success.
+ * Between enter() and leave() the current context, in which the runtime's calls work, is one of
+ * the context's device. leave() makes current what was so before, and returns the first status
+ * that is none of success.
  */
 static cudrop_status_t enter(const char *function, const cudrop_context_t *context,
-                             int *caller) {
-  TRY_CUDA(function, cudaGetDevice, caller);
-  if (*caller != context->device) TRY_CUDA(function, cudaSetDevice, context->device);
-  return CUDROP_OK;
+                             bool *is_pushed) {
+  return translate_result(function, cudropi_enter_gpu(&context->cuda.gpu, is_pushed));
 }
 
-static cudrop_status_t leave(const char *function, const cudrop_context_t *context,
-                             int caller, cudrop_status_t status) {
-  if (caller == context->device) return status;
-  const cudaError_t error = cudaSetDevice(caller);
-  return status != CUDROP_OK ? status : translate(function, "cudaSetDevice", error);
+static cudrop_status_t leave(const char *function, bool is_pushed,
+                             cudrop_status_t status) {
+  if (!is_pushed) return status;
+  const cudropi_cuda_result_t result = cudropi_pop_primary();
+  return status != CUDROP_OK ? status : translate_result(function, result);
 }
 
 static cudrop_status_t device_count(const char *function, int *count) {
@@ -94,12 +100,13 @@ static cudrop_status_t open_device(cudrop_context_t *context) {
   context->cuda.packs = most_packs;
   context->cuda.has_pools = has_pools != 0;
   context->cuda.reads_host_memory = reads_host_memory != 0;
-  atomic_store(&has_contexts, true);
+  TRY(translate_result(function, cudropi_open_gpu(context->device, &context->cuda.gpu)));
+  atomic_store(&some_primary, context->cuda.gpu.primary);
   return CUDROP_OK;
 }
 
 static void close_device(cudrop_context_t *context) {
-  (void)context; /* the stream is the caller's */
+  (void)context; /* the stream is the caller's, and the primary context stays */
 }
 
 static cudrop_status_t set_threads(cudrop_context_t *context, int threads) {
@@ -116,11 +123,10 @@ static cudrop_status_t set_stream(cudrop_context_t *context, cudrop_stream_t str
 
 static cudrop_status_t synchronize(cudrop_context_t *context) {
   static const char function[] = "cudrop_synchronize";
-  int caller = 0;
-  TRY(enter(function, context, &caller));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
   const cudaError_t error = cudaStreamSynchronize(context->stream);
-  return leave(function, context, caller,
-               translate(function, "cudaStreamSynchronize", error));
+  return leave(function, is_pushed, translate(function, "cudaStreamSynchronize", error));
 }
 
 /* ---- Memory ------------------------------------------------------------------------------ */
@@ -139,8 +145,8 @@ static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
                                   void **buffer) {
   static const char function[] = "cudrop_alloc";
   const bool has_pools = context->cuda.has_pools;
-  int caller = 0;
-  TRY(enter(function, context, &caller));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
   const cudaError_t error = has_pools ? cudaMallocAsync(buffer, bytes, context->stream)
                                       : cudaMalloc(buffer, bytes);
   cudrop_status_t status =
@@ -150,7 +156,7 @@ static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
                          bytes, context->device)
           : translate(function, has_pools ? "cudaMallocAsync" : "cudaMalloc", error);
   if (status != CUDROP_OK) *buffer = NULL;
-  status = leave(function, context, caller, status);
+  status = leave(function, is_pushed, status);
   if (status != CUDROP_OK && *buffer != NULL) { /* that failure is the one to tell */
     (void)(has_pools ? cudaFreeAsync(*buffer, context->stream) : cudaFree(*buffer));
     *buffer = NULL;
@@ -160,15 +166,18 @@ static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
 
 static cudrop_status_t cuda_free(cudrop_context_t *context, void **buffer) {
   static const char function[] = "cudrop_free";
-  int caller = 0;
-  TRY(enter(function, context, &caller));
-  return leave(function, context, caller, release(function, context, buffer));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
+  return leave(function, is_pushed, release(function, context, buffer));
 }
 
 static cudrop_status_t check_memory(const cudrop_context_t *context, const char *function,
                                     const char *name, const void *data) {
   struct cudaPointerAttributes attributes;
-  TRY_CUDA(function, cudaPointerGetAttributes, &attributes, data);
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
+  const cudaError_t error = cudaPointerGetAttributes(&attributes, data);
+  TRY(leave(function, is_pushed, translate(function, "cudaPointerGetAttributes", error)));
   switch (attributes.type) {
     case cudaMemoryTypeDevice:
       REQUIRE(attributes.device == context->device, CUDROP_ERROR_WRONG_MEMORY,
@@ -185,37 +194,45 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
   }
 }
 
+/* With no context current the runtime would make one, on device 0. */
 bool cudropi_cuda_owns(const void *data) {
+  struct CUctx_st *const primary = atomic_load(&some_primary);
   struct cudaPointerAttributes attributes;
-  return atomic_load(&has_contexts) &&
-         cudaPointerGetAttributes(&attributes, data) == cudaSuccess &&
-         attributes.type == cudaMemoryTypeDevice;
+  if (primary == NULL || cudropi_push_primary(primary).error != cudaSuccess) return false;
+  const bool is_found = cudaPointerGetAttributes(&attributes, data) == cudaSuccess &&
+                        attributes.type == cudaMemoryTypeDevice;
+  (void)cudropi_pop_primary();
+  return is_found;
 }
 
-/* Copy between a buffer and host memory, and wait for it. */
+/*
+ * Copy between a buffer and host memory, and wait for it. CUDA finds out where both are, as here and
+ * in the walk that copies: the buffer need not be the device's own memory.
+ */
 static cudrop_status_t copy(const char *function, cudrop_context_t *context, void *to,
-                            const void *from, size_t bytes, enum cudaMemcpyKind kind) {
-  int caller = 0;
-  TRY(check_memory(context, function, "buffer",
-                   kind == cudaMemcpyHostToDevice ? to : from));
-  TRY(enter(function, context, &caller));
+                            const void *from, size_t bytes) {
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
   const char *call = "cudaMemcpyAsync";
-  cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, context->stream);
+  cudaError_t error =
+      cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, context->stream);
   if (error == cudaSuccess) {
     call = "cudaStreamSynchronize";
     error = cudaStreamSynchronize(context->stream);
   }
-  return leave(function, context, caller, translate(function, call, error));
+  return leave(function, is_pushed, translate(function, call, error));
 }
 
 static cudrop_status_t upload(cudrop_context_t *context, void *buffer, const void *host,
                               size_t bytes) {
-  return copy("cudrop_upload", context, buffer, host, bytes, cudaMemcpyHostToDevice);
+  TRY(check_memory(context, "cudrop_upload", "buffer", buffer));
+  return copy("cudrop_upload", context, buffer, host, bytes);
 }
 
 static cudrop_status_t download(cudrop_context_t *context, void *host, const void *buffer,
                                 size_t bytes) {
-  return copy("cudrop_download", context, host, buffer, bytes, cudaMemcpyDeviceToHost);
+  TRY(check_memory(context, "cudrop_download", "buffer", buffer));
+  return copy("cudrop_download", context, host, buffer, bytes);
 }
 
 /* ---- Operators --------------------------------------------------------------------------- */
@@ -252,7 +269,7 @@ static cudrop_status_t walk(const cudrop_context_t *context, const char *functio
       return CUDROP_OK;
     case CUDROPI_WALK_COPY:
       TRY_CUDA(function, cudaMemcpyAsync, plan->y.data, plan->x.data,
-               cudropi_walk_bytes(plan), cudaMemcpyDeviceToDevice, context->stream);
+               cudropi_walk_bytes(plan), cudaMemcpyDefault, context->stream);
       return CUDROP_OK;
     case CUDROPI_WALK_CLEAR:
       TRY_CUDA(function, cudaMemsetAsync, plan->y.data, 0, cudropi_walk_bytes(plan),
@@ -265,11 +282,11 @@ static cudrop_status_t walk(const cudrop_context_t *context, const char *functio
 
 static cudrop_status_t run(cudrop_context_t *context, const char *function,
                            const cudropi_plan_t *plan) {
-  int caller = 0;
+  bool is_pushed = false;
   cudropi_plan_t ordered = *plan;
   cudropi_order_dimensions(&ordered);
-  TRY(enter(function, context, &caller));
-  return leave(function, context, caller, walk(context, function, &ordered));
+  TRY(enter(function, context, &is_pushed));
+  return leave(function, is_pushed, walk(context, function, &ordered));
 }
 
 static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
@@ -313,29 +330,27 @@ static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
                                 const cudropi_rows_t *rows) {
   const cudropi_rows_work_t work = {
       .rows = rows, .walk = cudropi_rows_choose_walk(rows), .stream = context->stream};
-  int caller = 0;
-  TRY(enter(function, context, &caller));
-  return leave(function, context, caller, walk_rows(function, &work));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
+  return leave(function, is_pushed, walk_rows(function, &work));
 }
 
 static cudrop_status_t prepare(cudrop_context_t *context, const cudrop_prepared_t *value,
                                cudrop_prepared_t *prepared) {
   static const char function[] = "cudrop_prepare";
-  int caller = 0;
-  TRY(enter(function, context, &caller));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
   const cudaError_t error = cudropi_launch_prepare(prepared, value, context->stream);
-  return leave(function, context, caller,
-               translate(function, "cudaLaunchKernelExC", error));
+  return leave(function, is_pushed, translate(function, "cudaLaunchKernelExC", error));
 }
 
 static cudrop_status_t advance(cudrop_context_t *context, cudrop_prepared_t *prepared,
                                uint64_t offsets) {
   static const char function[] = "cudrop_advance";
-  int caller = 0;
-  TRY(enter(function, context, &caller));
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
   const cudaError_t error = cudropi_launch_advance(prepared, offsets, context->stream);
-  return leave(function, context, caller,
-               translate(function, "cudaLaunchKernelExC", error));
+  return leave(function, is_pushed, translate(function, "cudaLaunchKernelExC", error));
 }
 
 const cudropi_backend_t cudropi_backend_cuda = {

@@ -49,11 +49,15 @@
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
  *                synchronises, prints, or keeps state; each may be captured in a CUDA
- *                graph. The current device is after a call what it was before.
+ *                graph. The current device, and the CUDA driver's current context, are
+ *                after a call what they were before, and no other device than the
+ *                context's is touched.
  *   Memory       Tensors lie in the memory of the context's backend: on the context's
- *                device, or managed or page-locked and so within reach of both. The
- *                caller owns them; they must live until the work is done. Data is aligned
- *                to its element; more is not needed, 32 bytes are fastest.
+ *                device, or managed or page-locked and so within reach of both. A device
+ *                that reads pageable memory (cudaDevAttrPageableMemoryAccess) takes any
+ *                memory of the host. The caller owns tensors; they must live until the
+ *                work is done. Data is aligned to its element; more is not needed, 16
+ *                bytes are fastest.
  *   Layout       Any strides, in elements, negative ones too. An input may repeat
  *                elements (stride 0); an output may not hold two elements in the same
  *                place.
@@ -208,10 +212,14 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int 
  * which is NULL after an error. Host contexts take device 0. Give it to cudrop_destroy()
  * when no call needs it. (For measurements: a host context uses the vector instructions that
  * the environment variable CUDROP_HOST_PATH names, sse2, avx2, avx512 or scalar, and without
- * it the best of the processor. Results do not depend on them.)
+ * it the best of the processor. Results do not depend on them.) A CUDA context makes the device's
+ * primary context if nothing has made it yet, as the CUDA runtime does, and leaves it when it is
+ * destroyed. Calls work in the driver's current context if that is one of the device, else in the
+ * primary one.
  *   ERROR_NOT_BUILT      as above
  *   ERROR_NO_DEVICE      as above, and for a device number that does not exist
- *   ERROR_OUT_OF_MEMORY  no memory for the context itself
+ *   ERROR_OUT_OF_MEMORY  no memory for the context itself, or for the device's
+ *   ERROR_CUDA           the CUDA runtime or its driver refused the device
  */
 CUDROP_CHECKED cudrop_status_t cudrop_create(cudrop_context_t **context,
                                              cudrop_backend_t backend, int device);

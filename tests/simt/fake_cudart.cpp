@@ -17,11 +17,6 @@ tables &state() {
   return only;
 }
 
-int &current_device() {
-  static thread_local int device = 0;
-  return device;
-}
-
 cudaError_t enter(const char *name, needs what) {
   tables &all = state();
   ++all.calls;
@@ -32,7 +27,10 @@ cudaError_t enter(const char *name, needs what) {
   if (what == needs::NOTHING) return cudaSuccess;
   if (all.devices < 0) return cudaErrorInsufficientDriver;
   if (all.devices == 0) return cudaErrorNoDevice;
-  return what == needs::DEVICE && all.lost ? cudaErrorDevicesUnavailable : cudaSuccess;
+  if (what == needs::DRIVER) return cudaSuccess;
+  if (all.lost) return cudaErrorDevicesUnavailable;
+  if (what == needs::CONTEXT) make_some_context_current();
+  return cudaSuccess;
 }
 
 }  // namespace fake
@@ -89,7 +87,8 @@ size_t fake_cuda_live_objects(void) {
 void fake_cuda_reset(void) {
   const lock held(mutex());
   state() = tables();
-  current_device() = 0;
+  chosen_device() = 0;
+  context_stack().clear();
   last_error() = cudaSuccess;
 }
 
@@ -118,11 +117,11 @@ int attribute(int which) {
   }
 }
 
-bool is_device(int device) {
+}  // namespace
+
+bool fake::is_device(int device) {
   return device >= 0 && device < state().devices;
 }
-
-}  // namespace
 
 cudaError_t cudaGetDeviceCount(int *count) {
   return call("cudaGetDeviceCount", needs::DRIVER, [&] {
@@ -143,7 +142,8 @@ cudaError_t cudaGetDevice(int *device) {
 cudaError_t cudaSetDevice(int device) {
   return call("cudaSetDevice", needs::DEVICE, [&] {
     FAKE_REQUIRE(is_device(device), cudaErrorInvalidDevice);
-    current_device() = device;
+    chosen_device() = device;
+    set_current(open_primary(device));
     return cudaSuccess;
   });
 }
@@ -190,5 +190,5 @@ cudaError_t cudaDriverGetVersion(int *version) {
 }
 
 cudaError_t cudaDeviceSynchronize(void) {
-  return call("cudaDeviceSynchronize", needs::DEVICE, break_captures_around);
+  return call("cudaDeviceSynchronize", needs::CONTEXT, break_captures_around);
 }

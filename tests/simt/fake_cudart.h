@@ -3,8 +3,8 @@
  *
  * Device memory is heap memory, each block as long as was asked for, so that ASan sees a
  * kernel or a copy that leaves it. Streams do their work before the call returns, unless
- * they record a graph. Launches run in the emulator of simt.h. There are no contexts: a
- * device is a number.
+ * they record a graph. Launches run in the emulator of simt.h. A context is a handle and
+ * no more: which are made and which is current is what the real runtime and driver do.
  *
  * Each call of the API counts, a launch as cudaLaunchKernelExC; cudaGetErrorName() and
  * cudaGetErrorString() do not, as they cannot fail. Everything below may be called from
@@ -13,12 +13,14 @@
 #ifndef CUDROP_FAKE_CUDART_H
 #define CUDROP_FAKE_CUDART_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+struct CUctx_st;
 struct CUstream_st;
 
 /* How many devices there are from now on; 2 to begin with. With 0 every call that needs a
@@ -38,6 +40,17 @@ const char *fake_cuda_failed_call(void);
 
 /* From now on every call that touches a device fails with cudaErrorDevicesUnavailable. */
 void fake_cuda_lose_device(void);
+
+/* From now on the driver has no function of that name. */
+void fake_cuda_hide_driver_function(const char *name);
+
+/* The calling thread's current context, NULL if there is none; whether a device has a primary
+ * context. */
+struct CUctx_st *fake_cuda_current_context(void);
+bool fake_cuda_has_primary_context(int device);
+
+/* Make a context beside the primary one, current in the calling thread, as cuCtxCreate() does. */
+struct CUctx_st *fake_cuda_push_new_context(int device);
 
 /* How many calls there were since the last reset; blocks of device and pinned memory that
  * have not been freed; streams, events, graphs and executable graphs not destroyed. */

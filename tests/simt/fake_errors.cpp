@@ -43,8 +43,10 @@ namespace {
   X(cudaErrorDevicesUnavailable, "CUDA-capable device(s) is/are busy or unavailable") \
   X(cudaErrorNoKernelImageForDevice,                                                  \
     "no kernel image is available for execution on the device")                       \
+  X(cudaErrorDeviceUninitialized, "invalid device context")                           \
   X(cudaErrorInvalidResourceHandle, "invalid resource handle")                        \
   X(cudaErrorIllegalState, "the operation cannot be performed in the present state")  \
+  X(cudaErrorSymbolNotFound, "named symbol not found")                                \
   X(cudaErrorIllegalAddress, "an illegal memory access was encountered")              \
   X(cudaErrorLaunchFailure, "unspecified launch failure")                             \
   X(cudaErrorNotSupported, "operation not supported")                                 \

@@ -6,7 +6,7 @@ using namespace fake;
 /* ---- Capture ----------------------------------------------------------------------- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  return call("cudaStreamBeginCapture", needs::DEVICE, [&] {
+  return call("cudaStreamBeginCapture", needs::CONTEXT, [&] {
     FAKE_REQUIRE(!is_default(stream), cudaErrorStreamCaptureUnsupported);
     FAKE_REQUIRE(state().streams.has(stream), cudaErrorInvalidResourceHandle);
     FAKE_REQUIRE(!stream->capture, cudaErrorIllegalState);
@@ -16,7 +16,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
-  return call("cudaStreamEndCapture", needs::DEVICE, [&] {
+  return call("cudaStreamEndCapture", needs::CONTEXT, [&] {
     FAKE_REQUIRE(graph != nullptr, cudaErrorInvalidValue);
     *graph = nullptr;
     FAKE_REQUIRE(state().streams.has(stream), cudaErrorInvalidResourceHandle);
@@ -32,7 +32,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status) {
-  return call("cudaStreamIsCapturing", needs::DEVICE, [&] {
+  return call("cudaStreamIsCapturing", needs::CONTEXT, [&] {
     FAKE_REQUIRE(status != nullptr, cudaErrorInvalidValue);
     *status = cudaStreamCaptureStatusNone;
     if (is_default(stream)) {
@@ -67,7 +67,7 @@ cudaError_t run_nodes(cudaGraphExec_t exec) {
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
                                  unsigned long long) {
-  return call("cudaGraphInstantiate", needs::DEVICE, [&] {
+  return call("cudaGraphInstantiate", needs::CONTEXT, [&] {
     FAKE_REQUIRE(exec != nullptr && state().graphs.has(graph), cudaErrorInvalidValue);
     *exec = state().execs.add({std::make_shared<const std::vector<work>>(graph->nodes)});
     return cudaSuccess;
@@ -84,13 +84,13 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  return call("cudaGraphExecDestroy", needs::DEVICE, [&] {
+  return call("cudaGraphExecDestroy", needs::CONTEXT, [&] {
     return state().execs.remove(exec) ? cudaSuccess : cudaErrorInvalidValue;
   });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  return call("cudaGraphDestroy", needs::DEVICE, [&] {
+  return call("cudaGraphDestroy", needs::CONTEXT, [&] {
     return state().graphs.remove(graph) ? cudaSuccess : cudaErrorInvalidValue;
   });
 }

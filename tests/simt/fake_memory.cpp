@@ -79,11 +79,19 @@ cudaError_t copy(void *to, const void *from, std::size_t bytes, cudaMemcpyKind k
   return cudaSuccess;
 }
 
+/* Whether a device reaches what is no memory of a device. */
+bool is_within_reach(const void *pointer) {
+  const auto &attributes = state().attributes;
+  const auto pageable = attributes.find(cudaDevAttrPageableMemoryAccess);
+  return find_block(pointer) != nullptr ||
+         (pageable != attributes.end() && pageable->second != 0);
+}
+
 cudaError_t check_set(const void *to, std::size_t bytes) {
   if (bytes == 0) return cudaSuccess;
   bool on_device;
   FAKE_TRY(find_side(to, bytes, &on_device));
-  return on_device ? cudaSuccess : cudaErrorInvalidValue;
+  return on_device || is_within_reach(to) ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t set(void *to, int value, std::size_t bytes) {
@@ -111,21 +119,21 @@ cudaError_t check_pool(cudaStream_t handle) {
 /* ---- Blocks ------------------------------------------------------------------------ */
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
-  return call("cudaMalloc", needs::DEVICE, [&] {
+  return call("cudaMalloc", needs::CONTEXT, [&] {
     FAKE_TRY(break_captures_around());
     return allocate(pointer, bytes, cudaMemoryTypeDevice);
   });
 }
 
 cudaError_t cudaFree(void *pointer) {
-  return call("cudaFree", needs::DEVICE, [&] {
+  return call("cudaFree", needs::CONTEXT, [&] {
     FAKE_TRY(break_captures_around());
     return release(pointer, cudaMemoryTypeDevice);
   });
 }
 
 cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream) {
-  return call("cudaMallocAsync", needs::DEVICE, [&] {
+  return call("cudaMallocAsync", needs::CONTEXT, [&] {
     const auto pools = state().attributes.find(cudaDevAttrMemoryPoolsSupported);
     FAKE_REQUIRE(pools == state().attributes.end() || pools->second != 0,
                  cudaErrorNotSupported);
@@ -135,28 +143,28 @@ cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream) {
 }
 
 cudaError_t cudaFreeAsync(void *pointer, cudaStream_t stream) {
-  return call("cudaFreeAsync", needs::DEVICE, [&] {
+  return call("cudaFreeAsync", needs::CONTEXT, [&] {
     FAKE_TRY(check_pool(stream));
     return release(pointer, cudaMemoryTypeDevice);
   });
 }
 
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
-  return call("cudaMallocHost", needs::DEVICE, [&] {
+  return call("cudaMallocHost", needs::CONTEXT, [&] {
     FAKE_TRY(break_captures_around());
     return allocate(pointer, bytes, cudaMemoryTypeHost);
   });
 }
 
 cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned) {
-  return call("cudaHostAlloc", needs::DEVICE, [&] {
+  return call("cudaHostAlloc", needs::CONTEXT, [&] {
     FAKE_TRY(break_captures_around());
     return allocate(pointer, bytes, cudaMemoryTypeHost);
   });
 }
 
 cudaError_t cudaFreeHost(void *pointer) {
-  return call("cudaFreeHost", needs::DEVICE, [&] {
+  return call("cudaFreeHost", needs::CONTEXT, [&] {
     FAKE_TRY(break_captures_around());
     return release(pointer, cudaMemoryTypeHost);
   });
@@ -164,7 +172,7 @@ cudaError_t cudaFreeHost(void *pointer) {
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes,
                                      const void *pointer) {
-  return call("cudaPointerGetAttributes", needs::DEVICE, [&] {
+  return call("cudaPointerGetAttributes", needs::CONTEXT, [&] {
     FAKE_REQUIRE(attributes != nullptr, cudaErrorInvalidValue);
     *attributes = cudaPointerAttributes();
     attributes->type = cudaMemoryTypeUnregistered;
@@ -183,14 +191,14 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes,
 /* ---- Copies ------------------------------------------------------------------------ */
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
-  return call("cudaMemcpy", needs::DEVICE, [&] {
+  return call("cudaMemcpy", needs::CONTEXT, [&] {
     FAKE_TRY(use_default_stream());
     return copy(to, from, bytes, kind);
   });
 }
 
 cudaError_t cudaMemset(void *to, int value, size_t bytes) {
-  return call("cudaMemset", needs::DEVICE, [&] {
+  return call("cudaMemset", needs::CONTEXT, [&] {
     FAKE_TRY(use_default_stream());
     return set(to, value, bytes);
   });

@@ -5,6 +5,7 @@
 #ifndef CUDROP_FAKE_RUNTIME_H
 #define CUDROP_FAKE_RUNTIME_H
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -14,6 +15,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -33,15 +36,19 @@ struct capture {
 }  // namespace fake
 
 /* The handles of the API point to these. */
-struct CUstream_st {
+struct CUctx_st {
   int device;
-  bool blocking; /* the default stream waits for it */
+};
+
+struct CUstream_st {
+  CUctx_st *context; /* null: whichever is current */
+  bool blocking;     /* the default stream waits for it */
   std::optional<fake::capture> capture = {};
   bool stops_default_stream() const { return blocking && capture.has_value(); }
 };
 
 struct CUevent_st {
-  int device;
+  CUctx_st *context;
   bool captured = false;
   std::optional<std::chrono::steady_clock::time_point> recorded = {};
 };
@@ -95,12 +102,15 @@ struct tables {
   cudaError_t failure = cudaSuccess;
   const char *failed_call = nullptr;
 
+  std::set<int> primaries;      /* devices whose primary context has been made */
+  std::set<std::string> hidden; /* functions that the driver has not */
+  table<CUctx_st> contexts;     /* all that are not primary */
   std::map<const char *, memory_block> blocks; /* by their first byte */
   table<CUstream_st> streams;
   table<CUevent_st> events;
   table<CUgraph_st> graphs;
   table<CUgraphExec_st> execs;
-  CUstream_st default_stream = {-1, false};
+  CUstream_st default_stream = {nullptr, false};
 };
 
 std::mutex &mutex();
@@ -108,11 +118,27 @@ std::mutex &mutex();
 /* Only with the mutex held. */
 tables &state();
 
-/* Of the calling thread. */
-int &current_device();
+/* Of the calling thread: its contexts, the last one being current; the device that
+ * cudaSetDevice() chose, which counts when no context is current. */
+std::vector<CUctx_st *> &context_stack();
+int &chosen_device();
 cudaError_t &last_error();
 
-enum class needs { NOTHING, DRIVER, DEVICE };
+CUctx_st *current_context(); /* or null */
+int current_device();
+bool is_device(int device);
+
+/* The primary context of a device, made if it is not there. */
+CUctx_st *open_primary(int device);
+
+/* As cuCtxSetCurrent() does. */
+void set_current(CUctx_st *context);
+
+/* If there is none, the primary one of the chosen device: what makes contexts on device 0. */
+void make_some_context_current();
+
+/* What a call needs; each of these includes those before it. */
+enum class needs { NOTHING, DRIVER, DEVICE, CONTEXT };
 
 /* Count a call; what it returns other than success, the call returns and does nothing. */
 cudaError_t enter(const char *name, needs what);

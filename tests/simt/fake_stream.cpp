@@ -50,7 +50,7 @@ cudaError_t call_on_stream(const char *name, cudaStream_t handle,
                            const std::function<cudaError_t(const CUstream_st &)> &check,
                            const work &task) {
   bool now = false;
-  const cudaError_t error = call(name, needs::DEVICE, [&] {
+  const cudaError_t error = call(name, needs::CONTEXT, [&] {
     CUstream_st *stream = nullptr;
     FAKE_TRY(find_stream(handle, &stream));
     FAKE_TRY(check(*stream));
@@ -71,7 +71,7 @@ cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
   return call_on_stream(
       "cudaLaunchKernelExC", stream,
       [&](const CUstream_st &on) {
-        FAKE_REQUIRE(on.device < 0 || on.device == current_device(),
+        FAKE_REQUIRE(on.context == nullptr || on.context == current_context(),
                      cudaErrorInvalidResourceHandle);
         return check(launch);
       },
@@ -97,30 +97,30 @@ namespace {
 cudaError_t create_stream(cudaStream_t *stream, unsigned flags) {
   FAKE_REQUIRE(stream != nullptr && flags <= cudaStreamNonBlocking,
                cudaErrorInvalidValue);
-  *stream = state().streams.add({current_device(), flags == cudaStreamDefault});
+  *stream = state().streams.add({current_context(), flags == cudaStreamDefault});
   return cudaSuccess;
 }
 
 }  // namespace
 
 cudaError_t cudaStreamCreate(cudaStream_t *stream) {
-  return call("cudaStreamCreate", needs::DEVICE,
+  return call("cudaStreamCreate", needs::CONTEXT,
               [&] { return create_stream(stream, cudaStreamDefault); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
-  return call("cudaStreamCreateWithFlags", needs::DEVICE,
+  return call("cudaStreamCreateWithFlags", needs::CONTEXT,
               [&] { return create_stream(stream, flags); });
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  return call("cudaStreamDestroy", needs::DEVICE, [&] {
+  return call("cudaStreamDestroy", needs::CONTEXT, [&] {
     return state().streams.remove(stream) ? cudaSuccess : cudaErrorInvalidResourceHandle;
   });
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
-  return call("cudaStreamSynchronize", needs::DEVICE, [&] {
+  return call("cudaStreamSynchronize", needs::CONTEXT, [&] {
     CUstream_st *stream = nullptr;
     FAKE_TRY(find_stream(handle, &stream));
     return stream->capture ? break_capture(stream) : cudaSuccess;
@@ -133,28 +133,28 @@ namespace {
 
 cudaError_t create_event(cudaEvent_t *event) {
   FAKE_REQUIRE(event != nullptr, cudaErrorInvalidValue);
-  *event = state().events.add({current_device()});
+  *event = state().events.add({current_context()});
   return cudaSuccess;
 }
 
 }  // namespace
 
 cudaError_t cudaEventCreate(cudaEvent_t *event) {
-  return call("cudaEventCreate", needs::DEVICE, [&] { return create_event(event); });
+  return call("cudaEventCreate", needs::CONTEXT, [&] { return create_event(event); });
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
-  return call("cudaEventCreateWithFlags", needs::DEVICE,
+  return call("cudaEventCreateWithFlags", needs::CONTEXT,
               [&] { return create_event(event); });
 }
 
 /* An event that is recorded in a capture marks a place in the graph, and never a time. */
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
-  return call("cudaEventRecord", needs::DEVICE, [&] {
+  return call("cudaEventRecord", needs::CONTEXT, [&] {
     CUstream_st *stream = nullptr;
     FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
     FAKE_TRY(find_stream(handle, &stream));
-    FAKE_REQUIRE(stream->device < 0 || stream->device == event->device,
+    FAKE_REQUIRE(stream->context == nullptr || stream->context == event->context,
                  cudaErrorInvalidResourceHandle);
     event->captured = stream->capture.has_value();
     if (!event->captured) event->recorded = std::chrono::steady_clock::now();
@@ -164,7 +164,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
 
 /* Work is done when it is asked for, so that what is waited for has happened. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned flags) {
-  return call("cudaStreamWaitEvent", needs::DEVICE, [&] {
+  return call("cudaStreamWaitEvent", needs::CONTEXT, [&] {
     CUstream_st *stream = nullptr;
     FAKE_REQUIRE(flags == cudaEventWaitDefault, cudaErrorInvalidValue);
     FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
@@ -175,7 +175,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  return call("cudaEventSynchronize", needs::DEVICE, [&] {
+  return call("cudaEventSynchronize", needs::CONTEXT, [&] {
     FAKE_REQUIRE(state().events.has(event), cudaErrorInvalidResourceHandle);
     return event->captured ? cudaErrorCapturedEvent : cudaSuccess;
   });
@@ -183,10 +183,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start,
                                  cudaEvent_t end) {
-  return call("cudaEventElapsedTime", needs::DEVICE, [&] {
+  return call("cudaEventElapsedTime", needs::CONTEXT, [&] {
     FAKE_REQUIRE(milliseconds != nullptr, cudaErrorInvalidValue);
     FAKE_REQUIRE(state().events.has(start) && state().events.has(end) &&
-                     start->device == end->device && start->recorded && end->recorded,
+                     start->context == end->context && start->recorded && end->recorded,
                  cudaErrorInvalidResourceHandle);
     const std::chrono::duration<float, std::milli> elapsed =
         *end->recorded - *start->recorded;
@@ -196,7 +196,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start,
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  return call("cudaEventDestroy", needs::DEVICE, [&] {
+  return call("cudaEventDestroy", needs::CONTEXT, [&] {
     return state().events.remove(event) ? cudaSuccess : cudaErrorInvalidResourceHandle;
   });
 }

@@ -1,4 +1,6 @@
 /* test_fake_cudart.cpp - the fake CUDA runtime: memory, streams, graphs, and faults. */
+#include <cuda.h>
+
 #include <cstring>
 #include <string>
 #include <thread>
@@ -55,6 +57,64 @@ START_TEST(each_host_thread_has_its_own_device_and_last_error) {
   assert_cuda(cudaPeekAtLastError(), cudaErrorInvalidDevice);
   assert_cuda(cudaGetLastError(), cudaErrorInvalidDevice);
   assert_cuda(cudaGetLastError(), cudaSuccess);
+}
+END_TEST
+
+START_TEST(a_call_that_needs_a_context_makes_one_where_none_is_current) {
+  cudaPointerAttributes attributes;
+  cudaDeviceProp properties;
+  int device = -1;
+  assert_cuda(cudaGetDevice(&device), cudaSuccess);
+  assert_cuda(cudaDeviceGetAttribute(&device, cudaDevAttrWarpSize, 1), cudaSuccess);
+  assert_cuda(cudaGetDeviceProperties(&properties, 1), cudaSuccess);
+  ck_assert_ptr_null(fake_cuda_current_context());
+  assert_cuda(cudaPointerGetAttributes(&attributes, &device), cudaSuccess);
+  ck_assert_ptr_nonnull(fake_cuda_current_context());
+  ck_assert(fake_cuda_has_primary_context(0) && !fake_cuda_has_primary_context(1));
+  assert_cuda(cudaSetDevice(1), cudaSuccess);
+  ck_assert(fake_cuda_has_primary_context(1));
+}
+END_TEST
+
+START_TEST(the_runtime_works_in_the_context_that_the_driver_has_current) {
+  CUcontext primary = nullptr, popped = nullptr;
+  CUdevice device = -1;
+  cudaStream_t stream;
+  int current = -1;
+  const device_array<unsigned> x(8);
+  ck_assert_int_eq(cuDevicePrimaryCtxRetain(&primary, 1), CUDA_SUCCESS);
+  ck_assert_ptr_ne(primary, fake_cuda_current_context());
+  ck_assert_int_eq(cuCtxPushCurrent(primary), CUDA_SUCCESS);
+  ck_assert_int_eq(cuCtxGetDevice(&device), CUDA_SUCCESS);
+  assert_cuda(cudaGetDevice(&current), cudaSuccess);
+  ck_assert(device == 1 && current == 1);
+  assert_cuda(cudaStreamCreate(&stream), cudaSuccess);
+  assert_cuda(add_to(x.get(), 1, stream), cudaSuccess);
+  CUctx_st *const other = fake_cuda_push_new_context(1);
+  assert_cuda(add_to(x.get(), 1, stream), cudaErrorInvalidResourceHandle);
+  ck_assert_int_eq(cuCtxPopCurrent(&popped), CUDA_SUCCESS);
+  ck_assert_ptr_eq(popped, other);
+  ck_assert_int_eq(cuCtxPopCurrent(&popped), CUDA_SUCCESS);
+  ck_assert_ptr_eq(popped, primary);
+  assert_cuda(cudaGetDevice(&current), cudaSuccess);
+  ck_assert_int_eq(current, 0); /* that of the array */
+  assert_cuda(cudaStreamDestroy(stream), cudaSuccess);
+}
+END_TEST
+
+START_TEST(the_driver_remembers_no_error) {
+  CUcontext popped = nullptr;
+  CUdevice device = -1;
+  void *function = &device;
+  ck_assert_int_eq(cuCtxGetDevice(&device), CUDA_ERROR_INVALID_CONTEXT);
+  ck_assert_int_eq(cuCtxPopCurrent(&popped), CUDA_ERROR_INVALID_CONTEXT);
+  ck_assert_int_eq(cuCtxPushCurrent(nullptr), CUDA_ERROR_INVALID_CONTEXT);
+  ck_assert_int_eq(cuDeviceGet(&device, 2), CUDA_ERROR_INVALID_DEVICE);
+  assert_cuda(cudaPeekAtLastError(), cudaSuccess);
+  assert_cuda(cudaGetDriverEntryPointByVersion("cuNothing", &function, 12000,
+                                               cudaEnableDefault, nullptr),
+              cudaSuccess);
+  ck_assert_ptr_null(function);
 }
 END_TEST
 
@@ -376,6 +436,9 @@ static TCase *fake_cudart_case(void) {
   TCase *const tests = simt_suite_case("fake_cudart");
   tcase_add_test(tests, without_a_device_or_a_driver_nothing_is_written);
   tcase_add_test(tests, each_host_thread_has_its_own_device_and_last_error);
+  tcase_add_test(tests, a_call_that_needs_a_context_makes_one_where_none_is_current);
+  tcase_add_test(tests, the_runtime_works_in_the_context_that_the_driver_has_current);
+  tcase_add_test(tests, the_driver_remembers_no_error);
   tcase_add_test(tests, a_device_has_attributes_and_properties);
   tcase_add_test(tests, a_lost_device_fails_all_that_touches_it);
   tcase_add_test(tests, pointers_are_classified_to_the_byte);

@@ -2,8 +2,10 @@
  * test_faults.c - every call of the CUDA runtime fails once, one after the other.
  *
  * Whatever fails: the right status, a text that names the call, no memory lost, the current
- * device as it was, and no trace of it in the next call.
+ * context as it was, no other device touched, and no trace of it in the next call. The calls are
+ * made on device 1, from threads that have nothing current, or one of several contexts.
  */
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <string.h>
 
@@ -263,44 +265,126 @@ static void expect_failure(int step, cudrop_status_t status, cudaError_t error) 
                   "%s fails and says: %s", call, text);
 }
 
+/* What is current in the calling thread before a program begins, and shall stay so. */
+typedef enum {
+  NOTHING,
+  PRIMARY_OF_0,
+  PRIMARY_OF_1,
+  ANOTHER_OF_0, /* contexts that the program made itself */
+  ANOTHER_OF_1,
+  CALLERS
+} caller_t;
+
+static struct CUctx_st *become(caller_t caller) {
+  switch (caller) {
+    case PRIMARY_OF_0:
+    case PRIMARY_OF_1:
+      ck_assert_int_eq(cudaSetDevice(caller == PRIMARY_OF_1), cudaSuccess);
+      return fake_cuda_current_context();
+    case ANOTHER_OF_0:
+    case ANOTHER_OF_1:
+      return fake_cuda_push_new_context(caller == ANOTHER_OF_1);
+    default:
+      return NULL;
+  }
+}
+
+/* The context is current, but where taking away what the library pushed is what failed. */
+static void expect_current(const struct CUctx_st *context) {
+  const char *call = fake_cuda_failed_call();
+  CUcontext popped = NULL;
+  if (call != NULL && strcmp(call, "cuCtxPopCurrent") == 0 &&
+      fake_cuda_current_context() != context)
+    ck_assert_int_eq(cuCtxPopCurrent(&popped), CUDA_SUCCESS);
+  ck_assert_ptr_eq(fake_cuda_current_context(), context);
+}
+
 /* Run the program with one call failing; false when there was no such call. */
-static bool run_with_failure(long k, cudaError_t error) {
+static bool run_with_failure(caller_t caller, long k, cudaError_t error) {
   state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   bool reached = false;
-  int device = -1;
   fake_cuda_reset();
+  const struct CUctx_st *current = become(caller);
   fake_cuda_fail(k, (int)error);
   for (int step = 0; step < STEPS; ++step) {
     cudrop_status_t status = steps[step].run(&state);
     if (status != CUDROP_OK && !reached) {
       reached = true;
       expect_failure(step, status, error);
+      expect_current(current);
       fake_cuda_fail(-1, 0);
-      ck_assert_int_eq(cudaGetDevice(&device), cudaSuccess);
-      if (device == 1) { /* it was the way back that failed */
-        ck_assert_ptr_nonnull(strstr(cudrop_last_error(), "cudaSetDevice"));
-        ck_assert_int_eq(cudaSetDevice(0), cudaSuccess);
-      }
       if (steps[step].run == free_x && state.x == NULL) continue;
       status = steps[step].run(&state); /* nothing of the failure is left */
     }
     ck_assert_msg(status == CUDROP_OK, "%s: %s", steps[step].function,
                   cudrop_last_error());
+    expect_current(current);
   }
   fake_cuda_fail(-1, 0);
-  ck_assert_int_eq(cudaGetDevice(&device), cudaSuccess);
-  ck_assert_int_eq(device, 0);
   clean_up(&state);
+  expect_current(current);
+  ck_assert_int_eq(fake_cuda_has_primary_context(0), caller == PRIMARY_OF_0);
   return reached;
 }
 
 static const cudaError_t errors[] = {cudaErrorUnknown, cudaErrorMemoryAllocation,
                                      cudaErrorLaunchFailure};
+enum { ERRORS = sizeof errors / sizeof errors[0] };
 
+/* Every error with nothing current, and then every caller with the first one. */
 START_TEST(every_call_that_fails_is_named_and_leaves_no_trace) {
+  const caller_t caller = _i < ERRORS ? NOTHING : (caller_t)(_i - ERRORS + 1);
   long k = 0;
-  while (run_with_failure(k, errors[_i])) ++k;
+  while (run_with_failure(caller, k, errors[_i < ERRORS ? _i : 0])) ++k;
   ck_assert_int_gt(k, 140); /* calls, each of which has failed once */
+}
+END_TEST
+
+/* The driver's functions, by the names that the library asks for. */
+static const char *const functions[] = {"cuDeviceGet", "cuDevicePrimaryCtxRetain",
+                                        "cuCtxGetDevice", "cuCtxPushCurrent",
+                                        "cuCtxPopCurrent"};
+enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
+
+START_TEST(a_driver_that_lacks_a_function_is_refused) {
+  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  fake_cuda_reset();
+  fake_cuda_hide_driver_function(functions[_i]);
+  ck_assert_int_eq(create(&state), CUDROP_ERROR_CUDA);
+  ck_assert_ptr_nonnull(strstr(cudrop_last_error(), "cudaErrorSymbolNotFound"));
+  ck_assert_ptr_null(state.context);
+}
+END_TEST
+
+/*
+ * A host context asks whose memory it is given. It cannot fail for a reason of CUDA's, and where
+ * that is not known the memory is taken for the host's.
+ */
+START_TEST(a_host_context_leaves_the_current_context_alone) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  float y[N];
+  bool reached = true;
+  for (long k = 0; reached; ++k) {
+    state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    cudrop_context_t *host = NULL;
+    const cudrop_tensor_t in = f32(values), out = f32(y);
+    fake_cuda_reset();
+    const struct CUctx_st *current = become((caller_t)_i);
+    ck_assert_ok(create(&state));
+    ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+    ck_assert_ok(alloc_x(&state));
+    const cudrop_tensor_t on_device = f32(state.x);
+    ck_assert_int_eq(cudrop_forward(host, &on_device, &mask, &out),
+                     CUDROP_ERROR_WRONG_MEMORY);
+    fake_cuda_fail(k, cudaErrorUnknown);
+    ck_assert_ok(cudrop_forward(host, &in, &mask, &out));
+    reached = fake_cuda_failed_call() != NULL;
+    expect_current(current);
+    fake_cuda_fail(-1, 0);
+    ck_assert_ok(cudrop_destroy(&host));
+    clean_up(&state);
+    ck_assert_int_eq(fake_cuda_has_primary_context(0), _i == PRIMARY_OF_0);
+  }
 }
 END_TEST
 
@@ -364,7 +448,10 @@ END_TEST
 
 static TCase *faults_case(void) {
   TCase *tests = suite_case("faults", 300);
-  tcase_add_loop_test(tests, every_call_that_fails_is_named_and_leaves_no_trace, 0, 3);
+  tcase_add_loop_test(tests, every_call_that_fails_is_named_and_leaves_no_trace, 0,
+                      ERRORS + CALLERS - 1);
+  tcase_add_loop_test(tests, a_driver_that_lacks_a_function_is_refused, 0, FUNCTIONS);
+  tcase_add_loop_test(tests, a_host_context_leaves_the_current_context_alone, 0, CALLERS);
   tcase_add_loop_test(tests, without_a_driver_or_a_device_every_way_in_says_so, -1, 1);
   tcase_add_test(tests, a_device_that_is_lost_is_an_error_and_no_crash);
   tcase_add_test(tests, without_memory_pools_buffers_are_plain);
