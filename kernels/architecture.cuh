@@ -13,4 +13,11 @@ static constexpr int cudropi_most_threads = 1536;
 static constexpr int cudropi_most_threads = 2048;
 #endif
 
+/* Are there accesses of 32 bytes, besides those of 16? */
+#if !defined(__CUDA_ARCH__)
+static constexpr bool cudropi_has_wide_accesses = true; /* they are tested, too */
+#else
+static constexpr bool cudropi_has_wide_accesses = __CUDA_ARCH__ >= 1000;
+#endif
+
 #endif /* CUDROP_KERNEL_ARCHITECTURE_CUH */

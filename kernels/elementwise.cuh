@@ -92,7 +92,7 @@ CUDROPI_DEVICE void cudropi_dense_walk(const cudropi_dense_t<Op> &walk,
       source.keep8(walk.first_group + (uint64_t)p * groups + g, keep);
       y.chunk[g] = Op::apply(walk.scalars, keep, x.chunk[g], y.chunk[g]);
     }
-    to[p] = y;
+    cudropi_write(to + p, y);
   }
   if (blockIdx.x == 0 && threadIdx.x < walk.tail)
     cudropi_dense_tail(walk, source, threadIdx.x);

@@ -104,7 +104,8 @@ struct cudropi_place_t {
   uint32_t valid;
 };
 
-/* How far beyond an aligned address of y a line begins, in elements; for y of stride 1. */
+/* How far beyond an address of y where lines are cut one begins, in elements; for y of stride 1.
+ * Chunks of 32 bytes or more are cut at sectors, which narrower alignments would divide. */
 template <int bytes>
 CUDROPI_DEVICE int64_t cudropi_lead(const void *data, int64_t position) {
   const uint32_t aligned = bytes * CUDROPI_CHUNK < 32 ? CUDROPI_CHUNK : 32 / bytes;
@@ -199,7 +200,7 @@ CUDROPI_DEVICE void cudropi_store(void *data, int64_t position, int64_t stride,
   using chunk = cudropi_chunk_t<bytes>;
   integer *element = static_cast<integer *>(data) + position;
   if (stride == 1 && valid == 0xff && (uintptr_t)element % alignof(chunk) == 0) {
-    *reinterpret_cast<chunk *>(element) = stored;
+    cudropi_write(reinterpret_cast<chunk *>(element), stored);
     return;
   }
 #pragma unroll

@@ -8,19 +8,39 @@
 #ifndef CUDROP_KERNEL_STORAGE_CUH
 #define CUDROP_KERNEL_STORAGE_CUH
 
+#include "architecture.cuh"
 #include "cudrop/cudrop.h"
 #include "port.h"
 
 #define CUDROPI_DEVICE static __device__ __forceinline__
 
-/*
- * 8 elements of `bytes` each: a group of the mask. Moved as a whole it is one access, or the
- * fewest, of 16 bytes or, where the architecture has them, of 32.
- */
+/* 8 elements of `bytes` each: a group of the mask. A chunk is moved in one access of 8 or 16
+ * bytes, or in several of 16. */
 template <int bytes>
-struct alignas(bytes < 4 ? 8 * bytes : 32) cudropi_chunk_t {
+struct alignas(bytes < 2 ? 8 : 16) cudropi_chunk_t {
   uint32_t word[2 * bytes];
 };
+
+/* The same where accesses of 32 bytes may go. */
+template <class Chunk>
+struct alignas(32) cudropi_wide_t {
+  Chunk chunk;
+};
+
+/*
+ * Store a chunk, or several that lie together, in accesses of 32 bytes where the architecture has
+ * them and the address allows: narrower ones write halves of sectors. Loads need none, since the
+ * second half of a sector comes from the nearest cache.
+ */
+template <class Chunk>
+CUDROPI_DEVICE void cudropi_write(Chunk *to, const Chunk &chunk) {
+  constexpr bool may_be_wide = cudropi_has_wide_accesses && sizeof(Chunk) % 32 == 0;
+  if (may_be_wide && (uintptr_t)to % 32 == 0) {
+    reinterpret_cast<cudropi_wide_t<Chunk> *>(to)->chunk = chunk;
+  } else {
+    *to = chunk;
+  }
+}
 
 /* The bits of one element as an integer. */
 template <int bytes>

@@ -53,6 +53,7 @@ static const attention_layout_t layouts[] = {
     {"padded rows", 3, {2, 5, 24}, STRIDES(160, 32, 1), 0},
     {"heads inside", 4, {2, 3, 4, 16}, STRIDES(192, 16, 48, 1), 0},
     {"rows upside down", 2, {9, 24}, STRIDES(-24, 1), 0},
+    {"half a sector on", 3, {3, 5, 40}, NULL, 4},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 

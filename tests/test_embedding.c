@@ -44,6 +44,7 @@ static const embedding_layout_t layouts[] = {
     {"rows with gaps", 2, {4, 10}, NULL, STRIDES(400, 40, 1), 33, 24, 0, 0},
     {"places before batches", 2, {4, 10}, NULL, STRIDES(16, 64, 1), 33, 16, 0, 0},
     {"many of few", 2, {70, 3}, NULL, NULL, 6, 8, 0, 0},
+    {"half a sector on", 2, {40, 3}, NULL, NULL, 6, 24, 0, 4},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 

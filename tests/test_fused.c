@@ -54,6 +54,7 @@ static const rows_layout_t layouts[] = {
     {"a batch in another order", 3, {4, 6, 16}, STRIDES(16, 64, 1), 0, false},
     {"rows upside down", 2, {9, 24}, STRIDES(-24, 1), 0, false},
     {"one residual row", 2, {9, 40}, NULL, 0, true},
+    {"half a sector on", 2, {21, 40}, NULL, 4, false},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 

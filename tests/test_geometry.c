@@ -1,6 +1,7 @@
 /* test_geometry.c - which walk the CUDA backend takes, decided without a GPU. */
 #include "geometry.h"
 
+#include "rows_geometry.h"
 #include "suite.h"
 #include "tensor.h"
 
@@ -34,12 +35,17 @@ START_TEST(aligned_memory_in_one_piece_is_dense) {
     const cudrop_tensor_t x = cudrop_matrix(base, dtypes[d], 5, 7);
     const cudrop_tensor_t y = cudrop_matrix(base + 4096, dtypes[d], 5, 7);
     const cudrop_tensor_t odd = cudrop_matrix(base + size, dtypes[d], 5, 7);
+    const cudrop_tensor_t x16 = cudrop_matrix(base + 16, dtypes[d], 5, 7);
+    const cudrop_tensor_t y16 = cudrop_matrix(base + 4096 + 16, dtypes[d], 5, 7);
+    const cudrop_tensor_t by8 = cudrop_matrix(base + 8, dtypes[d], 5, 7);
     ck_assert_int_eq(walk_of(CUDROPI_DROP, &x, 0.5, 0, &y), CUDROPI_WALK_DENSE);
     ck_assert_int_eq(walk_of(CUDROPI_DROP, &x, 0.5, 8, &y), CUDROPI_WALK_DENSE);
     ck_assert_int_eq(walk_of(CUDROPI_DROP, &x, 0.5, 4, &y), CUDROPI_WALK_GENERAL);
     ck_assert_int_eq(walk_of(CUDROPI_DROP, &odd, 0.5, 0, &y), CUDROPI_WALK_GENERAL);
     ck_assert_int_eq(walk_of(CUDROPI_DROP, &y, 0.5, 0, &odd), CUDROPI_WALK_GENERAL);
     ck_assert_int_eq(walk_of(CUDROPI_EXPORT_SCALE, NULL, 0.5, 0, &y), CUDROPI_WALK_DENSE);
+    ck_assert_int_eq(walk_of(CUDROPI_DROP, &x16, 0.5, 0, &y16), CUDROPI_WALK_DENSE);
+    ck_assert_int_eq(walk_of(CUDROPI_DROP, &by8, 0.5, 0, &y16), CUDROPI_WALK_GENERAL);
   }
 }
 END_TEST
@@ -112,12 +118,34 @@ START_TEST(a_line_has_room_for_every_way_it_may_begin) {
 }
 END_TEST
 
+/* Rows of 64 columns, all of F32, with the bias at `bias`. */
+static cudropi_rows_walk_t rows_walk_of(char *bias) {
+  cudropi_rows_t rows = {.source = CUDROPI_FROM_PHILOX,
+                         .rank = 1,
+                         .rows = 5,
+                         .cols = 64,
+                         .index_stride = {64},
+                         .index_step = 1};
+  rows.operand[CUDROPI_ROWS_X] = (cudropi_operand_t){base + 16, CUDROP_F32, {64}};
+  rows.operand[CUDROPI_ROWS_Y] = (cudropi_operand_t){base + 4096, CUDROP_F32, {64}};
+  rows.operand[CUDROPI_ROWS_BIAS] = (cudropi_operand_t){bias, CUDROP_F32, {0}};
+  return cudropi_rows_choose_walk(&rows);
+}
+
+START_TEST(a_vector_at_sixteen_bytes_does_not_slow_rows_down) {
+  ck_assert_int_eq(rows_walk_of(base + 8192), CUDROPI_ROWS_DRAWN);
+  ck_assert_int_eq(rows_walk_of(base + 8192 + 16), CUDROPI_ROWS_DRAWN);
+  ck_assert_int_eq(rows_walk_of(base + 8192 + 8), CUDROPI_ROWS_GENERAL);
+}
+END_TEST
+
 static TCase *geometry_case(void) {
   TCase *tests = suite_case("geometry", 60);
   tcase_add_test(tests, aligned_memory_in_one_piece_is_dense);
   tcase_add_test(tests, rates_of_zero_and_one_copy_and_clear);
   tcase_add_test(tests, what_is_strided_or_shared_is_general);
   tcase_add_test(tests, the_dimension_in_which_y_is_in_one_piece_goes_innermost);
+  tcase_add_test(tests, a_vector_at_sixteen_bytes_does_not_slow_rows_down);
   tcase_add_test(tests, a_line_has_room_for_every_way_it_may_begin);
   return tests;
 }

@@ -108,6 +108,24 @@ START_TEST(tails_and_alignments_change_nothing) {
 }
 END_TEST
 
+/* x, y, or both, 16 bytes behind a boundary of 32, with no other obstacle to vectors. */
+START_TEST(half_a_sector_changes_nothing) {
+  const layout_t layout = {"a vector", 1, {1003}, NULL, NULL};
+  for (trial_operator_t op = TRIAL_FORWARD; op < TRIAL_OPERATORS; ++op) {
+    for (int d = 0; d < DTYPES; ++d) {
+      const int half = 16 / (int)cudrop_dtype_bytes(dtypes[d]);
+      const trial_t trial = {.op = op,
+                             .dtype = dtypes[d],
+                             .layout = &layout,
+                             .mask = cudrop_mask(7, 3, 0.3),
+                             .x_shift = _i % 2 * half,
+                             .y_shift = op == TRIAL_COUNT_KEPT ? 0 : _i / 2 * half};
+      expect_right(&trial);
+    }
+  }
+}
+END_TEST
+
 START_TEST(in_place_gives_the_same_bytes) {
   const layout_t same[] = {{"a vector", 1, {300}, NULL, NULL},
                            {"a slice", 2, {9, 31}, STRIDES(50, 1), NULL},
@@ -376,6 +394,7 @@ SUITE_MAIN("operators",
            loop_case("layouts", every_operator_matches_the_oracle_in_every_layout,
                      LAYOUTS),
            loop_case("tails", tails_and_alignments_change_nothing, LENGTHS),
+           loop_case("halves", half_a_sector_changes_nothing, 4),
            loop_case("in_place", in_place_gives_the_same_bytes, 4),
            loop_case("maps", every_index_map_matches_the_oracle, MAPS),
            loop_case("rates", every_rate_matches_the_oracle, EDGE_RATES),

@@ -31,9 +31,7 @@ void cudropi_order_dimensions(cudropi_plan_t *plan) {
 
 uintptr_t cudropi_chunk_alignment(cudrop_dtype_t dtype) {
   const int64_t bits = cudropi_dtype_bits(dtype);
-  return bits < 8     ? 1
-         : bits <= 16 ? 16
-                      : 32; /* two chunks of a byte an element at once */
+  return bits < 8 ? 1 : 16; /* two chunks of a byte an element at once */
 }
 
 /* An operand in one piece, aligned; one that is not there is no obstacle. */
@@ -87,9 +85,8 @@ int64_t cudropi_chunks_per_line(const cudropi_plan_t *plan) {
   const int64_t length = plan->shape[inner];
   int64_t lead = 0; /* at most so many elements of the first chunk lie before the line */
   if (!has_own_order(plan) && plan->y.stride[inner] == 1) {
-    const int64_t bytes = (int64_t)cudrop_dtype_bytes(plan->y.dtype);
-    const int64_t aligned = (int64_t)cudropi_chunk_alignment(plan->y.dtype) / bytes;
-    lead = (aligned < CUDROPI_CHUNK ? aligned : CUDROPI_CHUNK) - 1;
+    const int64_t sector = 32 / (int64_t)cudrop_dtype_bytes(plan->y.dtype);
+    lead = (sector < CUDROPI_CHUNK ? sector : CUDROPI_CHUNK) - 1; /* as cudropi_lead() */
   }
   return length / CUDROPI_CHUNK +
          (length % CUDROPI_CHUNK + lead + CUDROPI_CHUNK - 1) / CUDROPI_CHUNK;

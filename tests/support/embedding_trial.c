@@ -156,8 +156,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   cudrop_status_t status =
       cudrop_embedding_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
-    view_insist(cudrop_alloc(context, args.workspace_bytes, &workspace));
-  args.workspace = workspace;
+    args.workspace = view_make_workspace(context, args.workspace_bytes, &workspace);
   if (status == CUDROP_OK)
     status = AROUND(context, cudrop_embedding_backward(context, &args));
   view_fetch(context, &dtokens, &t->dtokens);

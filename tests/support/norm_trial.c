@@ -19,7 +19,7 @@ const char *const norm_names[VIEWS] = {
 
 static view_t make_full(const norm_trial_t *trial, name_t name) {
   const rows_layout_t *layout = trial->layout;
-  const int shift = layout->shift > 0 && name == X ? layout->shift + 1 : layout->shift;
+  const int shift = layout->shift + (layout->shift % 4 != 0 && name == X);
   int64_t repeated[CUDROP_MAX_RANK] = {0};
   repeated[layout->rank - 1] = 1;
   const int64_t *stride = name == X                                      ? layout->stride
@@ -214,8 +214,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const norm_trial_
                                  .accumulate = trial->accumulate};
   cudrop_status_t status = cudrop_norm_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
-    view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
-  args.workspace = p.workspace;
+    args.workspace = view_make_workspace(context, args.workspace_bytes, &p.workspace);
   if (status == CUDROP_OK) status = AROUND(context, cudrop_norm_backward(context, &args));
   fetch(context, &p, t);
   return status;

@@ -113,7 +113,7 @@ static tensors_t make_tensors(const rows_trial_t *trial) {
   repeated[layout->rank - 1] = 1;
   tensors_t t;
   t.x = view_make(trial->dtype, layout->rank, layout->shape, layout->stride,
-                  shift > 0 ? shift + 1 : 0);
+                  shift % 4 == 0 ? shift : shift + 1);
   t.residual = view_make(trial->dtype, layout->rank, layout->shape,
                          layout->repeats_residual ? repeated : NULL, shift);
   t.y = view_make(trial->dtype, layout->rank, layout->shape, NULL, shift);
@@ -206,8 +206,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_
       .accumulate = trial->accumulate};
   cudrop_status_t status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);
   if (status == CUDROP_OK)
-    view_insist(cudrop_alloc(context, args.workspace_bytes, &p.workspace));
-  args.workspace = p.workspace;
+    args.workspace = view_make_workspace(context, args.workspace_bytes, &p.workspace);
   if (status == CUDROP_OK)
     status = AROUND(context, cudrop_fused_backward(context, &args));
   fetch(context, &p, t);

@@ -14,7 +14,7 @@ typedef struct {
   int rank;
   int64_t shape[CUDROP_MAX_RANK];
   const int64_t *stride; /* of x and dy; NULL is row-major */
-  int shift; /* elements behind an aligned address, of y and dx; x has one more */
+  int shift; /* elements behind an aligned address; x has one more where they are not 4 */
   bool repeats_residual; /* one row of it for all */
 } rows_layout_t;
 

@@ -144,6 +144,14 @@ double view_tiny(cudrop_dtype_t dtype, uint64_t random) {
   return random & 1 ? -size : size;
 }
 
+void *view_make_workspace(cudrop_context_t *context, size_t bytes, void **buffer) {
+  enum { BEHIND = 16 }; /* a boundary of 256 bytes */
+  *buffer = NULL;
+  if (bytes == 0) return NULL;
+  view_insist(cudrop_alloc(context, bytes + BEHIND, buffer));
+  return (uint8_t *)*buffer + BEHIND;
+}
+
 void view_randomise(view_t *view, uint64_t seed) {
   uint64_t state = seed * 2 + 1;
   const cudrop_dtype_t dtype = view->tensor.dtype;

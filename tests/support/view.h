@@ -48,6 +48,12 @@ placed_t view_place(cudrop_context_t *context, const view_t *view, bool with_fen
 void view_fetch(cudrop_context_t *context, const placed_t *placed, view_t *view);
 void view_displace(cudrop_context_t *context, placed_t *placed);
 
+/*
+ * A workspace in the memory of a context, aligned to 16 bytes and no more, which is all that the
+ * library asks of one. Give *buffer to cudrop_free().
+ */
+void *view_make_workspace(cudrop_context_t *context, size_t bytes, void **buffer);
+
 void view_free(view_t *view);
 
 /* End the program with the last error's text unless a call that a test needs has succeeded. */
