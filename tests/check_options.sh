@@ -19,7 +19,8 @@ for pair in "$@"; do program[${pair%%=*}]=${pair#*=}; done
 # --help is behind every option, so that a folder need not be there.
 value_of() {
   case $1 in
-    --backend) echo host ;;
+    --backend | --backends) echo host ;;
+    --limit) echo programs=8 ;;
     --type) echo f32 ;;
     --sites) echo bits ;;
     --split) echo tensor ;;
@@ -30,7 +31,7 @@ value_of() {
     --dtypes) echo F32 ;;
     --layouts) echo dense ;;
     --p | --drop* | --rate* | --decay) echo 0.5 ;;
-    --out | --data | --text | --output | --json) echo "$work/none" ;;
+    --out | --data | --text | --output | --json | --csv | --programs) echo "$work/none" ;;
     *) echo 8 ;;
   esac
 }
@@ -118,7 +119,7 @@ for command_name in bench info mask verify; do check_program cudrop "$command_na
 for row in mlp_fashion gpt engine onnx_dropout book; do check_program "$row"; done
 
 script() {
-  check "script/$1" script "${2-}" "$source/script/$1"
+  check "script/$1" "${3-script}" "${2-}" "$source/script/$1"
 }
 rates='--drop --drop-attention --drop-embedding --drop-shortcut'
 script demo
@@ -130,6 +131,8 @@ for row in bootstrap build-demo coverage test; do script "$row"; done
 : >"$work/torch.py"
 export PYTHONPATH=$work PYTHONDONTWRITEBYTECODE=1
 if command -v python3 >/dev/null; then
+  for row in compare gpu gpu-pack; do script "$row" '' python; done
+  check bench/peers/compare.py python '' python3 "$source/bench/peers/compare.py" build
   for row in limits facts/masks facts/memory facts/nan facts/rates facts/words; do
     check "bench/$row.py" python '' python3 "$source/bench/$row.py"
   done
@@ -145,7 +148,7 @@ done
 name=rows
 for path in "$source"/script/*; do
   case ${path##*/} in
-    *.sh | compare | gpu*) ;; # a part, and in check_peers and check_gpu
+    *.sh | gpu_run) ;; # parts of others
     *) grep -qE "(script|for row in).* ${path##*/}[; ]|^script ${path##*/}" "$0" || fail "${path##*/}" ;;
   esac
 done
