@@ -8,6 +8,17 @@
 #include "status.h"
 #include "validate.h"
 
+/* The bytes of a block are those of its numbers: padding would differ from backend to backend. */
+#define SIZE_OF(member) sizeof((cudrop_prepared_t *)NULL)->member
+_Static_assert(SIZE_OF(schedule) == SIZE_OF(schedule.key) + SIZE_OF(schedule.head) +
+                                        5 * sizeof(uint32_t) + 2 * sizeof(uint64_t),
+               "a schedule has padding");
+_Static_assert(SIZE_OF(drop) == SIZE_OF(drop.f64) + SIZE_OF(drop.f32),
+               "constants have padding");
+_Static_assert(sizeof(cudrop_prepared_t) ==
+                   SIZE_OF(schedule) + SIZE_OF(p) + SIZE_OF(drop) + SIZE_OF(alpha),
+               "a block has padding");
+
 /* What cudrop_prepare() was given. */
 typedef struct {
   const char *function;

@@ -23,19 +23,11 @@ struct cudrop_prepared {
 
 #ifdef __cplusplus
 }
-#define CUDROPI_ASSERT static_assert
+static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+              "the block is too small");
 #else
-#define CUDROPI_ASSERT _Static_assert
-#endif
-CUDROPI_ASSERT(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+_Static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
                "the block is too small");
-/* Padding would have other bytes on the host and on a GPU. */
-CUDROPI_ASSERT(sizeof(cudrop_mask_schedule_t) ==
-                       CUDROP_PHILOX_ROUNDS * 8 + 4 * 4 + 2 * 8 + 4 * 4 &&
-                   sizeof(cudropi_constants_t) == 3 * 8 + 4 * 4 &&
-                   sizeof(cudrop_prepared_t) == sizeof(cudrop_mask_schedule_t) + 8 +
-                                                    2 * sizeof(cudropi_constants_t),
-               "the block has padding");
-#undef CUDROPI_ASSERT
+#endif
 
 #endif /* CUDROP_PREPARED_H */

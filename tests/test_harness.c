@@ -51,6 +51,42 @@ START_TEST(a_nan_equals_a_nan_but_nothing_else) {
 }
 END_TEST
 
+START_TEST(a_bound_of_zero_asks_for_bits) {
+  const uint16_t minus = 0x8000;
+  memcpy(view_element(&view, 3), &minus, 2);
+  ck_assert(view_is_near(&view, 3, -0.0, 0.0));
+  ck_assert(!view_is_near(&view, 3, 0.0, 0.0));
+  ck_assert(view_is_near(&view, 3, 0.0, 0x1p-30));
+}
+END_TEST
+
+/* In every type, wide ones too. */
+START_TEST(random_values_have_every_kind) {
+  static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16,    CUDROP_BF16,
+                                          CUDROP_F64, CUDROP_F8E4M3, CUDROP_F8E5M2};
+  const cudrop_dtype_t dtype = dtypes[_i];
+  const int64_t n = 2000;
+  view_t values = view_make(dtype, 1, &n, NULL, 0);
+  int zeros[2] = {0}, subnormals[2] = {0}, infinities[2] = {0}, nans = 0;
+  view_randomise(&values, 3);
+  for (int64_t e = 0; e < n; ++e) {
+    const double value = view_get(&values, e);
+    const int sign = signbit(value) != 0;
+    zeros[sign] += value == 0.0;
+    subnormals[sign] += value != 0.0 && fabs(value) <= fabs(view_tiny(dtype, 2));
+    infinities[sign] += isinf(value) != 0;
+    nans += isnan(value) != 0;
+  }
+  for (int sign = 0; sign < 2; ++sign) {
+    ck_assert_int_gt(zeros[sign], 20);
+    ck_assert_int_gt(subnormals[sign], 20);
+    ck_assert(infinities[sign] > 0 || dtype == CUDROP_F8E4M3);
+  }
+  ck_assert_int_gt(nans, 0);
+  view_free(&values);
+}
+END_TEST
+
 START_TEST(plus_and_minus_zero_differ) {
   const uint16_t plus = 0, minus = 0x8000;
   memcpy(view_element(&view, 3), &plus, 2);
@@ -127,6 +163,8 @@ static TCase *harness_case(void) {
   tcase_add_test(tests, any_byte_that_changes_is_noticed);
   tcase_add_test(tests, a_nan_equals_a_nan_but_nothing_else);
   tcase_add_test(tests, plus_and_minus_zero_differ);
+  tcase_add_test(tests, a_bound_of_zero_asks_for_bits);
+  tcase_add_loop_test(tests, random_values_have_every_kind, 0, 6);
   tcase_add_test(tests, a_trial_notices_another_mask);
   tcase_add_test(tests, the_oracle_gives_the_known_answers);
   tcase_add_test(tests, the_oracle_rounds_to_nearest_even);
