@@ -73,6 +73,20 @@ function(cudrop_link target)
   endif()
 endfunction()
 
+# Where the installed program finds the library: beside it, so that both may be moved; or, if only
+# one of their folders is an absolute path, or the library's lies elsewhere, in that very folder.
+function(cudrop_find_from_program result)
+  set(folder ${CMAKE_INSTALL_FULL_LIBDIR})
+  cmake_path(IS_ABSOLUTE CMAKE_INSTALL_BINDIR bin_is_fixed)
+  cmake_path(IS_ABSOLUTE CMAKE_INSTALL_LIBDIR lib_is_fixed)
+  cmake_path(IS_PREFIX CMAKE_INSTALL_PREFIX "${folder}" NORMALIZE is_inside)
+  if(is_inside AND bin_is_fixed STREQUAL lib_is_fixed)
+    cmake_path(RELATIVE_PATH folder BASE_DIRECTORY "${CMAKE_INSTALL_FULL_BINDIR}")
+    set(folder "$ORIGIN/${folder}")
+  endif()
+  set(${result} "${folder}" PARENT_SCOPE)
+endfunction()
+
 # Write `output` in the build folder: the C file that defines `const char name[]` as the
 # text of `file`.
 function(cudrop_embed name file output)

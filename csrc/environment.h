@@ -10,6 +10,7 @@
 #ifndef CUDROP_ENVIRONMENT_H
 #define CUDROP_ENVIRONMENT_H
 
+#include "arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /* What an operator does with a call, all arithmetic of it. */

@@ -3,8 +3,9 @@
 #
 # Installs BUILD into a folder with a blank in its name, moves that, and builds the README's
 # example there in every way that the README names: by find_package and by pkg-config, with the
-# shared and with the static library, in C11 and as C++11; then with cudrop as a folder of the
-# project. CUDA is 1 if BUILD has the CUDA backend. CC, CXX and CMAKE_GENERATOR are the
+# shared and with the static library, in C11 and as C++11; then with cudrop as a folder of a
+# project that has unity builds and -ffast-math; then installed into absolute folders, as Nix and
+# Guix do. CUDA is 1 if BUILD has the CUDA backend. CC, CXX and CMAKE_GENERATOR are the
 # environment's.
 set -eu
 cmake=$1 source=$2 build=$3 cuda=$4
@@ -101,10 +102,18 @@ PKG_CONFIG_PATH=$(dirname "$pc") make -C "$work/make" -f "$source/tests/consumer
 
 # As a folder of the project: no tests, no examples, nothing to install but what is the project's.
 # With CUDA it is generated alone, since to compile the kernels takes minutes.
-configure "$work/folder" -DCUDROP_FOLDER="$source" -DCUDROP_CUDA=OFF \
-  -DCUDROP_LIBRARIES="cudrop;shared;static" || fail "$(cat "$work/log")"
+as_folder() {
+  configure "$work/folder" -DCUDROP_FOLDER="$source" -DCUDROP_CUDA=OFF \
+    -DCUDROP_LIBRARIES="cudrop;shared;static" -DCMAKE_UNITY_BUILD=ON \
+    -DCMAKE_C_FLAGS="-Ofast -ffast-math -funsafe-math-optimizations" "$@" || fail "$(cat "$work/log")"
+}
+as_folder
+! grep -q 'Looking for a CUDA compiler' "$work/log" || fail "CUDROP_CUDA=OFF looks for CUDA"
+grep -q "cudrop $major.$minor.*" "$work/log" && grep -q 'backends  *host$' "$work/log" ||
+  fail "no summary: $(cat "$work/log")"
 build "$work/folder"
 run "$work/folder" cudrop shared static
+"$work/folder/cudrop/cudrop" verify || fail "$(cat "$work/log")"
 [ ! -e "$work/folder/cudrop/tests" ] || fail "the tests are built in another's project"
 "$cmake" --install "$work/folder" --prefix "$work/others" >"$work/log"
 [ ! -e "$work/others" ] || fail "cudrop is installed by another's project"
@@ -112,3 +121,39 @@ if [ "$cuda" = 1 ]; then
   configure "$work/folder_cuda" -DCUDROP_FOLDER="$source" -DCUDROP_CUDA=ON \
     -DCUDROP_LIBRARIES="cudrop;shared;static" || fail "$(cat "$work/log")"
 fi
+
+# ---- absolute folders ---------------------------------------------------------------------
+
+# install_absolutely PREFIX OPTION...: what is in `folder`, where the options say.
+install_absolutely() {
+  as_folder -DCUDROP_INSTALL=ON -DCMAKE_INSTALL_PREFIX="$@"
+  build "$work/folder"
+  "$cmake" --install "$work/folder" >"$work/log" || fail "$(cat "$work/log")"
+}
+# finds_library PROGRAM FOLDER: it runs, and loads the library of that folder.
+finds_library() {
+  "$1" info >/dev/null || fail "$1 does not find its library: $(readelf -d "$1")"
+  loaded=$(realpath "$(ldd "$1" | sed -n "s/.*$soname => \(.*\) (0x.*/\1/p")")
+  [ "$(dirname "$loaded")" = "$2" ] || fail "$1 loads $loaded"
+}
+
+install_absolutely "$work/nix" -DCMAKE_INSTALL_LIBDIR="$work/nix/lib"
+finds_library "$work/nix/bin/cudrop" "$work/nix/lib"
+
+install_absolutely "$work/out" -DCMAKE_INSTALL_LIBDIR="$work/lib-out/lib" \
+  -DCMAKE_INSTALL_BINDIR="$work/bin-out/bin"
+finds_library "$work/bin-out/bin/cudrop" "$work/lib-out/lib"
+prefix="$work/lib-out"
+configure "$work/package_out" -DCUDROP_LIBRARIES="cudrop;shared;static" || fail "$(cat "$work/log")"
+build "$work/package_out"
+run "$work/package_out" cudrop shared static
+mkdir "$work/make_out"
+PKG_CONFIG_PATH="$work/lib-out/lib/pkgconfig" make -C "$work/make_out" \
+  -f "$source/tests/consumer/Makefile" FIRST="$source/examples/first/first.c" >"$work/log" 2>&1 ||
+  fail "$(cat "$work/log")"
+
+# All in absolute folders of one prefix: it may be moved.
+install_absolutely "$work/whole" -DCMAKE_INSTALL_LIBDIR="$work/whole/lib64" \
+  -DCMAKE_INSTALL_BINDIR="$work/whole/libexec/bin"
+mv "$work/whole" "$work/moved"
+finds_library "$work/moved/libexec/bin/cudrop" "$work/moved/lib64"

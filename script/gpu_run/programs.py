@@ -127,7 +127,9 @@ def list_packed(build, suites):
     """The files of a build that its suites, the measurements and the peers run."""
     words = [word for suite in suites for word in suite["command"]]
     paths = {word[len("{BUILD}/"):] for word in words if word.startswith("{BUILD}/")}
-    paths.update(["cudrop", "libcudrop.so.0"])
+    paths.update(["cudrop"])
+    paths.update(name for name in os.listdir(build)
+                 if re.fullmatch(r"libcudrop\.so\.\d+(\.\d+)?", name))  # by its SONAME
     paths.update(os.path.relpath(path, build) for path in list_programs(f"{build}/bench/peers"))
     return sorted(path for path in paths if os.path.isfile(f"{build}/{path}"))
 
