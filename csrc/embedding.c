@@ -14,14 +14,13 @@ static int64_t count_counts(int64_t entries) {
   return CUDROPI_SORT_DIGITS * (tiles + 1);
 }
 
-size_t cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted) {
-  const int64_t segments = cudropi_count_segments(entries);
-  size_t sums = 0, bytes = 0;
-  if (entries > INT32_MAX ||
-      __builtin_mul_overflow(2 * sizeof(float) * (size_t)segments, cols, &sums))
-    return SIZE_MAX;
-  const size_t sort = (size_t)(4 * entries + count_counts(entries)) * sizeof(uint32_t);
-  return __builtin_add_overflow(sums, is_sorted ? sort : 0, &bytes) ? SIZE_MAX : bytes;
+bool cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted,
+                          ptrdiff_t *bytes) {
+  const int64_t size = sizeof(float); /* of a float, and of a number of the sort */
+  const int64_t of_sort = is_sorted ? (4 * entries + count_counts(entries)) * size : 0;
+  const int64_t a_col = 2 * cudropi_count_segments(entries) * size; /* head and tail */
+  return !__builtin_mul_overflow(a_col, cols, bytes) &&
+         !__builtin_add_overflow(*bytes, of_sort, bytes);
 }
 
 void cudropi_gather_place(cudropi_gather_t *gather, int64_t cols, void *memory) {

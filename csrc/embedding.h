@@ -18,8 +18,8 @@
  *
  * So the sum of a key is a tree whose shape follows from the ids alone: its bits are the same on
  * the host and on every GPU, and no chain of additions grows with the number of equal ids. n
- * entries, n <= 32^k, lie in one or two segments of level k - 1: each takes part in at most
- * 31 additions a level, and in one more, that rounds.
+ * entries, n <= 32^k, lie in one or two segments of level k - 1 (the first level is 0), so that
+ * each entry is in at most 31 k + 1 additions that round.
  */
 #ifndef CUDROP_EMBEDDING_H
 #define CUDROP_EMBEDDING_H
@@ -127,8 +127,10 @@ CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
   return entries / CUDROPI_SEGMENT + (entries % CUDROPI_SEGMENT != 0);
 }
 
-/* The bytes that it needs for `entries` rows of `cols` columns; SIZE_MAX past it. */
-size_t cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted);
+/* The bytes that it needs for `entries` rows, at most INT32_MAX, of `cols` columns; false past 63
+ * bits. */
+bool cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted,
+                          ptrdiff_t *bytes);
 
 /* Deal that memory out. */
 void cudropi_gather_place(cudropi_gather_t *gather, int64_t cols, void *memory);

@@ -9,9 +9,10 @@
 
 /* ---- Sizes ------------------------------------------------------------------------ */
 
-static void count_rows(const cudrop_tensor_t *first, int64_t *rows, int64_t *cols) {
-  cudropi_count(first->rank - 1, first->shape, rows);
+/* The rows and columns; false if there are no columns, and more rows than 63 bits count. */
+static bool count_rows(const cudrop_tensor_t *first, int64_t *rows, int64_t *cols) {
   *cols = first->shape[first->rank - 1];
+  return cudropi_count(first->rank - 1, first->shape, rows);
 }
 
 /* Is it a vector that the operator sums over rows? */
@@ -20,22 +21,42 @@ static bool is_sum(const cudropi_rows_argument_t *argument) {
          argument->extent == CUDROPI_EXTENT_ROW;
 }
 
-size_t cudropi_rows_workspace(const cudropi_rows_call_t *call) {
-  size_t sums = 0, of_sums = 0, of_rows = 0, bytes = 0;
-  int64_t rows = 0, cols = 0;
-  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) sums += is_sum(&call->argument[k]);
-  count_rows(call->argument[call->first].tensor, &rows, &cols);
-  if (rows == 0 || cols == 0) return 0;
+/* The bytes of partial sums, and of what the operator keeps of each row; false past 63 bits. */
+static bool count_bytes(const cudropi_rows_call_t *call, int64_t rows, int64_t cols,
+                        ptrdiff_t *bytes) {
+  const int64_t size = sizeof(float), a_row = call->floats_a_row * size;
+  int64_t a_col = 0;
+  ptrdiff_t of_rows = 0;
   if (call->op == CUDROPI_ROWS_EMBEDDING_GRADIENT)
-    return cudropi_gather_bytes(rows, cols,
-                                call->argument[CUDROPI_ROWS_DTOKENS].tensor != NULL);
-  const bool is_too_large =
-      __builtin_mul_overflow(sums * sizeof(float), cols, &of_sums) ||
-      __builtin_mul_overflow(of_sums, cudropi_tile(rows, cols).slabs, &of_sums) ||
-      __builtin_mul_overflow((size_t)call->floats_a_row * sizeof(float), rows,
-                             &of_rows) ||
-      __builtin_add_overflow(of_sums, of_rows, &bytes);
-  return is_too_large ? SIZE_MAX : bytes;
+    return cudropi_gather_bytes(
+        rows, cols, call->argument[CUDROPI_ROWS_DTOKENS].tensor != NULL, bytes);
+  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
+    a_col += is_sum(&call->argument[k]) ? size : 0;
+  return !__builtin_mul_overflow(a_col, cols, bytes) &&
+         !__builtin_mul_overflow(*bytes, cudropi_tile(rows, cols).slabs, bytes) &&
+         !__builtin_mul_overflow(a_row, rows, &of_rows) &&
+         !__builtin_add_overflow(*bytes, of_rows, bytes);
+}
+
+cudrop_status_t cudropi_rows_workspace(const cudropi_rows_call_t *call, size_t *bytes) {
+  const cudropi_rows_argument_t *first = &call->argument[call->first];
+  int64_t rows = 0, cols = 0;
+  ptrdiff_t needed = 0;
+  const bool is_counted = count_rows(first->tensor, &rows, &cols);
+  if (call->op == CUDROPI_ROWS_EMBEDDING_GRADIENT) { /* what can be sorted */
+    REQUIRE(is_counted, CUDROP_ERROR_OVERFLOW, "%s: %s has more rows than 63 bits count",
+            call->function, first->name);
+    REQUIRE(rows <= INT32_MAX, CUDROP_ERROR_OVERFLOW,
+            "%s: %s has %lld rows, and the most is 2^31 - 1", call->function, first->name,
+            (long long)rows);
+  }
+  const bool is_empty = rows == 0 || cols == 0;
+  REQUIRE(is_empty || count_bytes(call, rows, cols, &needed), CUDROP_ERROR_OVERFLOW,
+          "%s: %s has %lld rows of %lld columns, whose workspace has more bytes than 63 "
+          "bits count",
+          call->function, first->name, (long long)rows, (long long)cols);
+  *bytes = (size_t)needed;
+  return CUDROP_OK;
 }
 
 /* ---- The plan --------------------------------------------------------------------- */

@@ -150,8 +150,11 @@ cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
 /* The plan of a validated call: a pure function of it. */
 cudropi_rows_t cudropi_rows_plan(const cudropi_rows_call_t *call);
 
-/* The bytes of workspace that a call needs, whose first tensor is valid; SIZE_MAX past it. */
-size_t cudropi_rows_workspace(const cudropi_rows_call_t *call);
+/*
+ * Write to *bytes the workspace that a call needs, whose first tensor is valid, or refuse a shape
+ * for which there can be none. No product of sizes is made without a check before this succeeds.
+ */
+cudrop_status_t cudropi_rows_workspace(const cudropi_rows_call_t *call, size_t *bytes);
 
 /* Answer a public query for it: only the first tensor of the call needs to be there. */
 cudrop_status_t cudropi_rows_query(const cudropi_rows_call_t *call, size_t *bytes);

@@ -9,6 +9,9 @@
 
 enum { WORKSPACE_ALIGNMENT = 16 };
 
+/* Of a workspace, as of a tensor: 63 bits count its bits. Overlaps are looked for in such numbers. */
+static const uint64_t most_bytes = INT64_MAX / 8;
+
 /* The argument as the rules take it; without a name if it is absent. */
 static cudropi_argument_t get_argument(const cudropi_rows_call_t *call, int k) {
   static const cudropi_kind_t kinds[] = {
@@ -186,12 +189,10 @@ static cudrop_status_t check_attention(const cudropi_rows_call_t *call) {
   return CUDROP_OK;
 }
 
-/* The ids that are in range, and no more rows than can be sorted. */
+/* The ids that are in range. */
 static cudrop_status_t check_lookup(const cudropi_rows_call_t *call) {
   const char *function = call->function;
-  const cudropi_rows_argument_t *first = &call->argument[call->first];
   const cudrop_tensor_t *dtokens = call->argument[CUDROPI_ROWS_DTOKENS].tensor;
-  int64_t rows = 0;
   if (call->op != CUDROPI_ROWS_EMBEDDING_GRADIENT) return CUDROP_OK;
   REQUIRE(call->vocabulary > 0 || dtokens != NULL, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: vocabulary = %lld, and without dtokens it is above 0", function,
@@ -201,10 +202,6 @@ static cudrop_status_t check_lookup(const cudropi_rows_call_t *call) {
       CUDROP_ERROR_SHAPE, "%s: vocabulary = %lld and dtokens has shape[0] = %lld",
       function, (long long)call->vocabulary,
       (long long)(dtokens != NULL ? dtokens->shape[0] : 0));
-  cudropi_count(first->tensor->rank - 1, first->tensor->shape, &rows);
-  REQUIRE(rows <= INT32_MAX, CUDROP_ERROR_OVERFLOW,
-          "%s: %s has %lld rows, and the most is 2^31 - 1", function, first->name,
-          (long long)rows);
   return CUDROP_OK;
 }
 
@@ -235,6 +232,9 @@ static cudrop_status_t check_workspace(const cudropi_rows_call_t *call, size_t n
   REQUIRE((uintptr_t)workspace->memory % WORKSPACE_ALIGNMENT == 0,
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: workspace = %p is not aligned to %d bytes",
           call->function, workspace->memory, WORKSPACE_ALIGNMENT);
+  REQUIRE(needed <= most_bytes && needed <= UINTPTR_MAX - (uintptr_t)workspace->memory,
+          CUDROP_ERROR_OVERFLOW, "%s: workspace spans more memory than 63 bits address",
+          call->function);
   return CUDROP_OK;
 }
 
@@ -300,8 +300,7 @@ cudrop_status_t cudropi_rows_query(const cudropi_rows_call_t *call, size_t *byte
   TRY(cudropi_validate_shape(call->function, &first));
   REQUIRE(first.tensor->rank >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: %s has rank = 0, and rows need a dimension", call->function, first.name);
-  *bytes = cudropi_rows_workspace(call);
-  return CUDROP_OK;
+  return cudropi_rows_workspace(call, bytes);
 }
 
 cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
@@ -313,7 +312,8 @@ cudrop_status_t cudropi_rows_validate(const cudrop_context_t *context,
   TRY(check_attention(call));
   TRY(check_lookup(call));
   TRY(check_mask(call));
-  const size_t needed = cudropi_rows_workspace(call);
+  size_t needed = 0;
+  TRY(cudropi_rows_workspace(call, &needed));
   TRY(check_workspace(call, needed));
   TRY(check_overlaps(call, needed));
   return check_residence(context, call, needed);

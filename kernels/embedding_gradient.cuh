@@ -15,13 +15,9 @@ template <class Type, cudropi_rows_walk_t walk>
 static constexpr int cudropi_gather_ahead =
     walk == CUDROPI_ROWS_GENERAL ? 1 : 8 / Type::bytes;
 
-enum {
-  /* Tuning: blocks that a multiprocessor shall hold at least. */
-  CUDROPI_GATHER_BLOCKS = 2,
-  CUDROPI_JOIN_BLOCKS = 3,
-  /* Tuning: runs that a thread has under way. */
-  CUDROPI_JOIN_AHEAD = 4
-};
+/* Tuning: of each level's kernel, blocks that a multiprocessor shall hold at least; and runs that
+ * a thread has under way at higher levels. */
+enum { CUDROPI_GATHER_BLOCKS = 2, CUDROPI_JOIN_BLOCKS = 3, CUDROPI_JOIN_AHEAD = 4 };
 
 /* The thread's columns, with the first entry of its segment or part in place of a row. */
 CUDROPI_DEVICE cudropi_rows_place_t

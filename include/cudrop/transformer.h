@@ -50,6 +50,7 @@ extern "C" {
  *
  * Statuses are those of section 7, and
  *   ERROR_WORKSPACE         workspace_bytes below what the query, ..._workspace(), says
+ *   ERROR_OVERFLOW          also: a shape whose workspace has more bytes than 63 bits count
  *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1, an activation or a bit of
  *                           `accumulate` that does not exist
  */
@@ -130,6 +131,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
 /*
  * Write to *bytes the workspace that cudrop_fused_backward() needs; it follows from the shape
  * of dy and from whether there is a dbias, and other members need not be set yet.
+ * After an error *bytes is what it was.
  *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
  */
 CUDROP_CHECKED cudrop_status_t
@@ -262,6 +264,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
 /*
  * Write to *bytes the workspace that cudrop_norm_backward() needs; it follows from the shape of dy
  * and from which of dbias, dgamma and dbeta there are, and other members need not be set yet.
+ * After an error *bytes is what it was.
  *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
  */
 CUDROP_CHECKED cudrop_status_t
@@ -434,6 +437,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward(
 /*
  * Write to *bytes the workspace that cudrop_embedding_backward() needs; it follows from the shape
  * of dy and from whether there is a dtokens, and other members need not be set yet.
+ * After an error *bytes is what it was.
  *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
  */
 CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(
