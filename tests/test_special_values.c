@@ -48,29 +48,26 @@ static cudrop_status_t answer(cudrop_context_t *of, cudrop_status_t status,
 }
 
 /* The linker's names, by --wrap=cudrop_forward and so on. */
-cudrop_status_t __real_cudrop_forward(cudrop_context_t *, const cudrop_tensor_t *,
-                                      const cudrop_mask_t *, const cudrop_tensor_t *);
-cudrop_status_t __wrap_cudrop_forward(cudrop_context_t *, const cudrop_tensor_t *,
-                                      const cudrop_mask_t *, const cudrop_tensor_t *);
+typedef cudrop_status_t forward_t(cudrop_context_t *of, const cudrop_tensor_t *x,
+                                  const cudrop_mask_t *mask, const cudrop_tensor_t *y);
+typedef cudrop_status_t norm_t(cudrop_context_t *of, const cudrop_norm_forward_t *args);
+typedef cudrop_status_t attention_t(cudrop_context_t *of,
+                                    const cudrop_attention_forward_t *args);
+forward_t __real_cudrop_forward, __wrap_cudrop_forward;
+norm_t __real_cudrop_norm_forward, __wrap_cudrop_norm_forward;
+attention_t __real_cudrop_attention_forward, __wrap_cudrop_attention_forward;
+
 cudrop_status_t __wrap_cudrop_forward(cudrop_context_t *of, const cudrop_tensor_t *x,
                                       const cudrop_mask_t *mask,
                                       const cudrop_tensor_t *y) {
   return answer(of, __real_cudrop_forward(of, x, mask, y), y);
 }
 
-cudrop_status_t __real_cudrop_norm_forward(cudrop_context_t *,
-                                           const cudrop_norm_forward_t *);
-cudrop_status_t __wrap_cudrop_norm_forward(cudrop_context_t *,
-                                           const cudrop_norm_forward_t *);
 cudrop_status_t __wrap_cudrop_norm_forward(cudrop_context_t *of,
                                            const cudrop_norm_forward_t *args) {
   return answer(of, __real_cudrop_norm_forward(of, args), args->y);
 }
 
-cudrop_status_t __real_cudrop_attention_forward(cudrop_context_t *,
-                                                const cudrop_attention_forward_t *);
-cudrop_status_t __wrap_cudrop_attention_forward(cudrop_context_t *,
-                                                const cudrop_attention_forward_t *);
 cudrop_status_t __wrap_cudrop_attention_forward(cudrop_context_t *of,
                                                 const cudrop_attention_forward_t *args) {
   return answer(of, __real_cudrop_attention_forward(of, args),
