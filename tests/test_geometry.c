@@ -120,11 +120,10 @@ END_TEST
 
 /* Rows of 64 columns, all of F32, with the bias at `bias`. */
 static cudropi_rows_walk_t rows_walk_of(char *bias) {
-  cudropi_rows_t rows = {.source = CUDROPI_FROM_PHILOX,
-                         .rank = 1,
+  cudropi_rows_t rows = {.rank = 1,
                          .rows = 5,
                          .cols = 64,
-                         .index_stride = {64},
+                         .draw = {.source = CUDROPI_FROM_PHILOX, .index_stride = {64}},
                          .index_step = 1};
   rows.operand[CUDROPI_ROWS_X] = (cudropi_operand_t){base + 16, CUDROP_F32, {64}};
   rows.operand[CUDROPI_ROWS_Y] = (cudropi_operand_t){base + 4096, CUDROP_F32, {64}};
