@@ -1,11 +1,13 @@
 #!/bin/sh
-# check_architectures.sh ALL [LIBRARY BUILT...] - every GPU from compute capability 7.5 on gets code.
+# check_architectures.sh ALL [LIBRARY FILES BUILT...] - every GPU from compute capability 7.5 on
+# gets code.
 #
 # ALL is CMake's list of the architectures that are compiled by default, BUILT those of LIBRARY:
 # `80-real` is machine code (a cubin), `80-virtual` is PTX, which the driver compiles, `80` both.
 # The CUDA C++ Programming Guide ("Binary Compatibility", "PTX Compatibility") says what runs:
 # machine code of X.y on X.z with z >= y, but on Tegra only on the very capability; PTX of X.y on
-# all that is not below X.y. What is inside LIBRARY is read from it, kernel file by kernel file.
+# all that is not below X.y. What is inside LIBRARY is read from it, kernel file by kernel file;
+# there are FILES of them.
 set -eu
 all=$1
 work=$(mktemp -d)
@@ -58,8 +60,8 @@ awk '
 # ---- the library --------------------------------------------------------------------------
 
 [ $# -gt 1 ] || exit 0
-library=$2
-shift 2
+library=$2 wanted=$3
+shift 3
 built=$*
 if ! command -v objcopy >/dev/null; then
   echo "skipped: what is inside $library, for want of objcopy"
@@ -87,7 +89,7 @@ od -An -v -t u4 -w4 "$work/fatbin" | awk '
 }
 expand "$built" >"$work/built"
 files=$(awk '{ print $1 }' "$work/pieces" | sort -u | wc -l)
-[ "$files" -ge 20 ] || { echo "found $files kernel files in $library"; exit 1; }
+[ "$files" -eq "$wanted" ] || { echo "$library has code of $files kernel files, not $wanted"; exit 1; }
 for file in $(seq "$files"); do
   awk -v file="$file" '$1 == file { print $2, $3 }' "$work/pieces" | sort | diff "$work/built" - || {
     echo "kernel file $file of $library has other code than '$built' (< asked for, > inside)"
