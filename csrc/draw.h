@@ -23,10 +23,10 @@ typedef enum {
 typedef struct {
   cudropi_source_t source;
   double p;
-  cudrop_mask_schedule_t schedule; /* of seed, offset and p; or else ... */
-  const cudrop_prepared_t
-      *prepared;   /* ... a block that has another, to be read with ... */
-  uint64_t offset; /* ... this added to its offset */
+  cudrop_mask_schedule_t schedule; /* of seed, offset and p, unless it is prepared */
+  /* CUDROPI_FROM_PREPARED: the block that has the schedule, and what is added to its offset. */
+  const cudrop_prepared_t *prepared;
+  uint64_t offset;
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK]; /* along the dimensions of what is dropped */
 } cudropi_draw_t;

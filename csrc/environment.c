@@ -60,8 +60,8 @@ void cudropi_default_environment(void) {
 cudrop_status_t cudropi_compute(cudropi_computation_t *compute, cudrop_context_t *context,
                                 const void *call) {
   const environment_t callers = enter();
-  /* A compiler takes arithmetic for independent of the environment: what it inlined here it
-   * would be free to move out of it. So it is not to know what is called. */
+  /* Hides `compute` from the compiler, which takes arithmetic for independent of the environment
+   * and could move what it inlined here out of it. */
   __asm__ volatile("" : "+r"(compute));
   const cudrop_status_t status = compute(context, call);
   leave(&callers);

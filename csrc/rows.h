@@ -123,8 +123,8 @@ typedef struct {
   cudropi_extent_t extent[CUDROPI_ROWS_OPERANDS];
   bool is_sum[CUDROPI_ROWS_OPERANDS]; /* over rows: a gradient of a parameter */
 
-  cudropi_draw_t draw; /* its index_stride is from row to row, along shape; ... */
-  int64_t index_step;  /* ... along a row */
+  cudropi_draw_t draw; /* its index_stride is from row to row, along shape */
+  int64_t index_step;  /* of the mask's index, along a row */
   const uint8_t *bits; /* CUDROPI_FROM_OPERAND: element e is bit e & 7 of byte e >> 3 */
 
   cudropi_visible_t visible; /* attention weights */

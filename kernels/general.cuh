@@ -104,7 +104,7 @@ struct cudropi_place_t {
   uint32_t valid;
 };
 
-/* How far beyond an address of y where lines are cut one begins, in elements; for y of stride 1.
+/* Elements from the last place where a line of y may be cut to this position; for y of stride 1.
  * Chunks of 32 bytes or more are cut at sectors, which narrower alignments would divide. */
 template <int bytes>
 CUDROPI_DEVICE int64_t cudropi_lead(const void *data, int64_t position) {

@@ -1,5 +1,5 @@
-/* verify.c - cudrop verify: the self-test of this machine against the known answers,
- * and of what is not a number. */
+/* verify.c - cudrop verify: the self-test of this machine against the known answers, and with
+ * special values. */
 #include <stdio.h>
 
 #include "command.h"
@@ -68,7 +68,7 @@ int command_verify(int argc, char **argv) {
   if (words.wants_help) {
     puts(
         "usage: cudrop verify\n\nChecks the host and every GPU. Exit status 0 if every "
-        "known answer came out, else 1.\n\n  --help");
+        "known answer and special value came out right, else 1.\n\n  --help");
     return EXIT_OK;
   }
 

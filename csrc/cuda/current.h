@@ -30,7 +30,7 @@ cudropi_cuda_result_t cudropi_enter_gpu(const cudropi_gpu_t *gpu, bool *is_pushe
 /* Make a primary context current, whatever is so now. */
 cudropi_cuda_result_t cudropi_push_primary(struct CUctx_st *primary);
 
-/* Take what was pushed away again. */
+/* Pop the context that was pushed. */
 cudropi_cuda_result_t cudropi_pop_primary(void);
 
 #endif /* CUDROP_CURRENT_H */

@@ -26,7 +26,7 @@ enum { STACK_BYTES = 1 << 20 };
 struct cudropi_pool {
   int threads;   /* with the caller's */
   bool *is_home; /* in a page of its own, which a child process finds wiped */
-  bool is_wiped; /* else the kernel cannot do that */
+  bool is_wiped; /* the kernel wipes that page at a fork; else process ids are compared */
   pid_t process; /* that threads were started in */
   int started;
   pthread_t *thread;

@@ -69,9 +69,9 @@
  *                has no infinity, stays there; the others become infinite. A dropped
  *                element is selected, not multiplied: it becomes +0 even where x is NaN,
  *                infinite or negative. No fused multiply-add, no fast-math.
- *   NaN          A NaN that is kept or computed is a NaN, and which one is not said: the host
- *                keeps its sign and payload where it can, a GPU has one NaN for all. "Equal
- *                bits" are equal but for that. What is moved and not computed keeps the bits
+ *   NaN          A NaN that is kept or computed is a NaN; its sign and payload are unspecified.
+ *                The host keeps them where it can, a GPU has one NaN for all. "Equal bits" are
+ *                equal but for that. What is moved and not computed keeps the bits
  *                of a NaN: what p = 0 copies (sections 7, 8 and 10), in every type, and what
  *                nothing is added to.
  *   Environment  Operators compute in the default floating-point environment, in every thread:
@@ -213,8 +213,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int 
  * when no call needs it. (For measurements: a host context uses the vector instructions that
  * the environment variable CUDROP_HOST_PATH names, sse2, avx2, avx512 or scalar, and without
  * it the best of the processor. Results do not depend on them.) A CUDA context makes the device's
- * primary context if nothing has made it yet, as the CUDA runtime does, and leaves it when it is
- * destroyed. Calls work in the driver's current context if that is one of the device, else in the
+ * primary context if nothing has made it yet, as the CUDA runtime does, and cudrop_destroy()
+ * releases its own hold on it alone. Calls work in the driver's current context if that is one of the device, else in the
  * primary one.
  *   ERROR_NOT_BUILT      as above
  *   ERROR_NO_DEVICE      as above, and for a device number that does not exist
@@ -227,7 +227,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_create(cudrop_context_t **context,
 /*
  * Free a context and set *context to NULL. If it is NULL already that is success; only
  * `context` itself must not be NULL, so that clean-up paths may ignore the status. Buffers
- * of the context stay valid.
+ * of the context stay valid; another context of the same backend and device frees them.
  */
 CUDROP_API cudrop_status_t cudrop_destroy(cudrop_context_t **context);
 
@@ -457,7 +457,7 @@ CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
  *   ERROR_SHAPE             shapes that differ; an index_rank that is neither 0 nor the
  *                           tensors' rank
  *   ERROR_OVERLAP           see "Aliasing" and "Layout" above
- *   ERROR_OVERFLOW          more elements or bytes than 64 bits count; a mask index at or
+ *   ERROR_OVERFLOW          more elements or bytes than 63 bits count; a mask index at or
  *                           above 2^59
  *   ERROR_WRONG_MEMORY      a CUDA context and memory that its device cannot reach; a host
  *                           context and memory of a GPU. The latter is looked for once the

@@ -62,7 +62,7 @@ CUDROP_DEVICE uint32_t cudrop_device_find_zero_half(uint32_t word, uint32_t bits
   return (word - 0x00010001u) & ~word & bits;
 }
 
-/* The same of four words, asked of each ... */
+/* Not 0 if a half of one of four words is 0, as above: each word is looked at. */
 CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_word(const uint32_t (&word)[4],
                                                        uint32_t bits) {
   return cudrop_device_find_zero_half(word[0], bits) |
@@ -71,7 +71,7 @@ CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_word(const uint32_t (&word)[4]
          cudrop_device_find_zero_half(word[3], bits);
 }
 
-/* ... and of the least lower and upper half, which is faster from sm_90. */
+/* The same by the least lower and the least upper half, which is faster from sm_90. */
 CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_minimum(const uint32_t (&word)[4],
                                                           uint32_t bits) {
   return cudrop_device_find_zero_half(

@@ -18,7 +18,7 @@ extern "C" {
  * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
  * pass over the data, forward and backward. Each takes a struct, to be filled in with
  * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
- * is needed (what is not marked "or NULL") is asked for. (C++ takes no address of such a value:
+ * is needed is asked for, in words. (C++ takes no address of such a value:
  * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
  * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}, or of more
  * dimensions by cudrop_tensor(data, CUDROP_F32, 4, (int64_t[]){batch, heads, queries, keys}).)
@@ -174,13 +174,13 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
  *   y = (h - mean) * rstd * gamma + beta
  *
  * The drift is what rounding has done to m; RMSNorm has m = drift = 0. So values may lie close
- * together far from 0, and the mean of equal values, of up to 2^19, is that value. Exact arithmetic
- * on h is compared in the following bounds; a = cols / 256 + 21, u = 2^-24, avg is the average over
- * the row.
+ * together far from 0, and the mean of up to 2^19 equal values is that value. The errors against
+ * exact arithmetic on h are at most the following, with a = cols / 256 + 21, u = 2^-24, and avg for
+ * the average over the row.
  *
  *   m      w = (a + 2) u avg |h|                                RMSNorm: w = D = 0
  *   mean   D = u |mean| + (a + 3) u (avg |h - mean| + w)
- *   rstd   R rstd                                               R = (a + 9) u (1 + 2 (w rstd)^2)
+ *   rstd   R * rstd                                             R = (a + 9) u (1 + 2 (w rstd)^2)
  *   y      |gamma| (D rstd + |hhat| (R + 4 u)) + u |y|          hhat = (h - mean) * rstd
  *
  * 1 % comes on top, for terms of higher order, and the rounding of y to its type. Up to 2^18
@@ -254,7 +254,7 @@ typedef struct {
   const cudrop_tensor_t *dgamma; /* vector */
   const cudrop_tensor_t *dbeta;  /* vector */
   uint32_t accumulate;           /* bits of cudrop_accumulate_t */
-  void *workspace;               /* always */
+  void *workspace;               /* needed even without dbias, dgamma and dbeta */
   size_t workspace_bytes;
 } cudrop_norm_backward_t;
 
@@ -413,7 +413,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  * order that follows from the ids alone: rows are sorted by id, and those of an id are added as a
  * tree, 32 at a time. The sum of n rows is off by at most (31 k + 1) 2^-24 times the sum of their
  * magnitudes, k = log2(n) / 5 rounded up, before it is rounded to the table's type: 2^20 rows by
- * 7.5e-6, and so a token that is most of a text.
+ * 7.5e-6, also where one token has nearly all of them.
  *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
  *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data
  *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
@@ -427,7 +427,7 @@ typedef struct {
   const cudrop_tensor_t *dpositions;
   int64_t vocabulary;  /* where dtokens is NULL, its size; else 0 will do */
   uint32_t accumulate; /* CUDROP_ACCUMULATE_PARAMETERS */
-  void *workspace;     /* always */
+  void *workspace;     /* needed with either table */
   size_t workspace_bytes;
 } cudrop_embedding_backward_t;
 
