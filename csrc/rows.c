@@ -66,7 +66,7 @@ static void plan_mask(cudropi_rows_t *rows, const cudropi_rows_call_t *call,
   const cudrop_tensor_t *bits = call->argument[CUDROPI_ROWS_BITS].tensor;
   const int inner = first->rank - 1;
   rows->draw = cudropi_draw(call->mask, call->p, bits != NULL, first->rank, first->shape);
-  if (rows->draw.source == CUDROPI_FROM_OPERAND) rows->bits = bits->data;
+  if (bits != NULL && rows->draw.source == CUDROPI_FROM_OPERAND) rows->bits = bits->data;
   rows->index_step = rows->draw.index_stride[inner];
   rows->draw.index_stride[inner] = 0; /* no dimension of the rows */
 }

@@ -6,14 +6,16 @@
 
 #include "suite.h"
 
-static enum {
+typedef enum {
   NONE,
   ACCEPTS_ALL,     /* numbers that must be refused are not */
   LOSES_NAN,       /* and gives 0 */
   LOSES_INFINITY,  /* and gives the largest number */
   LOSES_SUBNORMAL, /* and gives 0 */
   LOSES_SIGN       /* of zero */
-} defect;
+} defect_t;
+
+static defect_t defect;
 
 static cudrop_context_t *context;
 
@@ -90,7 +92,7 @@ START_TEST(every_special_value_comes_out) {
 END_TEST
 
 static const struct {
-  int defect;
+  defect_t defect;
   const char *kind;
   int wrong;
   const char *first_wrong;

@@ -264,7 +264,7 @@ START_TEST(a_workspace_does_not_wrap_around) {
   lie.bytes = SIZE_MAX;
   expect_refusal(NORM, SHAPE(POWER(57), 1), &lie, CUDROP_ERROR_OVERFLOW,
                  "workspace spans more memory than 63 bits address");
-  lie.workspace = (void *)(UINTPTR_MAX - 63);
+  lie.workspace = (void *)(UINTPTR_MAX - 63); /* NOLINT(performance-no-int-to-ptr) */
   expect_refusal(FUSED_DBIAS, SHAPE(256, 16), &lie, CUDROP_ERROR_OVERFLOW,
                  "workspace spans more memory than 63 bits address");
   expect_refusal(NORM, SHAPE(POWER(56), 1), &lie, CUDROP_ERROR_OVERFLOW,

@@ -22,7 +22,7 @@ int complain(int status, const char *format, ...) {
   va_list arguments;
   fputs("cudrop: ", stderr);
   va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
+  vfprintf(stderr, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized) */
   va_end(arguments);
   fputc('\n', stderr);
   return status;

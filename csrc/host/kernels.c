@@ -48,14 +48,15 @@ static inline void store_made(const cudropi_tile_t *tile, cudropi_kernel_t kerne
   }
 }
 
-/* What is made of element j of a tile that holds all operands in arrays. */
-#define MAKE(NAME, VALUE, KEPT)                                              \
-  const VALUE x = xs[j], y = ys[j];                                          \
-  const bool is_affine = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_AFFINE;     \
-  const bool keeps_all = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_ACCUMULATE; \
-  const VALUE dropped = is_affine ? c.dropped : (VALUE)0;                    \
-  (void)x, (void)y;                                                          \
-  xs[j] = keeps_all || tile->kept[j] ? (KEPT) : dropped
+/* What is made of element j of a tile whose operands, those that are read, are in arrays. */
+#define MAKE(NAME, VALUE, KEPT)                                               \
+  const bool reads_x = CUDROPI_KERNEL_##NAME != CUDROPI_KERNEL_FILL;          \
+  const bool reads_y = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_ACCUMULATE;    \
+  const bool is_affine = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_AFFINE;      \
+  const VALUE x = reads_x ? xs[j] : (VALUE)0, y = reads_y ? ys[j] : (VALUE)0; \
+  const VALUE dropped = is_affine ? c.dropped : (VALUE)0;                     \
+  (void)x, (void)y;                                                           \
+  xs[j] = reads_y || tile->kept[j] ? (KEPT) : dropped
 
 #define DEFINE_IN(NAME, name, KEPT, TYPE, VALUE)                       \
   static void name##_##TYPE(const cudropi_tile_t *tile) {              \
