@@ -213,9 +213,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_device_name(cudrop_backend_t backend, int 
  * when no call needs it. (For measurements: a host context uses the vector instructions that
  * the environment variable CUDROP_HOST_PATH names, sse2, avx2, avx512 or scalar, and without
  * it the best of the processor. Results do not depend on them.) A CUDA context makes the device's
- * primary context if nothing has made it yet, as the CUDA runtime does, and cudrop_destroy()
- * releases its own hold on it alone. Calls work in the driver's current context if that is one of the device, else in the
- * primary one.
+ * primary context if nothing has made it yet, as the CUDA runtime does; cudrop_destroy() does
+ * not release it, because buffers outlive the context. Calls work in the driver's current context
+ * if that is one of the device, else in the primary one.
  *   ERROR_NOT_BUILT      as above
  *   ERROR_NO_DEVICE      as above, and for a device number that does not exist
  *   ERROR_OUT_OF_MEMORY  no memory for the context itself, or for the device's
