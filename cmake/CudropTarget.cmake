@@ -3,7 +3,7 @@
 # -ffast-math and its parts, whoever asks for them (CFLAGS, a project around this one), are taken
 # back: checks of NaN would vanish. To take back is surer than to look for such options, for a
 # compiler takes the last of two and `-fno-fast-math` is the opposite of all parts, while clang has
-# no macro for most of them; csrc/arithmetic.h stops builds without these flags. Linked with
+# no macro for most of them; csrc/core/arithmetic.h stops builds without these flags. Linked with
 # -Ofast or a part of -ffast-math, gcc's crtfastmath.o flushes subnormal numbers in the program.
 function(cudrop_refuse_fast_math target)
   target_compile_options(${target} PRIVATE
@@ -55,8 +55,7 @@ endfunction()
 # used), so that the library needs no C++ runtime.
 function(cudrop_compile_cuda target)
   target_compile_definitions(${target} PRIVATE CUDROP_WITH_CUDA)
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/csrc/cuda
-    ${PROJECT_SOURCE_DIR}/kernels)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
   target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   set_target_properties(${target} PROPERTIES
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)

@@ -5,7 +5,7 @@
 #include "port.h" /* first: what device.cuh offers depends on it */
 
 #include "cudrop/device.cuh"
-#include "prepared.h"
+#include "ops/prepare/prepare.h"
 #include "storage.cuh"
 
 /* scale, shift and dropped in the arithmetic of a type. */

@@ -4,8 +4,8 @@
 
 #include <cuda_runtime_api.h>
 
-#include "geometry.h"
-#include "prepared.h"
+#include "cuda/geometry.h"
+#include "ops/prepare/prepare.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,7 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "rows_geometry.h"
+#include "cuda/rows_geometry.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,7 +2,7 @@
 #ifndef CUDROP_KERNEL_ROW_SUM_CUH
 #define CUDROP_KERNEL_ROW_SUM_CUH
 
-#include "row_sum.h"
+#include "call/row_sum.h"
 #include "storage.cuh"
 
 /* Floats of shared memory that the functions below need. */

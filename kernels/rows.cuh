@@ -9,9 +9,9 @@
 #ifndef CUDROP_KERNEL_ROWS_CUH
 #define CUDROP_KERNEL_ROWS_CUH
 
+#include "call/row_sum.h"
 #include "general.cuh"
 #include "launch_rows.h"
-#include "row_sum.h"
 
 /* Tuning: blocks that a multiprocessor shall hold at least, which is what limits registers. */
 template <cudropi_rows_walk_t walk>

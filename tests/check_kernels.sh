@@ -17,10 +17,10 @@ trap 'rm -rf "$work"' EXIT
 
 compile() {
   "$nvcc" -std=c++17 -cubin -arch=sm_90 -fmad=false -Xptxas -v -I"$source/kernels" \
-    -I"$source/include" -I"$source/csrc" -I"$source/csrc/cuda" \
+    -I"$source/include" -I"$source/csrc" \
     -o "$work/$(basename "$1" .cu).cubin" "$1" 2>"$work/$(basename "$1" .cu).log"
 }
-for file in "$source"/kernels/*.cu; do
+for file in $(find "$source/kernels" -name "*.cu" | sort); do
   compile "$file" &
   [ "$(jobs -r | wc -l)" -lt "$(nproc)" ] || wait -n
 done

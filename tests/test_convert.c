@@ -1,5 +1,5 @@
 /* test_convert.c - the narrow types to and from float, against the oracle. */
-#include "convert.h"
+#include "host/convert.h"
 
 #include <fenv.h>
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "around.h"
-#include "context.h"
+#include "core/context.h"
 #include "cudrop/mask.h"
 #include "every_operator.h"
 #include "suite.h"

@@ -1,9 +1,9 @@
 /* test_geometry.c - which walk the CUDA backend takes, decided without a GPU. */
-#include "geometry.h"
+#include "cuda/geometry.h"
 
-#include "rows_geometry.h"
+#include "core/tensor.h"
+#include "cuda/rows_geometry.h"
 #include "suite.h"
-#include "tensor.h"
 
 /* Addresses only: nothing here touches memory. */
 static char *const base = (char *)0x10000; /* NOLINT(performance-no-int-to-ptr) */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
+#include "core/context.h"
 #include "oracle.h"
 #include "suite.h"
 #include "trial.h"

@@ -1,5 +1,5 @@
 /* test_overlap.c - views that share memory, against marking every byte. */
-#include "overlap.h"
+#include "call/overlap.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* test_plan.c - from calls to plans: kernels, sources, constants, merged dimensions. */
-#include "plan.h"
+#include "call/plan.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "around.h"
-#include "context.h"
+#include "core/context.h"
 #include "every_operator.h"
 #include "suite.h"
 

@@ -4,17 +4,17 @@
  * cudaGetLastError() is never called: it would take an error that may be the caller's. Every
  * call here returns its own.
  */
-#include "backend_cuda.h"
+#include "cuda/backend_cuda.h"
 
 #include <cuda_runtime_api.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "context.h"
-#include "current.h"
+#include "core/context.h"
+#include "core/status.h"
+#include "cuda/current.h"
 #include "launch.h"
 #include "launch_rows.h"
-#include "status.h"
 
 /* Tuning: so many blocks a multiprocessor are launched, of which 8 run at a time. */
 enum { BLOCKS_PER_MULTIPROCESSOR = 32 };

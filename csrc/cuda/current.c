@@ -7,7 +7,7 @@
  *
  * The driver's functions are asked for at run time: the library loads where there is no driver.
  */
-#include "current.h"
+#include "cuda/current.h"
 
 #include <cudaTypedefs.h>
 #include <stdatomic.h>

@@ -5,7 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
 
-#include "context.h"
+#include "core/context.h"
 
 /* What a call of CUDA returned, and its name. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* geometry.c - choosing the walk of a plan. */
-#include "geometry.h"
+#include "cuda/geometry.h"
 
-#include "tensor.h"
+#include "core/tensor.h"
 
 /* Do the kernel's elements follow each other as the mask defines it, not as y lies? */
 static bool has_own_order(const cudropi_plan_t *plan) {

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "plan.h"
+#include "call/plan.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,7 +1,7 @@
 /* rows_geometry.c - choosing the walk of operators on rows. */
-#include "rows_geometry.h"
+#include "cuda/rows_geometry.h"
 
-#include "geometry.h"
+#include "cuda/geometry.h"
 
 /* Does every row of operand k begin with a chunk, if it has rows? */
 static bool is_in_chunks(const cudropi_rows_t *rows, int k) {

@@ -2,7 +2,7 @@
 #ifndef CUDROP_ROWS_GEOMETRY_H
 #define CUDROP_ROWS_GEOMETRY_H
 
-#include "rows.h"
+#include "call/rows.h"
 
 #ifdef __cplusplus
 extern "C" {

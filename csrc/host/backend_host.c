@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
-#include "prepared.h"
-#include "rows_host.h"
-#include "run.h"
-#include "status.h"
+#include "core/context.h"
+#include "core/status.h"
+#include "host/rows_host.h"
+#include "host/run.h"
+#include "ops/prepare/prepare.h"
 
 #if defined(CUDROP_WITH_CUDA)
-#include "backend_cuda.h"
+#include "cuda/backend_cuda.h"
 #endif
 
 enum { BUFFER_ALIGNMENT = 256 };

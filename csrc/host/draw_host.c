@@ -1,9 +1,9 @@
 /* draw_host.c - keep bytes, from Philox or from the caller's mask. */
-#include "draw_host.h"
+#include "host/draw_host.h"
 
 #include <string.h>
 
-#include "tile.h"
+#include "host/tile.h"
 
 /* A schedule as the functions of mask.h for one group take it. */
 typedef struct {

@@ -11,7 +11,7 @@
 #ifndef CUDROP_DRAW_VECTOR_H
 #define CUDROP_DRAW_VECTOR_H
 
-#include "draw_host.h"
+#include "host/draw_host.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -2,7 +2,7 @@
 #ifndef CUDROP_MAPS_H
 #define CUDROP_MAPS_H
 
-#include "activation.h"
+#include "ops/fused/activation.h"
 
 /* results[j] = f(values[j]) for n values; both may be the same memory. */
 typedef void cudropi_map_t(int n, const float *values, float *results);

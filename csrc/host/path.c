@@ -1,6 +1,6 @@
 /* path.c - looking at the processor. */
 #define _GNU_SOURCE /* _SC_LEVEL3_CACHE_SIZE */
-#include "path.h"
+#include "host/path.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "rows_path.h"
+#include "host/rows_path.h"
 
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */

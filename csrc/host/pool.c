@@ -6,7 +6,7 @@
  * is free, so that work is done even where no thread could be started.
  */
 #define _GNU_SOURCE /* sched_getaffinity, madvise */
-#include "pool.h"
+#include "host/pool.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "environment.h"
+#include "core/environment.h"
 
 /* The least of a thread, however little the program's own have: beside what operators need
  * (cudrop.h, "Stack") there is room for the thread-local variables of the program and all its

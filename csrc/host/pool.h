@@ -2,7 +2,7 @@
 #ifndef CUDROP_POOL_H
 #define CUDROP_POOL_H
 
-#include "arithmetic.h"
+#include "core/arithmetic.h"
 
 typedef struct cudropi_pool cudropi_pool_t;
 

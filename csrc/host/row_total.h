@@ -2,8 +2,8 @@
 #ifndef CUDROP_ROW_TOTAL_H
 #define CUDROP_ROW_TOTAL_H
 
-#include "row_sum.h"
-#include "strip.h"
+#include "call/row_sum.h"
+#include "host/strip.h"
 
 enum { CHUNK = 8 }; /* columns that a thread takes one by one */
 

@@ -1,4 +1,4 @@
 /* rows_avx512.c - operators on rows with the instructions of avx512. */
-#include "rows_body.h"
+#include "host/rows_body.h"
 
 DEFINE_ROWS(cudropi_rows_avx512);

@@ -1,8 +1,8 @@
 /* rows_body.h - all operators on rows, and the table of them. */
-#include "attention_body.h"
-#include "embedding_body.h"
-#include "fused_body.h"
-#include "norm_body.h"
+#include "ops/attention/attention_host.h"
+#include "ops/embedding/embedding_host.h"
+#include "ops/fused/fused_host.h"
+#include "ops/norm/norm_host.h"
 
 /* ---- Sums over slabs -------------------------------------------------------------- */
 

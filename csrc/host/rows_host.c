@@ -1,5 +1,5 @@
 /* rows_host.c - slabs of rows, and the threads that take them. */
-#include "rows_host.h"
+#include "host/rows_host.h"
 
 /* Below so many elements a thread, waking it takes longer than its work. */
 enum { ELEMENTS_A_THREAD = 1 << 12 };

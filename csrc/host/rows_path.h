@@ -2,9 +2,9 @@
 #ifndef CUDROP_ROWS_PATH_H
 #define CUDROP_ROWS_PATH_H
 
-#include "draw_host.h"
-#include "rows.h"
-#include "span.h"
+#include "call/rows.h"
+#include "host/draw_host.h"
+#include "host/span.h"
 
 /* Keep bytes from index `first` on, drawn ahead: a row can be short. */
 enum { CUDROPI_DRAWN = 1024 };

@@ -1,4 +1,4 @@
 /* rows_scalar.c - operators on rows without vectors. */
-#include "rows_body.h"
+#include "host/rows_body.h"
 
 DEFINE_ROWS(cudropi_rows_scalar);

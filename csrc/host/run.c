@@ -2,13 +2,13 @@
  * run.c - the walk over a plan: lines along the innermost dimension, cut into spans for the
  * vectors and into tiles for the rest; and the parts that threads take of it.
  */
-#include "run.h"
+#include "host/run.h"
 
 #include <string.h>
 
-#include "pool.h"
-#include "tensor.h"
-#include "tile.h"
+#include "core/tensor.h"
+#include "host/pool.h"
+#include "host/tile.h"
 
 /* Threads take parts of so many elements, or of more where that would be too many parts: one
  * that wakes late finds less to do and keeps nobody waiting. */

@@ -2,7 +2,7 @@
 #ifndef CUDROP_RUN_H
 #define CUDROP_RUN_H
 
-#include "context.h"
+#include "core/context.h"
 
 /* Do a plan whose draw is known, with the context's path and threads. */
 void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *plan);

@@ -2,7 +2,7 @@
 #ifndef CUDROP_SPAN_H
 #define CUDROP_SPAN_H
 
-#include "plan.h"
+#include "call/plan.h"
 
 /* Element 0 is the first of group `group`; n is a multiple of CUDROPI_SPAN_STEP. */
 typedef struct {

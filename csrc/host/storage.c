@@ -1,7 +1,7 @@
 /* storage.c - the element types. Memory is copied in and out, so any C type may own it. */
-#include "storage.h"
+#include "host/storage.h"
 
-#include "convert.h"
+#include "host/convert.h"
 
 #define AS_IT_IS(value) (value)
 

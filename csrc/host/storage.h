@@ -2,7 +2,7 @@
 #ifndef CUDROP_STORAGE_H
 #define CUDROP_STORAGE_H
 
-#include "arithmetic.h"
+#include "core/arithmetic.h"
 #include "cudrop/cudrop.h"
 
 /*

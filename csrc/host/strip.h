@@ -11,9 +11,9 @@
 #include <immintrin.h>
 #endif
 
-#include "convert.h"
-#include "draw_host.h"
-#include "rows_path.h"
+#include "host/convert.h"
+#include "host/draw_host.h"
+#include "host/rows_path.h"
 
 enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
 

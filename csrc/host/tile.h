@@ -2,7 +2,7 @@
 #ifndef CUDROP_TILE_H
 #define CUDROP_TILE_H
 
-#include "plan.h"
+#include "call/plan.h"
 
 enum { CUDROPI_TILE_SIZE = 256 };
 

@@ -1,7 +1,7 @@
 /* vector_avx512.c - the spans in vectors of vector_avx512.h; compiled for those instructions. */
-#include "vector_avx512.h"
+#include "host/vector_avx512.h"
 
-#include "vector_span.h"
+#include "host/vector_span.h"
 
 cudropi_span_function_t *cudropi_vector_avx512(const cudropi_plan_t *plan) {
   return find_span(plan);

@@ -4,7 +4,7 @@
 
 #define VECTOR 64
 #define HAS_F16C 1
-#include "vector_types.h"
+#include "host/vector_types.h"
 
 typedef __mmask32 keep_t;
 

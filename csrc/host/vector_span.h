@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-#include "apply.h"
-#include "draw_vector.h"
-#include "span.h"
+#include "host/draw_vector.h"
+#include "host/span.h"
+#include "ops/drop/apply.h"
 
 enum { AHEAD = 2048 }; /* bytes to prefetch */
 

@@ -1,7 +1,7 @@
 /* vector_sse2.c - the spans in vectors of vector_sse2.h; compiled for those instructions. */
-#include "vector_sse2.h"
+#include "host/vector_sse2.h"
 
-#include "vector_span.h"
+#include "host/vector_span.h"
 
 cudropi_span_function_t *cudropi_vector_sse2(const cudropi_plan_t *plan) {
   return find_span(plan);

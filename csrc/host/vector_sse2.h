@@ -4,7 +4,7 @@
 
 #define VECTOR 16
 #define HAS_F16C 0
-#include "vector_types.h"
+#include "host/vector_types.h"
 
 typedef u16v keep_t; /* all ones where kept */
 

@@ -20,13 +20,13 @@ mutants=(
   'kernels/elementwise.cuh: threadIdx.x < walk.tail => threadIdx.x <= walk.tail'
   'kernels/elementwise.cuh: p \* groups + g => p * groups'
   'kernels/elementwise.cuh: part.tail = => part.tail = 0 *'
-  'kernels/drop.cuh: is_brought = true, copies_kept = true => is_brought = true, copies_kept = false'
-  'kernels/drop.cuh: cudropi_blend(keep, made, y) => cudropi_blend(keep, made, x)'
-  'kernels/drop.cuh: ? scalars.dropped => ? scalars.shift'
+  'kernels/drop/drop.cuh: is_brought = true, copies_kept = true => is_brought = true, copies_kept = false'
+  'kernels/drop/drop.cuh: cudropi_blend(keep, made, y) => cudropi_blend(keep, made, x)'
+  'kernels/drop/drop.cuh: ? scalars.dropped => ? scalars.shift'
   'kernels/storage.cuh: 61440.0f => 57344.0f'
-  'kernels/packed.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
-  'kernels/packed.cuh: + count <= walk.shape => <= walk.shape'
-  'kernels/count.cuh: distance > 0 => distance > 1'
+  'kernels/drop/packed.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
+  'kernels/drop/packed.cuh: + count <= walk.shape => <= walk.shape'
+  'kernels/drop/count.cuh: distance > 0 => distance > 1'
   'include/cudrop/device.cuh: group, 1 + lane => group, 2 + lane'
   'include/cudrop/device.cuh: (uint32_t)index \& 7, mask => (uint32_t)index \& 3, mask'
   'include/cudrop/device.cuh: moved |= digit => moved \&= ~digit'
@@ -36,54 +36,54 @@ mutants=(
   'kernels/rows.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
   'kernels/rows.cuh: shared\[(uint32_t)way \* width => shared[0 * width'
   'kernels/rows.cuh: Type::get(chunk, j) + values\[j\] => Type::get(chunk, 0) + values[j]'
-  'kernels/fused.cuh: keep\[j\] ? values\[j\] \* mask.scale : 0.0f => values[j] * (keep[j] ? mask.scale : 0.0f)'
-  'kernels/fused_gradient.cuh: if (args.adds_to_data) => if (false)'
-  'kernels/fused_gradient.cuh: sums\[j\] + gradient\[j\] => sums[j] - gradient[j]'
+  'kernels/fused/fused.cuh: keep\[j\] ? values\[j\] \* mask.scale : 0.0f => values[j] * (keep[j] ? mask.scale : 0.0f)'
+  'kernels/fused/fused_gradient.cuh: if (args.adds_to_data) => if (false)'
+  'kernels/fused/fused_gradient.cuh: sums\[j\] + gradient\[j\] => sums[j] - gradient[j]'
   'kernels/column_sums.cuh: slab += CUDROPI_STRANDS => slab += 2 * CUDROPI_STRANDS'
-  'kernels/norm.cuh: cudropi_rows_put<walk, Type>(args, stored, place, h); => ;'
-  'kernels/norm.cuh: mean = mean + drift; => ;'
+  'kernels/norm/norm.cuh: cudropi_rows_put<walk, Type>(args, stored, place, h); => ;'
+  'kernels/norm/norm.cuh: mean = mean + drift; => ;'
   'kernels/row_sum.cuh: shared_b\[warp\] = b => shared_b[warp] = a'
-  'kernels/norm.cuh: turn == 0 ? held.chunk\[0\] : held.chunk\[1\] => held.chunk[0]'
-  'kernels/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
-  'kernels/norm_gradient.cuh: args.rows + place.row => place.row'
-  'kernels/norm_means.cuh: sum_g / cols : 0.0f => sum_g / cols : sum_g / cols'
+  'kernels/norm/norm.cuh: turn == 0 ? held.chunk\[0\] : held.chunk\[1\] => held.chunk[0]'
+  'kernels/norm/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
+  'kernels/norm/norm_gradient.cuh: args.rows + place.row => place.row'
+  'kernels/norm/norm_means.cuh: sum_g / cols : 0.0f => sum_g / cols : sum_g / cols'
   'kernels/row_sum.cuh: distance > 0; => distance > 1;'
-  'kernels/attention_row.cuh: bits \& place.valid => bits'
-  'kernels/attention_row.cuh: first + j) >> 3 => first + j) >> 4'
-  'kernels/attention.cuh: most == -INFINITY ? 0.0f : most => most'
-  'kernels/attention.cuh: sum == 0.0f ? 0.0f : 1.0f / sum => 1.0f / sum'
-  'kernels/attention_gradient.cuh: place.valid >> j \& 1 ? gradient : 0.0f => gradient'
-  'kernels/embedding.cuh: place.col == 0 \&\& => true \&\&'
-  'kernels/embedding.cuh: is_token ? -0.0f : 0.0f => 0.0f'
-  'kernels/embedding.cuh: if (is_token) => if (id >= 0)'
-  'kernels/lookup.cuh: if (args.adds_to_parameters) => if (false)'
-  'kernels/embedding_gradient.cuh: is_tail || is_head) { => is_tail) {'
-  'kernels/embedding_gradient.cuh: is_tail = false; => ;'
-  'kernels/embedding_gradient.cuh: key >= args.gather.keys => false'
-  'kernels/embedding_gradient.cuh: sums\[j\] + cudropi_f32::get(tail => sums[j] - cudropi_f32::get(tail'
-  'kernels/embedding_gradient.cuh: while (is_there\[ahead - 1\]) => while (false)'
-  'kernels/embedding_gradient.cuh: is_tail ? first : end - 1 => first'
-  'kernels/embedding_gradient.cu: part \*= CUDROPI_SEGMENT => part *= 2048'
-  'kernels/sort.cuh: (1u << lane) - 1 => ~(1u << lane)'
-  'kernels/sort.cuh: += CUDROPI_WARP) { => += 2 * CUDROPI_WARP) {'
-  'kernels/sort.cuh: counts\[tile\] = before + => counts[tile] = '
+  'kernels/attention/attention_row.cuh: bits \& place.valid => bits'
+  'kernels/attention/attention_row.cuh: first + j) >> 3 => first + j) >> 4'
+  'kernels/attention/attention.cuh: most == -INFINITY ? 0.0f : most => most'
+  'kernels/attention/attention.cuh: sum == 0.0f ? 0.0f : 1.0f / sum => 1.0f / sum'
+  'kernels/attention/attention_gradient.cuh: place.valid >> j \& 1 ? gradient : 0.0f => gradient'
+  'kernels/embedding/embedding.cuh: place.col == 0 \&\& => true \&\&'
+  'kernels/embedding/embedding.cuh: is_token ? -0.0f : 0.0f => 0.0f'
+  'kernels/embedding/embedding.cuh: if (is_token) => if (id >= 0)'
+  'kernels/embedding/lookup.cuh: if (args.adds_to_parameters) => if (false)'
+  'kernels/embedding/embedding_gradient.cuh: is_tail || is_head) { => is_tail) {'
+  'kernels/embedding/embedding_gradient.cuh: is_tail = false; => ;'
+  'kernels/embedding/embedding_gradient.cuh: key >= args.gather.keys => false'
+  'kernels/embedding/embedding_gradient.cuh: sums\[j\] + cudropi_f32::get(tail => sums[j] - cudropi_f32::get(tail'
+  'kernels/embedding/embedding_gradient.cuh: while (is_there\[ahead - 1\]) => while (false)'
+  'kernels/embedding/embedding_gradient.cuh: is_tail ? first : end - 1 => first'
+  'kernels/embedding/embedding_gradient.cu: part \*= CUDROPI_SEGMENT => part *= 2048'
+  'kernels/embedding/sort.cuh: (1u << lane) - 1 => ~(1u << lane)'
+  'kernels/embedding/sort.cuh: += CUDROPI_WARP) { => += 2 * CUDROPI_WARP) {'
+  'kernels/embedding/sort.cuh: counts\[tile\] = before + => counts[tile] = '
 )
 
 # The suite that a file is for.
 find_suite() {
   case "$1" in
     include/cudrop/device.cuh) echo test_device ;;
-    kernels/*fused* | kernels/rows.cuh | kernels/column_sums.cuh | kernels/activate.cuh) echo test_fused ;;
-    kernels/*norm* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
-    kernels/*attention*) echo test_attention ;;
-    kernels/*embedding* | kernels/lookup.cuh | kernels/sort.cuh) echo test_embedding ;;
+    kernels/fused/* | kernels/rows.cuh | kernels/column_sums.cuh) echo test_fused ;;
+    kernels/norm/* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
+    kernels/attention/*) echo test_attention ;;
+    kernels/embedding/*) echo test_embedding ;;
     *) echo test_operators ;;
   esac
 }
 
 compile() {
   "$cxx" -std=c++17 -O1 -x c++ -w -ffp-contract=off -DCUDROP_WITH_CUDA -isystem "$toolkit" \
-    -I"$source/tests/simt" -I"$work/tree/include" -I"$source/csrc" -I"$source/csrc/cuda" \
+    -I"$source/tests/simt" -I"$work/tree/include" -I"$source/csrc" \
     -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o" -MMD
 }
 
@@ -118,7 +118,7 @@ find_sources() {
   local name
   for name in $(grep -lF "/$1" "$work"/unchanged/*.d); do
     name=${name##*/}
-    echo "$work/tree/kernels/${name%.d}"
+    find "$work/tree/kernels" -name "${name%.d}"
   done
 }
 
@@ -129,7 +129,7 @@ begin() {
 }
 
 begin
-compile_all "$work"/tree/kernels/*.cu
+compile_all $(find "$work/tree/kernels" -name "*.cu")
 for suite in test_operators test_fused test_norm test_attention test_embedding test_device; do
   link_and_run "$suite" || {
     tail -5 "$work/log"

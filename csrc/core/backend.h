@@ -1,0 +1,48 @@
+/* backend.h - what a backend is to the rest of the library: a table of functions. */
+#ifndef CUDROP_BACKEND_H
+#define CUDROP_BACKEND_H
+
+#include "call/rows.h"
+#include "cudrop/cudrop.h"
+
+/*
+ * Arguments arrive validated; what only a backend can know of them it checks itself.
+ * `function` is the public function's name, for the text of an error. alloc is never asked
+ * for 0 bytes, free, upload and download never given NULL; free sets *buffer to NULL as soon
+ * as the memory is gone, whatever fails after that.
+ */
+typedef struct {
+  cudrop_backend_t id;
+  /* 0 devices are success. */
+  cudrop_status_t (*device_count)(const char *function, int *count);
+  cudrop_status_t (*device_name)(const char *function, int device, char *name,
+                                 size_t size);
+  /* Fill in what the backend wants to know of the context's device. */
+  cudrop_status_t (*open)(cudrop_context_t *context);
+  void (*close)(cudrop_context_t *context); /* give back what open and later calls took */
+  cudrop_status_t (*set_threads)(cudrop_context_t *context, int threads);
+  cudrop_status_t (*set_stream)(cudrop_context_t *context, cudrop_stream_t stream);
+  cudrop_status_t (*synchronize)(cudrop_context_t *context);
+  cudrop_status_t (*alloc)(cudrop_context_t *context, size_t bytes, void **buffer);
+  cudrop_status_t (*free)(cudrop_context_t *context, void **buffer);
+  cudrop_status_t (*upload)(cudrop_context_t *context, void *buffer, const void *host,
+                            size_t bytes);
+  cudrop_status_t (*download)(cudrop_context_t *context, void *host, const void *buffer,
+                              size_t bytes);
+  /* Whether the context's device reaches the memory of the argument called `name`. */
+  cudrop_status_t (*check_memory)(const cudrop_context_t *context, const char *function,
+                                  const char *name, const void *data);
+  cudrop_status_t (*run)(cudrop_context_t *context, const char *function,
+                         const cudropi_plan_t *plan);
+  cudrop_status_t (*run_rows)(cudrop_context_t *context, const char *function,
+                              const cudropi_rows_t *rows);
+  cudrop_status_t (*prepare)(cudrop_context_t *context, const cudrop_prepared_t *value,
+                             cudrop_prepared_t *prepared);
+  cudrop_status_t (*advance)(cudrop_context_t *context, cudrop_prepared_t *prepared,
+                             uint64_t offsets);
+} cudropi_backend_t;
+
+extern const cudropi_backend_t cudropi_backend_host;
+extern const cudropi_backend_t cudropi_backend_cuda; /* if CUDROP_WITH_CUDA */
+
+#endif /* CUDROP_BACKEND_H */

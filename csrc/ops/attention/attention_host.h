@@ -1,0 +1,190 @@
+/* attention_body.h - attention weights; compiled as strip.h is. */
+#ifndef CUDROP_ATTENTION_BODY_H
+#define CUDROP_ATTENTION_BODY_H
+
+#include <math.h>
+
+#include "host/maps.h"
+#include "host/row_total.h"
+
+/* Keys of a row that are worked out once; those of a longer one are, in every pass over it. */
+enum { HELD = 4096 };
+
+/* A row and the keys that it sees. */
+typedef struct {
+  const cudropi_rows_job_t *job;
+  const cudropi_rows_t *rows;
+  int64_t row, seen;
+  bool is_held;
+} row_t;
+
+typedef void row_function_t(const row_t *row);
+
+static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
+                    row_function_t *function) {
+  const cudropi_rows_t *rows = job->rows;
+  const int64_t first = slab * rows->tiling.slab_rows;
+  for (int64_t r = first; r < rows->rows && r < first + rows->tiling.slab_rows; ++r) {
+    const row_t row = {job, rows, r, cudropi_count_visible(&rows->visible, r),
+                       rows->cols <= HELD};
+    function(&row);
+  }
+}
+
+/* The strip of a row from column `first` on, before column `end`. Much of the next one no row
+ * would see. */
+static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
+  cudropi_strip_t strip = cudropi_cut_strip(row->job, row->row, first, CUDROPI_STRIP);
+  strip.is_fetched = false;
+  if (strip.n < end - first) return strip;
+  strip.n = (int)(end - first);
+  strip.next_row = row->row + 1;
+  strip.next_first = 0;
+  return strip;
+}
+
+/* +0 where the row does not see. */
+static void clear_unseen(const row_t *row, cudropi_rows_operand_t operand) {
+  static const float zeros[CUDROPI_STRIP];
+  for (int64_t col = row->seen; col < row->rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->rows->cols);
+    cudropi_strip_store(&strip, operand, zeros);
+  }
+}
+
+/* ---- Forward ---------------------------------------------------------------------- */
+
+/* scale * s */
+static void load_scores(const cudropi_strip_t *strip, float *z) {
+  cudropi_strip_load(strip, CUDROPI_ROWS_X, z);
+  for (int j = 0; j < strip->n; ++j) z[j] = z[j] * strip->rows->scores_scale;
+}
+
+/* e^(z - reference), in a function of its own, which leaves registers to the constants of e^x. */
+CUDROPI_ONCE void exponentiate(int n, float reference, float *z) {
+  for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
+  map_exp_to_zero(n, z, z);
+}
+
+/* As they are stored. */
+static void round_values(const cudropi_strip_t *strip, float *values) {
+  const cudrop_dtype_t dtype = strip->rows->operand[CUDROPI_ROWS_X].dtype;
+  float stored[CUDROPI_STRIP]; /* or narrower ones */
+  cudropi_write(dtype, strip->n, stored, values);
+  cudropi_read(dtype, strip->n, stored, values);
+}
+
+/* The largest value of the row; NaN is ignored. */
+static float find_most(const row_t *row, float *held) {
+  float most = -INFINITY;
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    float *z = row->is_held ? held + col : held;
+    load_scores(&strip, z);
+    for (int j = 0; j < strip.n; ++j) most = z[j] > most ? z[j] : most;
+  }
+  return most;
+}
+
+static float sum_powers(const row_t *row, float reference, float *held) {
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    float *z = row->is_held ? held + col : held;
+    if (!row->is_held) load_scores(&strip, z);
+    exponentiate(strip.n, reference, z);
+    cudropi_add_to_total(&total, &strip, z);
+  }
+  return cudropi_finish_total(&total);
+}
+
+static void do_attention_row(const row_t *row) {
+  const cudropi_rows_t *rows = row->rows;
+  float held[HELD];
+  const float most = find_most(row, held);
+  const float reference = most == -INFINITY ? 0.0f : most;
+  const float total = sum_powers(row, reference, held);
+  const float inverse = total == 0.0f ? 0.0f : 1.0f / total;
+  const bool has_weights = cudropi_rows_has(rows, CUDROPI_ROWS_WEIGHTS);
+  const bool has_y = cudropi_rows_has(rows, CUDROPI_ROWS_Y);
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    float *z = row->is_held ? held + col : held;
+    if (!row->is_held) {
+      load_scores(&strip, z);
+      exponentiate(strip.n, reference, z);
+    }
+    for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
+    round_values(&strip, z);
+    if (has_weights) cudropi_strip_store(&strip, CUDROPI_ROWS_WEIGHTS, z);
+    if (!has_y) continue;
+    cudropi_strip_drop(&strip, z);
+    cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
+  }
+  if (has_y) clear_unseen(row, CUDROPI_ROWS_Y);
+}
+
+static void do_attention(const cudropi_rows_job_t *job, int64_t slab) {
+  do_slab(job, slab, do_attention_row);
+}
+
+/* ---- Reapply ---------------------------------------------------------------------- */
+
+static void reapply_row(const row_t *row) {
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    float values[CUDROPI_STRIP];
+    cudropi_strip_load(&strip, CUDROPI_ROWS_WEIGHTS, values);
+    cudropi_strip_drop(&strip, values);
+    cudropi_strip_store(&strip, CUDROPI_ROWS_Y, values);
+  }
+  clear_unseen(row, CUDROPI_ROWS_Y);
+}
+
+static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
+  do_slab(job, slab, reapply_row);
+}
+
+/* ---- The gradient ----------------------------------------------------------------- */
+
+/* dP, and P */
+static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
+  cudropi_strip_load(strip, CUDROPI_ROWS_WEIGHTS, weights);
+  cudropi_strip_drop(strip, gradient);
+}
+
+/* The sum of dP * P. */
+static float sum_products(const row_t *row, float *gradient, float *weights) {
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
+  float products[CUDROPI_STRIP];
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    const int64_t at = row->is_held ? col : 0;
+    load_gradient(&strip, gradient + at, weights + at);
+    for (int j = 0; j < strip.n; ++j) products[j] = gradient[at + j] * weights[at + j];
+    cudropi_add_to_total(&total, &strip, products);
+  }
+  return cudropi_finish_total(&total);
+}
+
+static void do_row_gradient(const row_t *row) {
+  const float scale = row->rows->scores_scale;
+  float gradient[HELD], weights[HELD];
+  const float sum = sum_products(row, gradient, weights);
+  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+    float *dp = gradient + (row->is_held ? col : 0);
+    const float *p = weights + (row->is_held ? col : 0);
+    if (!row->is_held) load_gradient(&strip, gradient, weights);
+    for (int j = 0; j < strip.n; ++j) dp[j] = scale * (p[j] * (dp[j] - sum));
+    cudropi_strip_store(&strip, CUDROPI_ROWS_DX, dp);
+  }
+  clear_unseen(row, CUDROPI_ROWS_DX);
+}
+
+static void do_attention_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+  do_slab(job, slab, do_row_gradient);
+}
+
+#endif /* CUDROP_ATTENTION_BODY_H */

@@ -1,0 +1,208 @@
+/* embedding_body.h - tokens, positions, dropout, and the tables' gradients; compiled as strip.h is. */
+#ifndef CUDROP_EMBEDDING_BODY_H
+#define CUDROP_EMBEDDING_BODY_H
+
+#include "host/strip.h"
+
+/* ---- Tables ----------------------------------------------------------------------- */
+
+/* The strip's columns in a row of a table, whose rows are `stride` elements apart. */
+static char *locate_in_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
+                             int64_t stride, int64_t row) {
+  const cudropi_operand_t *from = &strip->rows->operand[table];
+  return (char *)from->data +
+         (row * stride + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
+}
+
+static void load_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
+                       int64_t stride, int64_t row, float *values) {
+  cudropi_read(strip->rows->operand[table].dtype, strip->n,
+               locate_in_table(strip, table, stride, row), values);
+}
+
+/* The id of a row. */
+static int32_t get_id(const cudropi_rows_t *rows, int64_t row) {
+  const cudropi_operand_t *ids = &rows->operand[CUDROPI_ROWS_IDS];
+  return ((const int32_t *)
+              ids->data)[cudropi_row_place(rows->rank, rows->shape, ids->stride, row)];
+}
+
+/* ---- Forward ---------------------------------------------------------------------- */
+
+/* tokens[id] + positions[place], dropped; zeros for an id out of range. */
+static void embed(const cudropi_strip_t *strip, int32_t id, float *z) {
+  const cudropi_rows_t *rows = strip->rows;
+  const cudropi_lookup_t *lookup = &rows->lookup;
+  float position[CUDROPI_STRIP];
+  if (!cudropi_is_token(lookup, id)) {
+    for (int j = 0; j < strip->n; ++j) z[j] = 0.0f;
+    return;
+  }
+  load_table(strip, CUDROPI_ROWS_TOKENS, lookup->token_stride, id, z);
+  if (cudropi_rows_has(rows, CUDROPI_ROWS_POSITIONS)) {
+    load_table(strip, CUDROPI_ROWS_POSITIONS, lookup->place_stride,
+               cudropi_find_place(lookup, strip->row), position);
+    cudropi_add(strip->n, z, position);
+  }
+  cudropi_strip_drop(strip, z);
+}
+
+static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
+  const cudropi_rows_t *rows = job->rows;
+  uint64_t out_of_range = 0;
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(rows, slab, &first, &end);
+  for (int64_t row = first; row < end; ++row) {
+    const int32_t id = get_id(rows, row);
+    out_of_range += !cudropi_is_token(&rows->lookup, id);
+    for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+      const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
+      float z[CUDROPI_STRIP];
+      embed(&strip, id, z);
+      cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
+    }
+  }
+  if (out_of_range > 0 && rows->lookup.out_of_range != NULL)
+    __atomic_fetch_add(rows->lookup.out_of_range, out_of_range, __ATOMIC_RELAXED);
+}
+
+/* ---- The gradient's list ---------------------------------------------------------- */
+
+/* A pass of the sort: by one digit, and as before where that is equal. */
+static void sort_by(const cudropi_gather_t *gather, int pass) {
+  const uint32_t *key = gather->key[pass % 2], *row = gather->row[pass % 2];
+  uint32_t *to_key = gather->key[1 - pass % 2], *to_row = gather->row[1 - pass % 2];
+  const int shift = pass * CUDROPI_SORT_BITS;
+  uint32_t next[CUDROPI_SORT_DIGITS] = {0}, total = 0;
+  for (int64_t e = 0; e < gather->entries; ++e)
+    ++next[key[e] >> shift & (CUDROPI_SORT_DIGITS - 1)];
+  for (int d = 0; d < CUDROPI_SORT_DIGITS; ++d) {
+    const uint32_t count = next[d];
+    next[d] = total;
+    total += count;
+  }
+  for (int64_t e = 0; e < gather->entries; ++e) {
+    const uint32_t at = next[key[e] >> shift & (CUDROPI_SORT_DIGITS - 1)]++;
+    to_key[at] = key[e];
+    to_row[at] = row[e];
+  }
+}
+
+static void list_entries(const cudropi_rows_job_t *job) {
+  const cudropi_rows_t *rows = job->rows;
+  const cudropi_gather_t *gather = &rows->gather;
+  if (!gather->is_sorted) return;
+  for (int64_t row = 0; row < gather->entries; ++row) {
+    const int32_t id = get_id(rows, row);
+    gather->key[0][row] =
+        cudropi_is_token(&rows->lookup, id) ? (uint32_t)id : (uint32_t)gather->keys;
+    gather->row[0][row] = (uint32_t)row;
+  }
+  for (int pass = 0; pass < gather->passes; ++pass) sort_by(gather, pass);
+}
+
+/* ---- The gradient's sums ---------------------------------------------------------- */
+
+/* A finished sum, to its row of the table. */
+static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *sum) {
+  const cudropi_rows_t *rows = strip->rows;
+  const cudropi_rows_operand_t table = cudropi_rows_table(rows);
+  const int64_t stride = cudropi_table_stride(&rows->lookup, &rows->gather);
+  float total[CUDROPI_STRIP];
+  memcpy(total, sum, (size_t)strip->n * sizeof *total);
+  if (rows->adds_to_parameters) {
+    load_table(strip, table, stride, key, total);
+    cudropi_add(strip->n, total, sum);
+  }
+  cudropi_write(rows->operand[table].dtype, strip->n,
+                locate_in_table(strip, table, stride, key), total);
+}
+
+/* The sum of a run of the segment of entries first to end: of a key of several runs to the
+ * workspace. */
+static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
+                      uint32_t key, bool is_tail, bool is_head, const float *sum) {
+  const cudropi_gather_t *gather = &strip->rows->gather;
+  const int64_t cols = strip->rows->cols;
+  const size_t bytes = (size_t)strip->n * sizeof *sum;
+  if (is_tail) {
+    memcpy(gather->tail + cudropi_find_slot(first) * cols + strip->first, sum, bytes);
+  } else if (is_head) {
+    memcpy(gather->head + cudropi_find_slot(end - 1) * cols + strip->first, sum, bytes);
+  } else if (key < gather->keys) {
+    store_sum(strip, key, sum);
+  }
+}
+
+/* sum += drop(dy), of a row whose id is in range. */
+static void add_entry(const cudropi_strip_t *strip, float *sum) {
+  float gradient[CUDROPI_STRIP];
+  if (!cudropi_is_token(&strip->rows->lookup, get_id(strip->rows, strip->row))) return;
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
+  cudropi_strip_drop(strip, gradient);
+  cudropi_add(strip->n, sum, gradient);
+}
+
+static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment) {
+  const cudropi_rows_t *rows = job->rows;
+  const cudropi_gather_t *gather = &rows->gather;
+  const int64_t first = segment * CUDROPI_SEGMENT, left = gather->entries - first;
+  const int64_t end = first + (left < CUDROPI_SEGMENT ? left : CUDROPI_SEGMENT);
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
+    strip.next_row = rows->rows; /* which row comes next is told by the list */
+    bool is_tail = cudropi_has_tail(gather, first);
+    float sum[CUDROPI_STRIP] = {0.0f};
+    for (int64_t e = first; e < end; ++e) {
+      const uint32_t key = cudropi_entry_key(gather, e);
+      strip.row = cudropi_entry_row(gather, e);
+      add_entry(&strip, sum);
+      if (e + 1 < end && cudropi_entry_key(gather, e + 1) == key) continue;
+      const bool goes_on = e + 1 == end && cudropi_goes_on(gather, end);
+      store_run(&strip, first, end, key, is_tail, goes_on, sum);
+      memset(sum, 0, sizeof sum);
+      is_tail = false;
+    }
+  }
+}
+
+/* The runs of a segment of a higher level, entries first to end, of those of its parts. */
+static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first,
+                       int64_t end) {
+  const cudropi_gather_t *gather = &strip->rows->gather;
+  const int64_t cols = strip->rows->cols, col = strip->first;
+  bool is_tail = cudropi_has_tail(gather, first);
+  float sum[CUDROPI_STRIP] = {0.0f};
+  for (int64_t at = first; at < end && at < gather->entries; at += part) {
+    const bool has_head = cudropi_has_head(gather, at, at + part);
+    if (cudropi_has_tail(gather, at)) {
+      cudropi_add(strip->n, sum, gather->tail + cudropi_find_slot(at) * cols + col);
+      if (!has_head && cudropi_goes_on(gather, at + part)) continue;
+      store_run(strip, first, end, cudropi_entry_key(gather, at), is_tail, false, sum);
+      memset(sum, 0, sizeof sum);
+      is_tail = false;
+    }
+    if (has_head)
+      cudropi_add(strip->n, sum,
+                  gather->head + cudropi_find_slot(at + part - 1) * cols + col);
+  }
+  if (cudropi_goes_on(gather, end))
+    store_run(strip, first, end, cudropi_entry_key(gather, end), is_tail, true, sum);
+}
+
+/* Level by level. */
+static void join_runs(const cudropi_rows_job_t *job) {
+  const cudropi_rows_t *rows = job->rows;
+  const int64_t entries = rows->gather.entries;
+  for (int64_t part = CUDROPI_SEGMENT; part < entries; part *= CUDROPI_SEGMENT) {
+    const int64_t width = part * CUDROPI_SEGMENT;
+    for (int64_t first = 0; first < entries; first += width) {
+      for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+        const cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
+        join_strip(&strip, part, first, first + width);
+      }
+    }
+  }
+}
+
+#endif /* CUDROP_EMBEDDING_BODY_H */

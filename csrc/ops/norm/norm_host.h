@@ -1,0 +1,212 @@
+/* norm_body.h - bias, dropout, residual and a norm; compiled as strip.h is. */
+#ifndef CUDROP_NORM_BODY_H
+#define CUDROP_NORM_BODY_H
+
+#include "host/row_total.h"
+#include "ops/norm/norm.h"
+
+/* ---- One value a row --------------------------------------------------------------- */
+
+/* The element of a row of a tensor that has one a row. */
+static float *get_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row) {
+  const cudropi_operand_t *each = &rows->operand[operand];
+  return (float *)each->data +
+         cudropi_row_place(rows->rank, rows->shape, each->stride, row);
+}
+
+static float read_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row) {
+  return cudropi_rows_has(rows, operand) ? *get_each(rows, operand, row) : 0.0f;
+}
+
+static void write_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
+                       int64_t row, float value) {
+  if (cudropi_rows_has(rows, operand)) *get_each(rows, operand, row) = value;
+}
+
+/* ---- Forward ---------------------------------------------------------------------- */
+
+/* h as it is stored. Without an h, y holds it until it is overwritten. */
+static cudropi_rows_operand_t find_stored(const cudropi_rows_t *rows) {
+  return cudropi_rows_has(rows, CUDROPI_ROWS_H) ? CUDROPI_ROWS_H : CUDROPI_ROWS_Y;
+}
+
+static void make_h(const cudropi_strip_t *strip, float *h) {
+  const cudropi_rows_operand_t stored = find_stored(strip->rows);
+  float residual[CUDROPI_STRIP];
+  cudropi_strip_load_biased(strip, h);
+  cudropi_strip_drop(strip, h);
+  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_RESIDUAL)) {
+    cudropi_strip_load(strip, CUDROPI_ROWS_RESIDUAL, residual);
+    cudropi_add(strip->n, h, residual);
+  }
+  cudropi_strip_store(strip, stored, h);
+  cudropi_strip_load_near(strip, stored, 0.0f, h);
+}
+
+static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
+  float h[CUDROPI_STRIP], gamma[CUDROPI_STRIP], beta[CUDROPI_STRIP];
+  cudropi_strip_load_near(strip, find_stored(strip->rows), 0.0f, h);
+  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, gamma);
+  for (int j = 0; j < strip->n; ++j)
+    h[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
+  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_BETA)) {
+    cudropi_strip_load_near(strip, CUDROPI_ROWS_BETA, 0.0f, beta);
+    cudropi_add(strip->n, h, beta);
+  }
+  cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
+}
+
+/* The mean of a row's h and its rstd, as norm.h has them; h is made and stored. */
+static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *mean,
+                            float *rstd) {
+  const cudropi_rows_t *rows = job->rows;
+  const bool is_centred = rows->norm == CUDROP_LAYER_NORM;
+  const int32_t threads = cudropi_row_threads(rows->cols);
+  cudropi_row_total_t sum, squares;
+  float values[CUDROPI_STRIP];
+  cudropi_begin_total(&sum, threads);
+  cudropi_begin_total(&squares, threads);
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
+    make_h(&strip, values);
+    cudropi_add_to_total(&sum, &strip, values);
+  }
+  const float total = cudropi_finish_total(&sum);
+  const float first = is_centred ? total / (float)rows->cols : 0.0f;
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
+    cudropi_strip_load_near(&strip, find_stored(rows), 0.0f, values);
+    for (int j = 0; j < strip.n; ++j) values[j] = values[j] - first;
+    cudropi_add_to_totals(&sum, &squares, &strip, values);
+  }
+  const float drift =
+      is_centred ? cudropi_drift(cudropi_finish_total(&sum), rows->cols) : 0.0f;
+  *mean = first + drift;
+  *rstd = cudropi_rstd(cudropi_finish_total(&squares), drift, rows->cols, rows->epsilon);
+}
+
+static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
+  const cudropi_rows_t *rows = job->rows;
+  float mean, rstd;
+  find_statistics(job, row, &mean, &rstd);
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
+    make_y(&strip, mean, rstd);
+  }
+  write_each(rows, CUDROPI_ROWS_MEAN, row, mean);
+  write_each(rows, CUDROPI_ROWS_RSTD, row, rstd);
+}
+
+static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(job->rows, slab, &first, &end);
+  for (int64_t row = first; row < end; ++row) do_norm_row(job, row);
+}
+
+/* ---- The gradient ----------------------------------------------------------------- */
+
+/* A strip of what the gradients of h and of the parameters are made of. */
+typedef struct {
+  float dy[CUDROPI_STRIP], g[CUDROPI_STRIP], hhat[CUDROPI_STRIP];
+} terms_t;
+
+static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
+  const float mean = read_each(strip->rows, CUDROPI_ROWS_MEAN, strip->row);
+  const float rstd = read_each(strip->rows, CUDROPI_ROWS_RSTD, strip->row);
+  cudropi_strip_load(strip, CUDROPI_ROWS_DY, terms->dy);
+  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, terms->g);
+  cudropi_strip_load(strip, CUDROPI_ROWS_H, terms->hhat);
+  for (int j = 0; j < strip->n; ++j) {
+    terms->g[j] = terms->dy[j] * terms->g[j];
+    terms->hhat[j] = cudropi_normalise(terms->hhat[j], mean, rstd);
+  }
+}
+
+/* The means of a row, to the workspace. */
+static void find_means(const cudropi_rows_job_t *job, int64_t row) {
+  const cudropi_rows_t *rows = job->rows;
+  const int32_t threads = cudropi_row_threads(rows->cols);
+  cudropi_row_total_t g, gh;
+  cudropi_begin_total(&g, threads);
+  cudropi_begin_total(&gh, threads);
+  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
+    float products[CUDROPI_STRIP];
+    terms_t terms;
+    find_terms(&strip, &terms);
+    for (int j = 0; j < strip.n; ++j) products[j] = terms.g[j] * terms.hhat[j];
+    cudropi_add_to_total(&g, &strip, terms.g);
+    cudropi_add_to_total(&gh, &strip, products);
+  }
+  const float total = cudropi_finish_total(&g), cols = (float)rows->cols;
+  rows->of_rows[row] = rows->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
+  rows->of_rows[rows->rows + row] = cudropi_finish_total(&gh) / cols;
+}
+
+enum { NORM_SUMS = 3 };
+static const cudropi_rows_operand_t norm_sums[NORM_SUMS] = {
+    CUDROPI_ROWS_DBIAS, CUDROPI_ROWS_DGAMMA, CUDROPI_ROWS_DBETA};
+
+/* The gradients of data, and what a row adds to the sums of its columns. */
+static void find_gradients(const cudropi_strip_t *strip,
+                           float added[NORM_SUMS][CUDROPI_STRIP]) {
+  const cudropi_rows_t *rows = strip->rows;
+  const float rstd = read_each(rows, CUDROPI_ROWS_RSTD, strip->row);
+  const float mean_g = rows->of_rows[strip->row];
+  const float mean_gh = rows->of_rows[rows->rows + strip->row];
+  float dh[CUDROPI_STRIP];
+  terms_t terms;
+  find_terms(strip, &terms);
+  for (int j = 0; j < strip->n; ++j) {
+    added[0][j] = cudropi_norm_slope(terms.g[j], terms.hhat[j], rstd, mean_g, mean_gh);
+    added[1][j] = terms.dy[j] * terms.hhat[j];
+    added[2][j] = terms.dy[j];
+  }
+  if (cudropi_rows_has(rows, CUDROPI_ROWS_DH)) {
+    cudropi_strip_load(strip, CUDROPI_ROWS_DH, dh);
+    cudropi_add(strip->n, added[0], dh);
+  }
+  memcpy(dh, added[0], (size_t)strip->n * sizeof *dh);
+  cudropi_strip_drop(strip, added[0]);
+  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DRESIDUAL, dh);
+  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DX, added[0]);
+}
+
+/* The slab's columns from `col` on: each way of tiling.h sums its rows. */
+static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
+                         int width) {
+  const cudropi_rows_t *rows = job->rows;
+  float sums[NORM_SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
+  float added[NORM_SUMS][CUDROPI_STRIP];
+  const int ways = rows->tiling.ways;
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(rows, slab, &first, &end);
+  const int n = cudropi_cut_strip(job, first, col, width).n;
+  for (int64_t row = first; row < end; ++row) {
+    const cudropi_strip_t strip = cudropi_cut_tile(job, row, col, width);
+    find_gradients(&strip, added);
+    for (int s = 0; s < NORM_SUMS; ++s)
+      cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
+  }
+  for (int s = 0; s < NORM_SUMS; ++s) {
+    float *partial = rows->partial[norm_sums[s]], total[CUDROPI_STRIP] = {0.0f};
+    if (partial == NULL) continue;
+    for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums[s] + way * width);
+    memcpy(partial + slab * rows->cols + col, total, (size_t)n * sizeof *total);
+  }
+}
+
+static void do_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
+  const cudropi_rows_t *rows = job->rows;
+  const int lanes = rows->tiling.lanes;
+  const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(rows, slab, &first, &end);
+  for (int64_t row = first; row < end; ++row) find_means(job, row);
+  for (int64_t col = 0; col < rows->cols; col += width)
+    do_norm_tile(job, slab, col, width);
+}
+
+#endif /* CUDROP_NORM_BODY_H */

@@ -1,0 +1,64 @@
+/* prepared.c - writing and advancing prepared masks. */
+#include "ops/prepare/prepare.h"
+
+#include <math.h>
+
+#include "call/validate.h"
+#include "core/context.h"
+#include "core/environment.h"
+#include "core/status.h"
+
+/* The bytes of a block are those of its numbers: padding would differ from backend to backend. */
+#define SIZE_OF(member) sizeof((cudrop_prepared_t *)NULL)->member
+_Static_assert(SIZE_OF(schedule) == SIZE_OF(schedule.key) + SIZE_OF(schedule.head) +
+                                        5 * sizeof(uint32_t) + 2 * sizeof(uint64_t),
+               "a schedule has padding");
+_Static_assert(SIZE_OF(drop) == SIZE_OF(drop.f64) + SIZE_OF(drop.f32),
+               "constants have padding");
+_Static_assert(sizeof(cudrop_prepared_t) ==
+                   SIZE_OF(schedule) + SIZE_OF(p) + SIZE_OF(drop) + SIZE_OF(alpha),
+               "a block has padding");
+
+/* What cudrop_prepare() was given. */
+typedef struct {
+  const char *function;
+  const cudrop_mask_t *mask;
+  cudrop_prepared_t *prepared;
+} prepare_t;
+
+static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) {
+  const prepare_t *call = argument;
+  const cudrop_mask_t *mask = call->mask;
+  TRY(cudropi_validate_rate(call->function, mask->p));
+  TRY(cudropi_validate_prepared(call->function, call->prepared));
+  TRY(context->backend->check_memory(context, call->function, "prepared",
+                                     call->prepared));
+  const cudrop_prepared_t value = {
+      .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
+      .p = mask->p,
+      .drop = cudropi_constants(CUDROPI_DROP, mask->p),
+      .alpha = cudropi_constants(CUDROPI_ALPHA, mask->p)};
+  return context->backend->prepare(context, &value, call->prepared);
+}
+
+cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
+                               cudrop_prepared_t *prepared) {
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", __func__);
+  REQUIRE(mask->prepared == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask is a prepared one itself", __func__);
+  return cudropi_compute(prepare, context, &(prepare_t){__func__, mask, prepared});
+}
+
+cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *prepared,
+                               uint64_t offsets) {
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  TRY(cudropi_validate_prepared(__func__, prepared));
+  TRY(context->backend->check_memory(context, __func__, "prepared", prepared));
+  return context->backend->advance(context, prepared, offsets);
+}
+
+cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared, uint64_t offset) {
+  if (prepared == NULL) return cudrop_mask(0, offset, NAN); /* refused, not p = 0 */
+  return (cudrop_mask_t){.offset = offset, .prepared = prepared};
+}

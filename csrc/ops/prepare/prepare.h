@@ -1,0 +1,33 @@
+/* prepared.h - what lies in the block of a prepared mask. */
+#ifndef CUDROP_PREPARED_H
+#define CUDROP_PREPARED_H
+
+#include "call/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CUDROPI_PREPARED_ALIGNMENT = 16 };
+
+/*
+ * Everything that depends on seed, offset and p, worked out on the host. The schedule comes
+ * first, where device.cuh looks for it.
+ */
+struct cudrop_prepared {
+  cudrop_mask_schedule_t schedule;
+  double p;
+  cudropi_constants_t drop,
+      alpha; /* of CUDROPI_DROP, and of CUDROPI_ALPHA and its gradient */
+};
+
+#ifdef __cplusplus
+}
+static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+              "the block is too small");
+#else
+_Static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+               "the block is too small");
+#endif
+
+#endif /* CUDROP_PREPARED_H */

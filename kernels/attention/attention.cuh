@@ -1,0 +1,125 @@
+/* attention.cuh - weights = softmax(scale * scores), y = drop(weights) */
+#ifndef CUDROP_KERNEL_ATTENTION_CUH
+#define CUDROP_KERNEL_ATTENTION_CUH
+
+#include "attention/attention_row.cuh"
+#include "ops/fused/activation.h"
+
+/* What a thread holds of its row: z, or e^(z - max z), and keep bits, of a chunk a turn. */
+template <int turns>
+struct cudropi_attention_part_t {
+  float z[turns][CUDROPI_CHUNK];
+  uint32_t keep; /* 8 bits a chunk */
+};
+
+/* Load chunks from `col` on, as scale * score; -infinity is what is not seen. */
+template <cudropi_rows_walk_t walk, class Type, int turns>
+CUDROPI_DEVICE void cudropi_attention_load(const cudropi_rows_args_t &args,
+                                           const cudrop_mask_schedule_t &mask,
+                                           const cudropi_attention_row_t &row,
+                                           int64_t col, bool draws,
+                                           cudropi_attention_part_t<turns> &part) {
+  cudropi_chunk_t<Type::bytes> scores[turns];
+  cudropi_rows_place_t place[turns];
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+    place[t] = cudropi_seen(row, col + t * row.step);
+    scores[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_X, place[t]);
+  }
+  if (draws) part.keep = cudropi_attention_keep_turns<walk, turns>(args, mask, row, col);
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      part.z[t][j] = place[t].valid >> j & 1 ? Type::get(scores[t], j) * args.scores_scale
+                                             : -INFINITY;
+  }
+}
+
+template <int turns>
+CUDROPI_DEVICE void cudropi_attention_exp(float reference,
+                                          cudropi_attention_part_t<turns> &part) {
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      part.z[t][j] = cudropi_exp_to_zero(part.z[t][j] - reference);
+  }
+}
+
+/* Store them: weights where they are seen, y everywhere. */
+template <cudropi_rows_walk_t walk, class Type, int turns>
+CUDROPI_DEVICE void cudropi_attention_store(const cudropi_rows_args_t &args, float scale,
+                                            const cudropi_attention_row_t &row,
+                                            int64_t col, float inverse,
+                                            const cudropi_attention_part_t<turns> &part) {
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+    const cudropi_rows_place_t place = cudropi_seen(row, col + t * row.step);
+    cudropi_chunk_t<Type::bytes> rounded = {};
+    float values[CUDROPI_CHUNK];
+    if (place.col >= row.cols) break;
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = part.z[t][j] * inverse;
+    if (args.side[CUDROPI_ROWS_WEIGHTS].data != nullptr)
+      cudropi_store_seen<walk, Type>(args, CUDROPI_ROWS_WEIGHTS, place, values);
+    if (args.side[CUDROPI_ROWS_Y].data == nullptr) continue;
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; j += 2)
+      Type::set(rounded, j, values[j], values[j + 1]);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      values[j] =
+          part.keep >> (t * CUDROPI_CHUNK + j) & 1 ? Type::get(rounded, j) * scale : 0.0f;
+    cudropi_store_all<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+  }
+}
+
+template <class Type, cudropi_rows_walk_t walk, int turns>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
+    cudropi_attention(const __grid_constant__ cudropi_rows_args_t args) {
+  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
+  SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
+  cudropi_rows_read_mask<walk>(args, shared_mask);
+  const cudrop_mask_schedule_t &mask =
+      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  const bool has_y = args.side[CUDROPI_ROWS_Y].data != nullptr;
+  const bool is_held = cudropi_attention_is_held<turns>(args);
+  const int64_t groups = cudropi_attention_groups(args.rows, args.row_log2);
+#pragma unroll 1
+  for (int64_t group = blockIdx.x; group < groups; group += gridDim.x) {
+    const cudropi_attention_row_t row = cudropi_attention_begin(args, group);
+    const int64_t step = turns * row.step;
+    cudropi_attention_part_t<turns> part = {};
+    float most = -INFINITY, sum = 0.0f;
+#pragma unroll 1
+    for (int64_t col = row.first; col < row.seen; col += step) {
+      cudropi_attention_load<walk, Type>(args, mask, row, col, is_held && has_y, part);
+#pragma unroll
+      for (int k = 0; k < turns * CUDROPI_CHUNK; ++k)
+        most = fmaxf(most, part.z[k / CUDROPI_CHUNK][k % CUDROPI_CHUNK]);
+    }
+    most = cudropi_row_max(1 << args.row_log2, most, shared);
+    const float reference = most == -INFINITY ? 0.0f : most;
+#pragma unroll 1
+    for (int64_t col = row.first; col < row.seen; col += step) {
+      if (!is_held) cudropi_attention_load<walk, Type>(args, mask, row, col, false, part);
+      cudropi_attention_exp(reference, part);
+#pragma unroll
+      for (int k = 0; k < turns * CUDROPI_CHUNK; ++k)
+        sum = sum + part.z[k / CUDROPI_CHUNK][k % CUDROPI_CHUNK];
+    }
+    sum = cudropi_row_sum(1 << args.row_log2, sum, shared);
+    const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
+#pragma unroll 1
+    for (int64_t col = row.first; col < row.cols; col += step) {
+      if (!is_held) {
+        cudropi_attention_load<walk, Type>(args, mask, row, col, has_y, part);
+        cudropi_attention_exp(reference, part);
+      }
+      cudropi_attention_store<walk, Type>(args, mask.scale, row, col, inverse, part);
+    }
+  }
+}
+
+#endif /* CUDROP_KERNEL_ATTENTION_CUH */

@@ -1,0 +1,105 @@
+/* attention_gradient.cuh - dscores = scale * weights * (drop(dy) - its mean by the weights) */
+#ifndef CUDROP_KERNEL_ATTENTION_GRADIENT_CUH
+#define CUDROP_KERNEL_ATTENTION_GRADIENT_CUH
+
+#include "attention/attention_row.cuh"
+
+/* What a thread holds of its row: a chunk a turn. What is not seen is +0. */
+template <class Type, int turns>
+struct cudropi_gradient_part_t {
+  cudropi_chunk_t<Type::bytes> weights[turns];
+  float dropped[turns][CUDROPI_CHUNK]; /* drop(dy) */
+};
+
+/* Load chunks from `col` on. */
+template <cudropi_rows_walk_t walk, class Type, int turns>
+CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_rows_args_t &args,
+                                          const cudrop_mask_schedule_t &mask,
+                                          const cudropi_attention_row_t &row, int64_t col,
+                                          cudropi_gradient_part_t<Type, turns> &part) {
+  cudropi_chunk_t<Type::bytes> dy[turns];
+  cudropi_rows_place_t place[turns];
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+    place[t] = cudropi_seen(row, col + t * row.step);
+    dy[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_DY, place[t]);
+    part.weights[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_WEIGHTS, place[t]);
+  }
+  const uint32_t keep = cudropi_attention_keep_turns<walk, turns>(args, mask, row, col);
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      part.dropped[t][j] =
+          keep >> (t * CUDROPI_CHUNK + j) & 1 ? Type::get(dy[t], j) * mask.scale : 0.0f;
+  }
+}
+
+/* Add up what a thread has of drop(dy) * weights. */
+template <class Type, int turns>
+CUDROPI_DEVICE float cudropi_gradient_add(
+    const cudropi_attention_row_t &row, int64_t col,
+    const cudropi_gradient_part_t<Type, turns> &part, float sum) {
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+    const uint32_t seen = cudropi_bits_before(row.seen, col + t * row.step);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) {
+      const float product = part.dropped[t][j] * Type::get(part.weights[t], j);
+      sum = sum + (seen >> j & 1 ? product : 0.0f);
+    }
+  }
+  return sum;
+}
+
+/* Store them, with +0 where nothing is seen. */
+template <cudropi_rows_walk_t walk, class Type, int turns>
+CUDROPI_DEVICE void cudropi_gradient_store(
+    const cudropi_rows_args_t &args, const cudropi_attention_row_t &row, int64_t col,
+    float sum, const cudropi_gradient_part_t<Type, turns> &part) {
+#pragma unroll
+  for (int t = 0; t < turns; ++t) {
+    const cudropi_rows_place_t place = cudropi_seen(row, col + t * row.step);
+    float values[CUDROPI_CHUNK];
+    if (place.col >= row.cols) break;
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) {
+      const float weight = Type::get(part.weights[t], j);
+      const float gradient = args.scores_scale * (weight * (part.dropped[t][j] - sum));
+      values[j] = place.valid >> j & 1 ? gradient : 0.0f;
+    }
+    cudropi_store_all<walk, Type>(args, CUDROPI_ROWS_DX, place, values);
+  }
+}
+
+template <class Type, cudropi_rows_walk_t walk, int turns>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
+    cudropi_attention_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
+  SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
+  cudropi_rows_read_mask<walk>(args, shared_mask);
+  const cudrop_mask_schedule_t &mask =
+      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  const bool is_held = cudropi_attention_is_held<turns>(args);
+  const int64_t groups = cudropi_attention_groups(args.rows, args.row_log2);
+#pragma unroll 1
+  for (int64_t group = blockIdx.x; group < groups; group += gridDim.x) {
+    const cudropi_attention_row_t row = cudropi_attention_begin(args, group);
+    const int64_t step = turns * row.step;
+    cudropi_gradient_part_t<Type, turns> part = {};
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int64_t col = row.first; col < row.seen; col += step) {
+      cudropi_gradient_load<walk>(args, mask, row, col, part);
+      sum = cudropi_gradient_add(row, col, part, sum);
+    }
+    sum = cudropi_row_sum(1 << args.row_log2, sum, shared);
+#pragma unroll 1
+    for (int64_t col = row.first; col < row.cols; col += step) {
+      if (!is_held) cudropi_gradient_load<walk>(args, mask, row, col, part);
+      cudropi_gradient_store<walk>(args, row, col, sum, part);
+    }
+  }
+}
+
+#endif /* CUDROP_KERNEL_ATTENTION_GRADIENT_CUH */

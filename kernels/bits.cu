@@ -1,6 +1,0 @@
-/* bits.cu - the launch of bits.cuh. */
-#include "bits.cuh"
-
-cudaError_t cudropi_launch_bits(const cudropi_work_t *work) {
-  return cudropi_launch_packed(work, cudropi_bits<true>, cudropi_bits<false>);
-}

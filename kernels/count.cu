@@ -1,6 +1,0 @@
-/* count.cu - the launch of count.cuh. */
-#include "count.cuh"
-
-cudaError_t cudropi_launch_count(const cudropi_work_t *work) {
-  return cudropi_launch_packed(work, cudropi_count<true>, cudropi_count<false>);
-}

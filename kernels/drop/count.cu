@@ -1,0 +1,6 @@
+/* count.cu - the launch of count.cuh. */
+#include "drop/count.cuh"
+
+cudaError_t cudropi_launch_count(const cudropi_work_t *work) {
+  return cudropi_launch_packed(work, cudropi_count<true>, cudropi_count<false>);
+}

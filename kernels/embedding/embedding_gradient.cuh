@@ -1,0 +1,187 @@
+/*
+ * embedding_gradient.cuh - a row of a table = the sum of drop(dy) over the entries of its key,
+ * in the order of embedding.h: runs of entries first, and then level by level those of a key.
+ *
+ * A launch is a level. A block has some segments, or at higher levels some parts of them, one a
+ * way; a thread does 8 columns of one.
+ */
+#ifndef CUDROP_KERNEL_EMBEDDING_GRADIENT_CUH
+#define CUDROP_KERNEL_EMBEDDING_GRADIENT_CUH
+
+#include "embedding/lookup.cuh"
+
+/* Tuning: rows of dy that a thread has under way, 64 bytes of them. */
+template <class Type, cudropi_rows_walk_t walk>
+static constexpr int cudropi_gather_ahead =
+    walk == CUDROPI_ROWS_GENERAL ? 1 : 8 / Type::bytes;
+
+/* Tuning: of each level's kernel, blocks that a multiprocessor shall hold at least; and runs that
+ * a thread has under way at higher levels. */
+enum { CUDROPI_GATHER_BLOCKS = 2, CUDROPI_JOIN_BLOCKS = 3, CUDROPI_JOIN_AHEAD = 4 };
+
+/* The thread's columns, with the first entry of its segment or part in place of a row. */
+CUDROPI_DEVICE cudropi_rows_place_t
+cudropi_gather_begin(const cudropi_rows_args_t &args) {
+  const uint32_t tiles = (uint32_t)args.tiling.tiles;
+  const uint32_t turn = blockIdx.x / tiles, tile = blockIdx.x - turn * tiles;
+  const uint32_t lane = threadIdx.x & ((1u << args.lanes_log2) - 1);
+  cudropi_rows_place_t place;
+  place.row = ((int64_t)turn * args.tiling.ways + (threadIdx.x >> args.lanes_log2)) *
+              args.gather.width;
+  place.col = (((int64_t)tile << args.lanes_log2) + lane) * CUDROPI_CHUNK;
+  place.valid = cudropi_rows_valid(args, place.col);
+  if (place.row >= args.gather.entries) place.valid = 0;
+  return place;
+}
+
+/* Where what is kept of a segment with this entry lies. */
+CUDROPI_DEVICE int64_t cudropi_gather_at(const cudropi_rows_args_t &args, int64_t entry,
+                                         int64_t col) {
+  return cudropi_find_slot(entry) * args.cols + col;
+}
+
+/* A finished sum to its row of the table; none for ids out of range. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_gather_store(const cudropi_rows_args_t &args, uint32_t key,
+                                         const cudropi_rows_place_t &place,
+                                         float (&sums)[CUDROPI_CHUNK]) {
+  const int64_t stride = cudropi_table_stride(&args.lookup, &args.gather);
+  if (key >= args.gather.keys) return;
+  cudropi_lookup_store<Type>(
+      args, args.gather.is_sorted ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_DPOSITIONS,
+      key * stride + place.col, place.valid, sums);
+}
+
+/* A run's sum: a tail or a head, which lies in the row of `entry`, or all of its key. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_rows_args_t &args, uint32_t key,
+                                           const cudropi_rows_place_t &place,
+                                           int64_t entry, bool is_tail, bool is_head,
+                                           float (&sums)[CUDROPI_CHUNK]) {
+  if (is_tail || is_head) {
+    cudropi_store<4>(is_tail ? args.gather.tail : args.gather.head,
+                     cudropi_gather_at(args, entry, place.col), 1, place.valid,
+                     cudropi_rows_pack<cudropi_f32>(sums));
+  } else {
+    cudropi_gather_store<Type>(args, key, place, sums);
+  }
+}
+
+template <class Type, cudropi_rows_walk_t walk>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
+    cudropi_embedding_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+  constexpr int ahead = cudropi_gather_ahead<Type, walk>;
+  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
+  cudropi_rows_read_mask<walk>(args, shared_mask);
+  const cudrop_mask_schedule_t &mask =
+      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  const cudropi_rows_place_t place = cudropi_gather_begin(args);
+  if (place.valid == 0) return;
+  const int64_t first = place.row;
+  const int64_t left = args.gather.entries - first;
+  const int n = left < CUDROPI_SEGMENT ? (int)left : CUDROPI_SEGMENT;
+  const bool goes_on = cudropi_goes_on(&args.gather, first + CUDROPI_SEGMENT);
+  bool is_tail = cudropi_has_tail(&args.gather, first);
+  uint32_t key = cudropi_entry_key(&args.gather, first);
+  float sums[CUDROPI_CHUNK] = {};
+  for (int begin = 0; begin < n; begin += ahead) {
+    cudropi_rows_place_t row[ahead];
+    uint32_t keys[ahead];
+    cudropi_chunk_t<Type::bytes> dy[ahead];
+#pragma unroll
+    for (int k = 0; k < ahead;
+         ++k) { /* past the end the last one again, which is not used */
+      const int64_t entry = first + (begin + k < n ? begin + k : n - 1);
+      keys[k] = cudropi_entry_key(&args.gather, entry);
+      row[k] = {(int64_t)cudropi_entry_row(&args.gather, entry), place.col, place.valid};
+      dy[k] = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, row[k]);
+    }
+#pragma unroll
+    for (int k = 0; k < ahead; ++k) {
+      if (begin + k >= n) break;
+      if (keys[k] != key) {
+        cudropi_gather_end_run<Type>(args, key, place, first, is_tail, false, sums);
+#pragma unroll
+        for (int j = 0; j < CUDROPI_CHUNK; ++j) sums[j] = 0.0f;
+        key = keys[k];
+        is_tail = false;
+      }
+      if (!cudropi_is_token(&args.lookup, cudropi_lookup_id<walk>(args, row[k].row)))
+        continue;
+      bool keep[CUDROPI_CHUNK];
+      cudropi_rows_keep<walk>(args, mask, row[k], keep);
+#pragma unroll
+      for (int j = 0; j < CUDROPI_CHUNK; ++j)
+        sums[j] = sums[j] + (keep[j] ? Type::get(dy[k], j) * mask.scale : 0.0f);
+    }
+  }
+  cudropi_gather_end_run<Type>(args, key, place, first, is_tail, goes_on, sums);
+}
+
+/*
+ * sums += a key's tails of the parts from entry `at` on, as far as they are of that key and before
+ * `end`. (All parts that begin with the key follow each other.)
+ */
+CUDROPI_DEVICE void cudropi_join_tails(const cudropi_rows_args_t &args,
+                                       const cudropi_rows_place_t &place, uint32_t key,
+                                       int64_t at, int64_t end,
+                                       float (&sums)[CUDROPI_CHUNK]) {
+  constexpr int ahead = CUDROPI_JOIN_AHEAD;
+  const cudropi_gather_t &gather = args.gather;
+  const int64_t last = end < gather.entries ? end : gather.entries;
+  bool is_there[ahead];
+  do {
+    cudropi_chunk_t<4> tail[ahead];
+#pragma unroll
+    for (int k = 0; k < ahead; ++k) {
+      const int64_t first = at + k * gather.width;
+      is_there[k] = first < last && cudropi_entry_key(&gather, first) == key;
+    }
+#pragma unroll
+    for (int k = 0; k < ahead; ++k) {
+      const int64_t from = cudropi_gather_at(args, at + k * gather.width, place.col);
+      tail[k] = cudropi_load<4>(gather.tail, from, 1, is_there[k] ? place.valid : 0);
+    }
+#pragma unroll
+    for (int k = 0; k < ahead; ++k) {
+      if (!is_there[k]) break;
+#pragma unroll
+      for (int j = 0; j < CUDROPI_CHUNK; ++j)
+        sums[j] = sums[j] + cudropi_f32::get(tail[k], j);
+    }
+    at += ahead * gather.width;
+  } while (is_there[ahead - 1]);
+}
+
+/*
+ * A part of a segment of a higher level: the segment's tail, if this is the first part of one that
+ * has a tail, and the run of the segment that begins with this part's head, if it has one.
+ */
+template <class Type>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_JOIN_BLOCKS)
+    cudropi_join_runs(const __grid_constant__ cudropi_rows_args_t args) {
+  const cudropi_gather_t &gather = args.gather;
+  const cudropi_rows_place_t place = cudropi_gather_begin(args);
+  const int64_t first = place.row, next = first + gather.width;
+  const int64_t segment = first & -(gather.width * CUDROPI_SEGMENT); /* a power of 2 */
+  const int64_t end = segment + gather.width * CUDROPI_SEGMENT;
+  if (place.valid == 0) return;
+  int turn = first == segment && cudropi_has_tail(&gather, first) ? 0 : 1;
+  const int turns = cudropi_has_head(&gather, first, next) ? 2 : 1;
+  CUDROPI_ROLLED
+  for (; turn < turns; ++turn) {
+    const bool is_tail = turn == 0;
+    const uint32_t key = cudropi_entry_key(&gather, is_tail ? first : next);
+    float sums[CUDROPI_CHUNK];
+    cudropi_rows_get<cudropi_f32>(
+        cudropi_load<4>(gather.head, cudropi_gather_at(args, next - 1, place.col), 1,
+                        is_tail ? 0 : place.valid),
+        sums);
+    cudropi_join_tails(args, place, key, is_tail ? first : next, end, sums);
+    const bool goes_on = end < gather.entries && cudropi_entry_key(&gather, end) == key;
+    cudropi_gather_end_run<Type>(args, key, place, is_tail ? first : end - 1, is_tail,
+                                 goes_on, sums);
+  }
+}
+
+#endif /* CUDROP_KERNEL_EMBEDDING_GRADIENT_CUH */

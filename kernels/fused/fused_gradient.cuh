@@ -1,0 +1,48 @@
+/* fused_gradient.cuh - dx = act'(x + bias) * drop(dy), and its sums over the rows of a slab */
+#ifndef CUDROP_KERNEL_FUSED_GRADIENT_CUH
+#define CUDROP_KERNEL_FUSED_GRADIENT_CUH
+
+#include "fused/activate.cuh"
+#include "rows.cuh"
+
+template <class Type, cudropi_rows_walk_t walk>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
+    cudropi_fused_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
+  SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
+  cudropi_rows_read_mask<walk>(args, shared_mask);
+  const cudrop_mask_schedule_t &mask =
+      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  const bool has_slope = args.activation != CUDROP_IDENTITY;
+  const bool has_dx = args.side[CUDROPI_ROWS_DX].data != nullptr;
+  cudropi_rows_place_t place = cudropi_rows_begin(args);
+  const int64_t end = cudropi_rows_end(args, place);
+  float sums[CUDROPI_CHUNK] = {};
+  for (; place.row < end; place.row += args.tiling.ways) {
+    bool keep[CUDROPI_CHUNK];
+    if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
+      cudropi_rows_keep<walk>(args, mask, place, keep);
+    cudropi_chunk_t<Type::bytes> x = {};
+    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, place);
+    if (has_slope) x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
+    float slope[CUDROPI_CHUNK], gradient[CUDROPI_CHUNK];
+    if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
+    cudropi_rows_get<Type>(x, slope);
+    cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, slope);
+    cudropi_find_slopes(args.activation, slope);
+    cudropi_rows_get<Type>(dy, gradient);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) {
+      gradient[j] = keep[j] ? gradient[j] * mask.scale * slope[j] : 0.0f;
+      sums[j] = sums[j] + gradient[j];
+    }
+    if (!has_dx) continue;
+    if (args.adds_to_data)
+      cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DX, place),
+                             gradient);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_DX, place, gradient);
+  }
+  cudropi_rows_sum(args, CUDROPI_ROWS_DBIAS, sums, shared_sums);
+}
+
+#endif /* CUDROP_KERNEL_FUSED_GRADIENT_CUH */

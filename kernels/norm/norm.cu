@@ -1,0 +1,20 @@
+/* norm.cu - the types and walks of norm.cuh. */
+#include "norm/norm.cuh"
+
+#define INSTANCE(DTYPE, TYPE)                                                            \
+  {                                                                                      \
+    DTYPE, {                                                                             \
+      cudropi_norm<TYPE, CUDROPI_ROWS_DRAWN>, cudropi_norm<TYPE, CUDROPI_ROWS_PREPARED>, \
+          cudropi_norm<TYPE, CUDROPI_ROWS_GENERAL>                                       \
+    }                                                                                    \
+  }
+
+static const cudropi_rows_instance_t instances[] = {
+    INSTANCE(CUDROP_F32, cudropi_f32),
+    INSTANCE(CUDROP_F16, cudropi_f16),
+    INSTANCE(CUDROP_BF16, cudropi_bf16),
+};
+
+cudaError_t cudropi_launch_norm(const cudropi_rows_work_t *work) {
+  return cudropi_row_launch(instances, CUDROPI_ROWS_X, work);
+}

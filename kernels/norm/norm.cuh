@@ -1,0 +1,115 @@
+/* norm.cuh - h = residual + drop(x + bias), y = norm(h); the arithmetic is norm.h's */
+#ifndef CUDROP_KERNEL_NORM_CUH
+#define CUDROP_KERNEL_NORM_CUH
+
+#include "ops/norm/norm.h"
+#include "row_walk.cuh"
+
+/* The first chunks of a thread, as they are stored; the loops that use them are not unrolled. */
+template <class Type>
+struct cudropi_held_t {
+  enum { CHUNKS = 2 };
+  cudropi_chunk_t<Type::bytes> chunk[CHUNKS];
+};
+
+/* residual + drop(x + bias), rounded. */
+template <class Type, cudropi_rows_walk_t walk>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
+    const cudropi_rows_args_t &args, const cudrop_mask_schedule_t &mask,
+    const cudropi_rows_place_t &place) {
+  const bool has_residual = args.side[CUDROPI_ROWS_RESIDUAL].data != nullptr;
+  cudropi_chunk_t<Type::bytes> residual = {};
+  const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
+  if (has_residual)
+    residual = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_RESIDUAL, place);
+  bool keep[CUDROPI_CHUNK];
+  float values[CUDROPI_CHUNK];
+  cudropi_rows_keep<walk>(args, mask, place, keep);
+  cudropi_rows_get<Type>(x, values);
+  cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, values);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j)
+    values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
+  if (has_residual) cudropi_rows_add<Type>(residual, values);
+  return cudropi_rows_pack<Type>(values);
+}
+
+/*
+ * A thread has its chunks of h three times in hand: to sum them, to sum their distances and the
+ * squares of these, and to write y. The first ones stay in registers; longer rows are read again
+ * from where h is stored, which without an h is y, whose place they hold until they are
+ * overwritten.
+ */
+template <class Type, cudropi_rows_walk_t walk>
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
+    cudropi_norm(const __grid_constant__ cudropi_rows_args_t args) {
+  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
+  SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
+  cudropi_rows_read_mask<walk>(args, shared_mask);
+  const cudrop_mask_schedule_t &mask =
+      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  const bool has_h = args.side[CUDROPI_ROWS_H].data != nullptr;
+  const cudropi_rows_operand_t stored = has_h ? CUDROPI_ROWS_H : CUDROPI_ROWS_Y;
+  const int32_t threads = cudropi_row_threads(args.cols);
+  const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
+  cudropi_held_t<Type> held = {};
+  float values[CUDROPI_CHUNK], sum = 0.0f, distances = 0.0f, mean = 0.0f, drift = 0.0f;
+
+  int turn = 0;
+#pragma unroll 1
+  for (auto place = row.first; place.col < row.end;
+       cudropi_row_next(args, row, place), ++turn) {
+    const auto h = cudropi_norm_h<Type, walk>(args, mask, place);
+    if (turn == 0) held.chunk[0] = h;
+    if (turn == 1) held.chunk[1] = h;
+    if (has_h || turn >= held.CHUNKS)
+      cudropi_rows_put<walk, Type>(args, stored, place, h);
+    cudropi_rows_get<Type>(h, values);
+    cudropi_row_add<walk>(place, values, sum);
+  }
+  sum = cudropi_row_sum(threads, sum, shared_sums);
+  if (args.norm == CUDROP_LAYER_NORM) mean = sum / (float)args.cols;
+
+  sum = 0.0f;
+  turn = 0;
+#pragma unroll 1
+  for (auto place = row.first; place.col < row.end;
+       cudropi_row_next(args, row, place), ++turn) {
+    auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
+    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Type>(args, stored, place);
+    cudropi_rows_get<Type>(h, values);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] - mean;
+    cudropi_row_add<walk>(place, values, distances);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * values[j];
+    cudropi_row_add<walk>(place, values, sum);
+  }
+  cudropi_row_sums(threads, sum, distances, shared_sums);
+  if (args.norm == CUDROP_LAYER_NORM) {
+    drift = cudropi_drift(distances, args.cols);
+    mean = mean + drift;
+  }
+  const float rstd = cudropi_rstd(sum, drift, args.cols, args.epsilon);
+
+  turn = 0;
+#pragma unroll 1
+  for (auto place = row.first; place.col < row.end;
+       cudropi_row_next(args, row, place), ++turn) {
+    auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
+    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Type>(args, stored, place);
+    cudropi_rows_get<Type>(h, values);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      values[j] = cudropi_normalise(values[j], mean, rstd);
+    cudropi_rows_multiply_vector<Type>(args, CUDROPI_ROWS_GAMMA, place, values);
+    cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BETA, place, values);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+  }
+  if (row.first.col == 0 && row.end > 0) {
+    cudropi_row_write(args, CUDROPI_ROWS_MEAN, row.first.row, mean);
+    cudropi_row_write(args, CUDROPI_ROWS_RSTD, row.first.row, rstd);
+  }
+}
+
+#endif /* CUDROP_KERNEL_NORM_CUH */
