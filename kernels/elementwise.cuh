@@ -208,8 +208,9 @@ static cudropi_dense_t<Op> cudropi_dense_part(const cudropi_plan_t *plan, int64_
   constexpr int groups = cudropi_tuning<Op>::groups, elements = groups * CUDROPI_CHUNK;
   const int64_t bytes = first * (int64_t)sizeof(cudropi_pack_t<Op>);
   cudropi_dense_t<Op> part = {};
-  if (Op::reads_x) part.x = static_cast<const char *>(plan->x.data) + bytes;
-  part.y = static_cast<char *>(plan->y.data) + bytes;
+  if (Op::reads_x)
+    part.x = static_cast<const char *>(plan->operand[CUDROPI_X].data) + bytes;
+  part.y = static_cast<char *>(plan->operand[CUDROPI_Y].data) + bytes;
   part.first_group = plan->draw.index_base / CUDROPI_CHUNK + (uint64_t)first * groups;
   part.packs = (uint32_t)packs;
   if (first + packs == plan->n / elements) part.tail = (uint32_t)(plan->n % elements);
@@ -230,8 +231,8 @@ static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
                     args);
     }
     if (plan->draw.source == CUDROPI_FROM_PREPARED) {
-      const cudropi_prepared_args_t<Op> args = {
-          part, plan->draw.prepared, plan->draw.offset, cudropi_is_alpha(plan)};
+      const cudropi_prepared_args_t<Op> args = {part, plan->draw.prepared,
+                                                plan->draw.offset, plan->op->is_alpha};
       return LAUNCH(cudropi_dense_prepared<Op>, grid, CUDROPI_THREADS, 0, work->stream,
                     args);
     }
@@ -239,7 +240,7 @@ static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
   if constexpr (Op::is_brought) {
     if (plan->draw.source == CUDROPI_FROM_OPERAND) {
       const cudropi_bits_args_t<Op> args = {
-          part, static_cast<const uint8_t *>(plan->keep.data)};
+          part, static_cast<const uint8_t *>(plan->operand[CUDROPI_KEEP].data)};
       return LAUNCH(cudropi_dense_bits<Op>, grid, CUDROPI_THREADS, 0, work->stream, args);
     }
   }
@@ -280,7 +281,8 @@ template <int count>
 static cudaError_t cudropi_launch_instance(const cudropi_instance_t (&instances)[count],
                                            const cudropi_work_t *work) {
   for (const cudropi_instance_t &instance : instances)
-    if (instance.dtype == work->plan->y.dtype) return instance.launch(work);
+    if (instance.dtype == work->plan->operand[CUDROPI_Y].dtype)
+      return instance.launch(work);
   return cudaErrorInvalidDeviceFunction;
 }
 

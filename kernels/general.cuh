@@ -43,17 +43,12 @@ struct cudropi_general_t {
   bool is_alpha;                     /* which of its constants count */
 };
 
-/* Does the operator use the constants of alpha dropout? */
-static inline bool cudropi_is_alpha(const cudropi_plan_t *plan) {
-  return plan->op == CUDROPI_ALPHA || plan->op == CUDROPI_ALPHA_GRADIENT;
-}
-
 static inline cudropi_general_t cudropi_general(const cudropi_plan_t *plan) {
   cudropi_general_t walk;
-  walk.x = cudropi_side(plan->x);
-  walk.keep = cudropi_side(plan->keep);
-  walk.y = cudropi_side(plan->y);
-  walk.has_byte_mask = cudropi_has_byte_mask(plan);
+  walk.x = cudropi_side(plan->operand[CUDROPI_X]);
+  walk.keep = cudropi_side(plan->operand[CUDROPI_KEEP]);
+  walk.y = cudropi_side(plan->operand[CUDROPI_Y]);
+  walk.has_byte_mask = plan->operand[CUDROPI_KEEP].bits == 8;
   walk.rank = plan->rank;
   memcpy(walk.shape, plan->shape, sizeof walk.shape);
   walk.n = plan->n;
@@ -67,7 +62,7 @@ static inline cudropi_general_t cudropi_general(const cudropi_plan_t *plan) {
   walk.mask.schedule = plan->draw.schedule;
   walk.mask.p = plan->draw.p;
   walk.mask.drop = walk.mask.alpha = plan->constants;
-  walk.is_alpha = cudropi_is_alpha(plan);
+  walk.is_alpha = plan->op->is_alpha;
   return walk;
 }
 

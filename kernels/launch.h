@@ -1,4 +1,4 @@
-/* launch.h - the kernels as functions of C: one an operator, each a launch and no more. */
+/* launch.h - the kernels as functions of C: each a launch and no more. */
 #ifndef CUDROP_LAUNCH_H
 #define CUDROP_LAUNCH_H
 
@@ -11,27 +11,22 @@
 extern "C" {
 #endif
 
-/* A plan to launch: its walk is DENSE or GENERAL. */
-typedef struct {
+/*
+ * A plan to launch: its walk is DENSE or GENERAL. An operator's launch, cudropi_op_t's, puts its
+ * kernels on the stream, in the current device, and gives a cudaError_t. A combination of kernel,
+ * type and source that no plan has gives cudaErrorInvalidDeviceFunction.
+ */
+typedef struct cudropi_work {
   const cudropi_plan_t *plan;
   cudropi_walk_t walk;
-  int64_t blocks; /* the most a launch may have: more work is done in turns */
-  int64_t packs;  /* the most a dense launch may move: more work is launched in turns */
+  int64_t
+      blocks;    /* the most an elementwise launch may have: more work is done in turns */
+  int64_t packs; /* the most a dense one may move: more work is launched in turns */
   cudaStream_t stream;
 } cudropi_work_t;
 
-/*
- * Launch a plan's kernel on the stream, in the current device. A combination of kernel, type
- * and source that no plan has gives cudaErrorInvalidDeviceFunction.
- */
-cudaError_t cudropi_launch_select(const cudropi_work_t *work);
-cudaError_t cudropi_launch_scale(const cudropi_work_t *work);
-cudaError_t cudropi_launch_accumulate(const cudropi_work_t *work);
-cudaError_t cudropi_launch_affine(const cudropi_work_t *work);
-cudaError_t cudropi_launch_fill(const cudropi_work_t *work);
-cudaError_t cudropi_launch_bytes(const cudropi_work_t *work);
-cudaError_t cudropi_launch_bits(const cudropi_work_t *work);
-cudaError_t cudropi_launch_count(const cudropi_work_t *work); /* adds to a total of 0 */
+/* Finish the sums of the vector in a slot, from the partial ones of each slab. */
+cudaError_t cudropi_launch_column_sums(const cudropi_work_t *work, int slot);
 
 /* Write `value` to a prepared block; add to a block's offset. */
 cudaError_t cudropi_launch_prepare(cudrop_prepared_t *prepared,

@@ -50,31 +50,30 @@ CUDROPI_DEVICE void cudropi_row_add(const cudropi_rows_place_t &place,
 }
 
 /* The element of a row of an operand that has one a row, in F32; if it is absent, 0. */
-CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args,
-                                      cudropi_rows_operand_t operand, int64_t row) {
+CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args, int operand,
+                                      int64_t row) {
   const cudropi_rows_side_t &side = args.side[operand];
   if (side.data == nullptr) return 0.0f;
   return static_cast<const float *>(
       side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)];
 }
 
-CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args,
-                                      cudropi_rows_operand_t operand, int64_t row,
-                                      float value) {
+CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args, int operand,
+                                      int64_t row, float value) {
   const cudropi_rows_side_t &side = args.side[operand];
   if (side.data == nullptr) return;
   static_cast<float *>(
       side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)] = value;
 }
 
-/* Launch a kernel of this walk, of those that cudropi_rows_launch() launches else. */
-template <int count>
-static cudaError_t cudropi_row_launch(const cudropi_rows_instance_t (&instances)[count],
-                                      cudropi_rows_operand_t first,
-                                      const cudropi_rows_work_t *work) {
-  const int64_t in_block = CUDROPI_TILE_THREADS / cudropi_row_threads(work->rows->cols);
-  const int64_t blocks = (work->rows->rows + in_block - 1) / in_block;
-  return cudropi_rows_launch_blocks(instances, first, work, blocks);
+/* Like cudropi_rows_launch(), with a block for every group of rows. */
+template <class Args, int count>
+static cudaError_t cudropi_row_launch(
+    const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work) {
+  const cudropi_plan_t *plan = work->plan;
+  const int64_t in_block = CUDROPI_TILE_THREADS / cudropi_row_threads(plan->cols);
+  return cudropi_rows_launch_blocks(instances, work,
+                                    (plan->rows + in_block - 1) / in_block);
 }
 
 #endif /* CUDROP_KERNEL_ROW_WALK_CUH */

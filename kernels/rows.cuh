@@ -11,7 +11,14 @@
 
 #include "call/row_sum.h"
 #include "general.cuh"
-#include "launch_rows.h"
+
+/* What a kernel is compiled for. */
+typedef enum {
+  CUDROPI_ROWS_DRAWN,
+  CUDROPI_ROWS_PREPARED,
+  CUDROPI_ROWS_GENERAL,
+  CUDROPI_ROWS_WALKS
+} cudropi_rows_walk_t;
 
 /* Tuning: blocks that a multiprocessor shall hold at least, which is what limits registers. */
 template <cudropi_rows_walk_t walk>
@@ -25,7 +32,7 @@ struct cudropi_rows_side_t {
 };
 
 struct cudropi_rows_args_t {
-  cudropi_rows_side_t side[CUDROPI_ROWS_OPERANDS];
+  cudropi_rows_side_t side[CUDROPI_SLOTS];
   int64_t rows, cols;
   int rank;
   int64_t shape[CUDROP_MAX_RANK];
@@ -36,51 +43,47 @@ struct cudropi_rows_args_t {
   uint64_t offset; /* ... to be added to the offset there */
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK], index_step;
-  cudrop_activation_t activation;
-  cudrop_norm_t norm;
-  float epsilon;
+  const uint8_t
+      *bits; /* that the caller brings, or NULL: element e is bit e & 7 of byte e >> 3 */
   bool adds_to_data, adds_to_parameters;
-  float *partial[CUDROPI_ROWS_OPERANDS], *of_rows;
+  float *partial[CUDROPI_SLOTS], *of_rows;
   int row_log2; /* of the threads of a row, by row_sum.h */
-  const uint8_t *bits;
-  cudropi_visible_t visible;
-  float scores_scale;
-  cudropi_lookup_t lookup;
-  cudropi_gather_t gather;
 };
 
-static inline cudropi_rows_args_t cudropi_rows_args(const cudropi_rows_t *rows) {
-  cudropi_rows_args_t args = {};
-  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k) {
-    args.side[k].data = rows->operand[k].data;
-    args.side[k].is_f32 = rows->operand[k].dtype == CUDROP_F32;
-    memcpy(args.side[k].stride, rows->operand[k].stride, sizeof args.side[k].stride);
+/* The same, and the options of an operator. */
+template <class Options>
+struct cudropi_rows_args_of : cudropi_rows_args_t {
+  Options options;
+};
+
+template <class Args>
+static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
+  Args args = {};
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    args.side[k].data = plan->operand[k].data;
+    args.side[k].is_f32 = plan->operand[k].dtype == CUDROP_F32;
+    memcpy(args.side[k].stride, plan->operand[k].stride, sizeof args.side[k].stride);
   }
-  args.rows = rows->rows;
-  args.cols = rows->cols;
-  args.rank = rows->rank;
-  memcpy(args.shape, rows->shape, sizeof args.shape);
-  args.tiling = rows->tiling;
-  while (1 << args.lanes_log2 < rows->tiling.lanes) ++args.lanes_log2;
-  args.mask = rows->draw.schedule;
-  args.prepared = rows->draw.prepared;
-  args.offset = rows->draw.offset;
-  args.index_base = rows->draw.index_base;
-  memcpy(args.index_stride, rows->draw.index_stride, sizeof args.index_stride);
-  args.index_step = rows->index_step;
-  args.activation = rows->activation;
-  args.norm = rows->norm;
-  args.epsilon = rows->epsilon;
-  args.adds_to_data = rows->adds_to_data;
-  args.adds_to_parameters = rows->adds_to_parameters;
-  memcpy(args.partial, rows->partial, sizeof args.partial);
-  args.of_rows = rows->of_rows;
-  while (1 << args.row_log2 < cudropi_row_threads(rows->cols)) ++args.row_log2;
-  args.bits = rows->bits;
-  args.visible = rows->visible;
-  args.scores_scale = rows->scores_scale;
-  args.lookup = rows->lookup;
-  args.gather = rows->gather;
+  args.rows = plan->rows;
+  args.cols = plan->cols;
+  args.rank = plan->rank;
+  memcpy(args.shape, plan->shape, sizeof args.shape);
+  args.tiling = plan->tiling;
+  while (1 << args.lanes_log2 < plan->tiling.lanes) ++args.lanes_log2;
+  args.mask = plan->draw.schedule;
+  args.prepared = plan->draw.prepared;
+  args.offset = plan->draw.offset;
+  args.index_base = plan->draw.index_base;
+  memcpy(args.index_stride, plan->draw.index_stride, sizeof args.index_stride);
+  args.index_step = plan->index_step;
+  if (plan->draw.source == CUDROPI_FROM_OPERAND)
+    args.bits = static_cast<const uint8_t *>(plan->operand[plan->op->keep].data);
+  args.adds_to_data = plan->adds_to_data;
+  args.adds_to_parameters = plan->adds_to_parameters;
+  memcpy(args.partial, plan->partial, sizeof args.partial);
+  args.of_rows = plan->of_rows;
+  while (1 << args.row_log2 < cudropi_row_threads(plan->cols)) ++args.row_log2;
+  memcpy(&args.options, plan->options, sizeof args.options);
   return args;
 }
 
@@ -121,8 +124,7 @@ CUDROPI_DEVICE int64_t cudropi_rows_position(const cudropi_rows_args_t &args,
 /* The chunk of an operand of the kernel's type. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
-    const cudropi_rows_args_t &args, cudropi_rows_operand_t operand,
-    const cudropi_rows_place_t &place) {
+    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
   using chunk = cudropi_chunk_t<Type::bytes>;
   const cudropi_rows_side_t &side = args.side[operand];
   const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
@@ -143,8 +145,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_pack(
 }
 
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args,
-                                     cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args, int operand,
                                      const cudropi_rows_place_t &place,
                                      const cudropi_chunk_t<Type::bytes> &stored) {
   using chunk = cudropi_chunk_t<Type::bytes>;
@@ -158,8 +159,7 @@ CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args,
 }
 
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args,
-                                       cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args, int operand,
                                        const cudropi_rows_place_t &place,
                                        const float (&values)[CUDROPI_CHUNK]) {
   cudropi_rows_put<walk, Type>(args, operand, place, cudropi_rows_pack<Type>(values));
@@ -192,8 +192,7 @@ CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &ch
  * one. Rows read it again, from the nearest cache: in registers it would be in the way.
  */
 template <class Type>
-CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args,
-                                            cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
                                             const cudropi_rows_place_t &place,
                                             float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[operand];
@@ -210,7 +209,7 @@ CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args,
 /* values *= the columns of a vector likewise. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args,
-                                                 cudropi_rows_operand_t operand,
+                                                 int operand,
                                                  const cudropi_rows_place_t &place,
                                                  float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[operand];
@@ -279,8 +278,7 @@ CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
  * Write the block's sums of columns for an operand, if it is there: each thread brings those of
  * its way and chunk. All threads come here; `shared` has room for CUDROPI_CHUNK floats a thread.
  */
-CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args,
-                                     cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operand,
                                      const float (&sums)[CUDROPI_CHUNK], float *shared) {
   float *partial = args.partial[operand];
   const uint32_t tiles = (uint32_t)args.tiling.tiles;
@@ -304,32 +302,62 @@ CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args,
 /* ---- Launch -------------------------------------------------------------------------- */
 
 /* The kernels of an operator in one type, by walk. */
+template <class Args>
 struct cudropi_rows_instance_t {
   cudrop_dtype_t dtype;
-  void (*kernel[CUDROPI_ROWS_WALKS])(cudropi_rows_args_t);
+  void (*kernel[CUDROPI_ROWS_WALKS])(Args);
 };
 
-/* Launch the kernel of the operand's type and the work's walk, with so many blocks. */
-template <int count>
-static cudaError_t cudropi_rows_launch_blocks(
-    const cudropi_rows_instance_t (&instances)[count], cudropi_rows_operand_t first,
-    const cudropi_rows_work_t *work, int64_t blocks) {
+/* A kernel in every type, where it is a template of a type and a walk. */
+#define CUDROPI_ROWS_INSTANCE(KERNEL, DTYPE, TYPE)                           \
+  {                                                                          \
+    DTYPE, {                                                                 \
+      KERNEL<TYPE, CUDROPI_ROWS_DRAWN>, KERNEL<TYPE, CUDROPI_ROWS_PREPARED>, \
+          KERNEL<TYPE, CUDROPI_ROWS_GENERAL>                                 \
+    }                                                                        \
+  }
+#define CUDROPI_ROWS_INSTANCES(KERNEL)                           \
+  {                                                              \
+    CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_F32, cudropi_f32),      \
+        CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_F16, cudropi_f16),  \
+        CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16) \
+  }
+
+static inline cudropi_rows_walk_t cudropi_rows_walk(const cudropi_work_t *work) {
+  return work->walk == CUDROPI_WALK_GENERAL                 ? CUDROPI_ROWS_GENERAL
+         : work->plan->draw.source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
+                                                            : CUDROPI_ROWS_DRAWN;
+}
+
+/* Launch the kernel of a type and the work's walk, with so many blocks. */
+template <class Args, int count>
+static cudaError_t cudropi_rows_launch_args(
+    const cudropi_rows_instance_t<Args> (&instances)[count], cudrop_dtype_t dtype,
+    const cudropi_work_t *work, int64_t blocks, const Args &args) {
   const dim3 grid((unsigned)blocks);
-  const cudropi_rows_args_t args = cudropi_rows_args(work->rows);
-  for (const cudropi_rows_instance_t &instance : instances)
-    if (instance.dtype == work->rows->operand[first].dtype)
-      return LAUNCH(instance.kernel[work->walk], grid, CUDROPI_TILE_THREADS, 0,
-                    work->stream, args);
+  for (const cudropi_rows_instance_t<Args> &instance : instances)
+    if (instance.dtype == dtype)
+      return LAUNCH(instance.kernel[cudropi_rows_walk(work)], grid, CUDROPI_TILE_THREADS,
+                    0, work->stream, args);
   return cudaErrorInvalidDeviceFunction;
 }
 
+/* The same, of the leader's type, with the arguments of the plan. */
+template <class Args, int count>
+static cudaError_t cudropi_rows_launch_blocks(
+    const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work,
+    int64_t blocks) {
+  const cudropi_plan_t *plan = work->plan;
+  return cudropi_rows_launch_args(instances, plan->operand[plan->op->leader].dtype, work,
+                                  blocks, cudropi_rows_args<Args>(plan));
+}
+
 /* A block for every tile of every slab. */
-template <int count>
-static cudaError_t cudropi_rows_launch(const cudropi_rows_instance_t (&instances)[count],
-                                       cudropi_rows_operand_t first,
-                                       const cudropi_rows_work_t *work) {
-  const cudropi_tiling_t &tiling = work->rows->tiling;
-  return cudropi_rows_launch_blocks(instances, first, work, tiling.slabs * tiling.tiles);
+template <class Args, int count>
+static cudaError_t cudropi_rows_launch(
+    const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work) {
+  const cudropi_tiling_t &tiling = work->plan->tiling;
+  return cudropi_rows_launch_blocks(instances, work, tiling.slabs * tiling.tiles);
 }
 
 #endif /* CUDROP_KERNEL_ROWS_CUH */

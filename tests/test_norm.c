@@ -383,7 +383,7 @@ START_TEST(forward_refuses_what_makes_no_sense) {
           args.epsilon = INFINITY);
   REFUSES(INVALID_ARGUMENT, "epsilon = nan is not finite and above 0",
           args.epsilon = NAN);
-  REFUSES(DTYPE, "mean is BF16, and must be F32", each[0].dtype = CUDROP_BF16);
+  REFUSES(DTYPE, "mean has dtype = 3 (BF16), which is not F32", each[0].dtype = CUDROP_BF16);
   REFUSES(DTYPE, "gamma is F16 and x is F32", vectors[1].dtype = CUDROP_F16);
   REFUSES(SHAPE, "rstd has shape[0] = 4 and x has shape[0] = 5", each[1].shape[0] = 4);
   REFUSES(SHAPE, "mean has rank = 2, and with x of rank = 2 it must be 1",

@@ -7,32 +7,49 @@
 
 static float memory[1 << 12];
 
-static cudropi_call_t make_call(cudropi_operator_t op, const cudrop_tensor_t *x,
+/* Operators with the kernels of public ones. */
+#define OPERATOR(AT_ZERO, ABOVE_ZERO, IS_ALPHA)                      \
+  {                                                                  \
+    .function = "test",                                              \
+    .slot = {[CUDROPI_X] = {"x", .types = CUDROPI_FLOATS},           \
+             [CUDROPI_KEEP] = {"keep", .types = CUDROPI_BYTES},      \
+             [CUDROPI_Y] = {"y", .types = CUDROPI_FLOATS}},          \
+    .leader = CUDROPI_Y, .keep = CUDROPI_KEEP, .at_zero = (AT_ZERO), \
+    .above_zero = (ABOVE_ZERO), .is_alpha = (IS_ALPHA)               \
+  }
+static const cudropi_op_t drop =
+    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, false);
+static const cudropi_op_t accumulate =
+    OPERATOR(CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE, false);
+static const cudropi_op_t alpha_drop =
+    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE, true);
+static const cudropi_op_t alpha_gradient =
+    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, true);
+static const cudropi_op_t count =
+    OPERATOR(CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT, false);
+
+static cudropi_call_t make_call(const cudropi_op_t *op, const cudrop_tensor_t *x,
                                 const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
-  return (cudropi_call_t){.function = "test",
-                          .op = op,
-                          .x = {CUDROPI_FLOATS, "x", x},
-                          .mask = mask,
-                          .y = {CUDROPI_FLOATS, "y", y}};
+  return (cudropi_call_t){
+      .op = op, .tensor = {[CUDROPI_X] = x, [CUDROPI_Y] = y}, .mask = mask};
 }
 
 START_TEST(rates_choose_kernels_and_sources) {
   static const struct {
-    cudropi_operator_t op;
+    const cudropi_op_t *op;
     double p;
     cudropi_kernel_t kernel;
     cudropi_source_t source;
   } cases[] = {
-      {CUDROPI_DROP, 0.0, CUDROPI_KERNEL_SELECT, CUDROPI_ALL_KEPT},
-      {CUDROPI_DROP, 0.1, CUDROPI_KERNEL_SCALE, CUDROPI_FROM_PHILOX},
-      {CUDROPI_DROP, 1.0, CUDROPI_KERNEL_SCALE, CUDROPI_ALL_DROPPED},
-      {CUDROPI_ACCUMULATE, 0.0, CUDROPI_KERNEL_ACCUMULATE, CUDROPI_ALL_KEPT},
-      {CUDROPI_ALPHA, 0.0, CUDROPI_KERNEL_SELECT, CUDROPI_ALL_KEPT},
-      {CUDROPI_ALPHA, 0.1, CUDROPI_KERNEL_AFFINE, CUDROPI_FROM_PHILOX},
-      {CUDROPI_ALPHA, 1.0, CUDROPI_KERNEL_AFFINE, CUDROPI_ALL_DROPPED},
-      {CUDROPI_ALPHA_GRADIENT, 0.1, CUDROPI_KERNEL_SCALE, CUDROPI_FROM_PHILOX},
-      {CUDROPI_EXPORT_SCALE, 0.0, CUDROPI_KERNEL_FILL, CUDROPI_ALL_KEPT},
-      {CUDROPI_COUNT_KEPT, 0.1, CUDROPI_KERNEL_COUNT, CUDROPI_FROM_PHILOX},
+      {&drop, 0.0, CUDROPI_KERNEL_SELECT, CUDROPI_ALL_KEPT},
+      {&drop, 0.1, CUDROPI_KERNEL_SCALE, CUDROPI_FROM_PHILOX},
+      {&drop, 1.0, CUDROPI_KERNEL_SCALE, CUDROPI_ALL_DROPPED},
+      {&accumulate, 0.0, CUDROPI_KERNEL_ACCUMULATE, CUDROPI_ALL_KEPT},
+      {&alpha_drop, 0.0, CUDROPI_KERNEL_SELECT, CUDROPI_ALL_KEPT},
+      {&alpha_drop, 0.1, CUDROPI_KERNEL_AFFINE, CUDROPI_FROM_PHILOX},
+      {&alpha_drop, 1.0, CUDROPI_KERNEL_AFFINE, CUDROPI_ALL_DROPPED},
+      {&alpha_gradient, 0.1, CUDROPI_KERNEL_SCALE, CUDROPI_FROM_PHILOX},
+      {&count, 0.1, CUDROPI_KERNEL_COUNT, CUDROPI_FROM_PHILOX},
   };
   const cudrop_tensor_t x = cudrop_vector(memory, CUDROP_F32, 10);
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; ++k) {
@@ -49,8 +66,8 @@ START_TEST(a_mask_that_is_brought_is_read_except_at_rate_one) {
   uint8_t bytes[10];
   const cudrop_tensor_t x = cudrop_vector(memory, CUDROP_F32, 10);
   const cudrop_tensor_t keep = cudrop_vector(bytes, CUDROP_U8, 10);
-  cudropi_call_t call = make_call(CUDROPI_DROP, &x, NULL, &x);
-  call.keep = (cudropi_argument_t){CUDROPI_BYTES, "keep", &keep};
+  cudropi_call_t call = make_call(&drop, &x, NULL, &x);
+  call.tensor[CUDROPI_KEEP] = &keep;
   call.p = 0.0;
   ck_assert_int_eq(cudropi_plan(&call).draw.source, CUDROPI_FROM_OPERAND);
   ck_assert_int_eq(cudropi_plan(&call).kernel, CUDROPI_KERNEL_SELECT);
@@ -63,11 +80,13 @@ START_TEST(a_mask_that_is_brought_is_read_except_at_rate_one) {
 END_TEST
 
 START_TEST(constants_are_finite_at_every_rate) {
+  static const cudropi_op_t *const operators[] = {&drop, &accumulate, &alpha_drop,
+                                                  &alpha_gradient};
   const cudrop_tensor_t x = cudrop_vector(memory, CUDROP_F32, 10);
   for (double p = 0.0; p <= 1.0; p += 0.125) {
-    for (cudropi_operator_t op = CUDROPI_DROP; op <= CUDROPI_ALPHA_GRADIENT; ++op) {
+    for (size_t k = 0; k < sizeof operators / sizeof operators[0]; ++k) {
       const cudrop_mask_t mask = cudrop_mask(1, 2, p);
-      const cudropi_call_t call = make_call(op, &x, &mask, &x);
+      const cudropi_call_t call = make_call(operators[k], &x, &mask, &x);
       const cudropi_plan_t plan = cudropi_plan(&call);
       ck_assert_double_finite(plan.constants.f64.scale);
       ck_assert_double_finite(plan.constants.f64.shift);
@@ -85,7 +104,7 @@ START_TEST(alpha_dropout_keeps_mean_and_variance) {
   const cudrop_tensor_t x = cudrop_vector(memory, CUDROP_F64, 10);
   for (double p = 0.05; p < 1.0; p += 0.05) {
     const cudrop_mask_t mask = cudrop_mask(1, 2, p);
-    const cudropi_call_t call = make_call(CUDROPI_ALPHA, &x, &mask, &x);
+    const cudropi_call_t call = make_call(&alpha_drop, &x, &mask, &x);
     const cudropi_plan_t plan = cudropi_plan(&call);
     const double a = plan.constants.f64.scale, b = plan.constants.f64.shift;
     const double mean = (1 - p) * b + p * plan.constants.f64.dropped;
@@ -103,13 +122,13 @@ START_TEST(dimensions_in_one_piece_are_merged) {
   cudrop_tensor_t dense = cudrop_tensor(memory, CUDROP_F32, 4, shape);
   dense.stride[1] = -77; /* of a size of 1: it means nothing */
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudropi_call_t call = make_call(CUDROPI_DROP, &dense, &mask, &dense);
+  const cudropi_call_t call = make_call(&drop, &dense, &mask, &dense);
   const cudropi_plan_t plan = cudropi_plan(&call);
   ck_assert_int_eq(plan.rank, 1);
   ck_assert_int_eq(plan.shape[0], 120);
   ck_assert_int_eq(plan.n, 120);
   ck_assert_int_eq(plan.draw.index_stride[0], 1);
-  ck_assert_int_eq(plan.x.stride[0], 1);
+  ck_assert_int_eq(plan.operand[CUDROPI_X].stride[0], 1);
 }
 END_TEST
 
@@ -119,17 +138,17 @@ START_TEST(a_gap_in_any_view_keeps_dimensions_apart) {
   cudrop_tensor_t gapped = dense;
   gapped.stride[0] = 31;
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  cudropi_call_t call = make_call(CUDROPI_DROP, &gapped, &mask, &dense);
+  cudropi_call_t call = make_call(&drop, &gapped, &mask, &dense);
   cudropi_plan_t plan = cudropi_plan(&call);
   ck_assert_int_eq(plan.rank, 2);
   ck_assert_int_eq(plan.shape[0], 4);
   ck_assert_int_eq(plan.shape[1], 30);
-  ck_assert_int_eq(plan.x.stride[0], 31);
-  ck_assert_int_eq(plan.y.stride[0], 30);
+  ck_assert_int_eq(plan.operand[CUDROPI_X].stride[0], 31);
+  ck_assert_int_eq(plan.operand[CUDROPI_Y].stride[0], 30);
 
   cudrop_mask_t shared = mask; /* the same gap in the index map alone */
   ck_assert_ok(cudrop_mask_share(&shared, 3, shape, NULL, 1u << 2));
-  call = make_call(CUDROPI_DROP, &dense, &shared, &dense);
+  call = make_call(&drop, &dense, &shared, &dense);
   plan = cudropi_plan(&call);
   ck_assert_int_eq(plan.rank, 2);
   ck_assert_int_eq(plan.shape[0], 20);
@@ -142,7 +161,7 @@ END_TEST
 START_TEST(one_element_has_rank_one) {
   const cudrop_tensor_t scalar = cudrop_tensor(memory, CUDROP_F32, 0, NULL);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudropi_call_t call = make_call(CUDROPI_DROP, &scalar, &mask, &scalar);
+  const cudropi_call_t call = make_call(&drop, &scalar, &mask, &scalar);
   const cudropi_plan_t plan = cudropi_plan(&call);
   ck_assert_int_eq(plan.rank, 1);
   ck_assert_int_eq(plan.shape[0], 1);

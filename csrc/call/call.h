@@ -1,44 +1,42 @@
-/* call.h - one call of an elementwise operator: what it was asked, before any check. */
+/* call.h - one call of an operator: what it was asked, before any check. */
 #ifndef CUDROP_CALL_H
 #define CUDROP_CALL_H
 
-#include "core/tensor.h"
+#include "call/op.h"
 
-typedef enum {
-  CUDROPI_DROP,           /* y = keep ? x * scale : 0 */
-  CUDROPI_ACCUMULATE,     /* y = keep ? y + x * scale : y */
-  CUDROPI_ALPHA,          /* y = a * (keep ? x : alpha') + b */
-  CUDROPI_ALPHA_GRADIENT, /* y = keep ? a * x : 0 */
-  CUDROPI_EXPORT_BITS,    /* y = keep, packed */
-  CUDROPI_EXPORT_BYTES,   /* y = keep */
-  CUDROPI_EXPORT_SCALE,   /* y = keep ? scale : 0 */
-  CUDROPI_COUNT_KEPT      /* y = sum of keep */
-} cudropi_operator_t;
+struct cudropi_call {
+  const cudropi_op_t *op;
+  const cudrop_tensor_t *tensor[CUDROPI_SLOTS]; /* NULL: absent */
+  const cudrop_mask_t *mask;                    /* to draw, or NULL; ... */
+  double p;            /* ... the rate of a mask that the caller brings */
+  uint32_t accumulate; /* of cudrop_accumulate_t */
+  const void *options; /* of the operator, as its own files define them */
+  void *workspace;
+  size_t workspace_bytes;
+};
 
-typedef enum {
-  CUDROPI_FLOATS,     /* F32, F16, BF16 or F64: what is computed with */
-  CUDROPI_NUMBERS,    /* those and the F8 types: what is moved */
-  CUDROPI_ROW_FLOATS, /* F32, F16 or BF16: what networks are trained in */
-  CUDROPI_BYTES,      /* U8 */
-  CUDROPI_INTEGERS,   /* I32 */
-  CUDROPI_INTERNAL    /* made by the library, of a type of tensor.h */
-} cudropi_kind_t;
+/* Check, plan and run; the floating-point environment is the default one meanwhile. */
+cudrop_status_t cudropi_run(cudrop_context_t *context, const cudropi_call_t *call);
 
-/* A tensor and the name that the public function has for it; no name: no such argument. */
-typedef struct {
-  cudropi_kind_t kind;
-  const char *name;
-  const cudrop_tensor_t *tensor;
-} cudropi_argument_t;
+/* Plan and run a call that is checked, in that environment. */
+cudrop_status_t cudropi_run_checked(cudrop_context_t *context,
+                                    const cudropi_call_t *call);
 
-typedef struct {
-  const char *function; /* the public function, for texts */
-  cudropi_operator_t op;
-  cudropi_argument_t x;
-  cudropi_argument_t keep;   /* a mask that the caller brings, with ... */
-  double p;                  /* ... its rate; or else ... */
-  const cudrop_mask_t *mask; /* ... a mask to draw */
-  cudropi_argument_t y;
-} cudropi_call_t;
+/*
+ * Check a call before any memory is touched. After CUDROP_OK everything that plan and kernels
+ * compute with these arguments fits 64 bits.
+ */
+cudrop_status_t cudropi_check(const cudrop_context_t *context,
+                              const cudropi_call_t *call);
+
+/* Answer the public query `function` for the workspace of a call: only its leader needs to be
+ * there. */
+cudrop_status_t cudropi_query(const char *function, const cudropi_call_t *call,
+                              size_t *bytes);
+
+/* The rules of a rate, and of the address of a prepared block. */
+cudrop_status_t cudropi_check_rate(const char *function, double p);
+cudrop_status_t cudropi_check_prepared(const char *function,
+                                       const cudrop_prepared_t *prepared);
 
 #endif /* CUDROP_CALL_H */

@@ -1,31 +1,25 @@
-/* plan.c - from a validated call to numbers. */
+/* plan.c - from a checked call to numbers. */
 #include "call/plan.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
+
+#include "core/status.h"
+#include "core/tensor.h"
+
+_Static_assert(offsetof(cudropi_plan_t, options) % 8 == 0, "options are not aligned");
+
+/* ---- The rate ---------------------------------------------------------------------------- */
 
 /* The value that a dropped SELU unit takes: -lambda * alpha of the SELU function. */
 static const double alpha_prime = -1.7580993408473766;
 
-/* p = 0 has a kernel of its own where it must leave the bits of x as they are. */
-static const struct {
-  cudropi_kernel_t at_zero, above_zero;
-} kernels[] = {
-    [CUDROPI_DROP] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE},
-    [CUDROPI_ACCUMULATE] = {CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE},
-    [CUDROPI_ALPHA] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE},
-    [CUDROPI_ALPHA_GRADIENT] = {CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE},
-    [CUDROPI_EXPORT_BITS] = {CUDROPI_KERNEL_BITS, CUDROPI_KERNEL_BITS},
-    [CUDROPI_EXPORT_BYTES] = {CUDROPI_KERNEL_BYTES, CUDROPI_KERNEL_BYTES},
-    [CUDROPI_EXPORT_SCALE] = {CUDROPI_KERNEL_FILL, CUDROPI_KERNEL_FILL},
-    [CUDROPI_COUNT_KEPT] = {CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT},
-};
-
-cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p) {
+cudropi_constants_t cudropi_constants(bool is_alpha, double p) {
   cudropi_constants_t constants = {.f32 = {.unused = 0.0f}};
   double scale = cudrop_mask_scale_f64(p);
   double shift = 0.0;
-  if (op == CUDROPI_ALPHA || op == CUDROPI_ALPHA_GRADIENT) {
+  if (is_alpha) {
     scale =
         p < 1.0 ? 1.0 / sqrt((1.0 - p) * (1.0 + p * (alpha_prime * alpha_prime))) : 0.0;
     shift = -scale * alpha_prime * p;
@@ -41,11 +35,13 @@ cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p) {
 
 /* Choose what depends on the rate. A prepared draw has the kernel of any rate. */
 static void plan_rate(cudropi_plan_t *plan) {
+  const cudropi_op_t *op = plan->op;
   const double p = plan->draw.p;
-  plan->kernel = kernels[plan->op].above_zero;
+  if (op->has_rows) return;
+  plan->kernel = op->above_zero;
   if (plan->draw.source == CUDROPI_FROM_PREPARED) return;
-  if (p <= 0.0) plan->kernel = kernels[plan->op].at_zero;
-  plan->constants = cudropi_constants(plan->op, p);
+  if (p <= 0.0) plan->kernel = op->at_zero;
+  plan->constants = cudropi_constants(op->is_alpha, p);
 }
 
 cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan) {
@@ -55,63 +51,140 @@ cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan) {
   return read;
 }
 
-static cudropi_operand_t plan_operand(const cudropi_argument_t *argument) {
-  cudropi_operand_t operand = {.data = NULL};
-  if (argument->name == NULL) return operand;
-  operand.data = argument->tensor->data;
-  operand.dtype = argument->tensor->dtype;
-  memcpy(operand.stride, argument->tensor->stride, sizeof operand.stride);
-  return operand;
-}
+/* ---- Dimensions -------------------------------------------------------------------------- */
 
-/* Can dimension `outer` and the one inside it, `inner`, be walked as one in all views? */
-static bool is_one_piece(const cudropi_plan_t *plan, int outer, int inner) {
-  const int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
-                              plan->draw.index_stride};
-  for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
-    if (strides[k][outer] != strides[k][inner] * plan->shape[inner]) return false;
-  return true;
-}
-
-static void move_dimension(cudropi_plan_t *plan, int to, int from) {
-  int64_t *strides[] = {plan->x.stride, plan->keep.stride, plan->y.stride,
-                        plan->draw.index_stride};
-  for (size_t k = 0; k < sizeof strides / sizeof strides[0]; ++k)
-    strides[k][to] = strides[k][from];
-  plan->shape[to] = plan->shape[from];
+/* The strides of every operand that there is, and those of the mask; returns how many. */
+static int list_strides(cudropi_plan_t *plan, int64_t *strides[CUDROPI_SLOTS + 1]) {
+  int count = 0;
+  strides[count++] = plan->draw.index_stride;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    if (cudropi_has(plan, k)) strides[count++] = plan->operand[k].stride;
+  return count;
 }
 
 void cudropi_merge_dimensions(cudropi_plan_t *plan) {
+  int64_t *strides[CUDROPI_SLOTS + 1];
+  const int count = list_strides(plan, strides);
   int last = -1;
-  if (plan->n == 0) { /* no rule keeps its other sizes and strides small */
-    plan->rank = 1;
-    plan->shape[0] = 0;
-    return;
-  }
   for (int d = 0; d < plan->rank; ++d) {
-    if (plan->shape[d] == 1) continue;
-    if (last >= 0 && is_one_piece(plan, last, d)) {
-      const int64_t outer = plan->shape[last];
-      move_dimension(plan, last, d);
-      plan->shape[last] *= outer;
-    } else {
-      move_dimension(plan, ++last, d);
-    }
+    const int64_t size = plan->shape[d];
+    bool is_one_piece = last >= 0;
+    if (size == 1) continue;
+    for (int k = 0; k < count && is_one_piece; ++k)
+      is_one_piece = strides[k][last] == strides[k][d] * size;
+    const int64_t outer = is_one_piece ? plan->shape[last] : 1;
+    if (!is_one_piece) ++last;
+    for (int k = 0; k < count; ++k) strides[k][last] = strides[k][d];
+    plan->shape[last] = outer * size;
   }
   if (last < 0) plan->shape[++last] = 1;
   plan->rank = last + 1;
 }
 
+/* ---- The workspace ----------------------------------------------------------------------- */
+
+/* Is there a vector that the operator sums over rows? */
+static bool is_sum(const cudropi_call_t *call, int k) {
+  return call->tensor[k] != NULL && (call->op->slot[k].flags & CUDROPI_SUM) != 0;
+}
+
+/* The bytes of partial sums, and of what the operator keeps of each row; false past 63 bits. */
+static bool count_bytes(const cudropi_call_t *call, int64_t rows, int64_t cols,
+                        ptrdiff_t *bytes) {
+  const int64_t size = sizeof(float), a_row = call->op->floats_a_row * size;
+  int64_t a_col = 0;
+  ptrdiff_t of_rows = 0;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) a_col += is_sum(call, k) ? size : 0;
+  return !__builtin_mul_overflow(a_col, cols, bytes) &&
+         !__builtin_mul_overflow(*bytes, cudropi_tile(rows, cols).slabs, bytes) &&
+         !__builtin_mul_overflow(a_row, rows, &of_rows) &&
+         !__builtin_add_overflow(*bytes, of_rows, bytes);
+}
+
+cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_call_t *call,
+                                        size_t *bytes) {
+  const cudropi_op_t *op = call->op;
+  const cudrop_tensor_t *leader = call->tensor[op->leader];
+  int64_t rows = 0;
+  ptrdiff_t needed = 0;
+  if (op->count_workspace != NULL) return op->count_workspace(function, call, bytes);
+  const int64_t cols = leader->shape[leader->rank - 1];
+  const bool is_counted = cudropi_count(leader->rank - 1, leader->shape, &rows);
+  REQUIRE(
+      rows == 0 || cols == 0 || (is_counted && count_bytes(call, rows, cols, &needed)),
+      CUDROP_ERROR_OVERFLOW,
+      "%s: %s has %lld rows of %lld columns, whose workspace has more bytes than 63 "
+      "bits count",
+      function, op->slot[op->leader].name, (long long)rows, (long long)cols);
+  *bytes = (size_t)needed;
+  return CUDROP_OK;
+}
+
+/* Deal the workspace out. */
+static void plan_workspace(cudropi_plan_t *plan, const cudropi_call_t *call) {
+  float *next = call->workspace;
+  plan->tiling = cudropi_tile(plan->rows, plan->cols);
+  if (!plan->op->has_workspace) return;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    if (!is_sum(call, k)) continue;
+    plan->partial[k] = next;
+    next += plan->tiling.slabs * plan->cols;
+  }
+  if (plan->op->floats_a_row > 0) plan->of_rows = next;
+}
+
+/* ---- The plan ---------------------------------------------------------------------------- */
+
+static void plan_operand(cudropi_plan_t *plan, int k, const cudropi_call_t *call) {
+  const cudropi_slot_t *slot = &plan->op->slot[k];
+  const cudrop_tensor_t *tensor = call->tensor[k];
+  cudropi_operand_t *operand = &plan->operand[k];
+  if (tensor == NULL) return;
+  operand->data = tensor->data;
+  operand->dtype = tensor->dtype;
+  operand->bits = cudropi_element_bits(slot, tensor->dtype);
+  if (slot->extent == CUDROPI_EXTENT_FULL || slot->extent == CUDROPI_EXTENT_EACH)
+    for (int d = 0; d < plan->rank; ++d) operand->stride[d] = tensor->stride[d];
+}
+
+static void plan_draw(cudropi_plan_t *plan, const cudropi_call_t *call,
+                      const cudrop_tensor_t *leader) {
+  const cudropi_op_t *op = plan->op;
+  const bool is_brought = op->keep != 0 && call->tensor[op->keep] != NULL;
+  plan->draw = cudropi_draw(call->mask, call->p, is_brought, leader->rank, leader->shape);
+  if (!op->has_rows) return;
+  plan->index_step = plan->draw.index_stride[plan->rank];
+  plan->draw.index_stride[plan->rank] = 0; /* no dimension of the rows */
+}
+
+/* Tensors without elements, whose other sizes and strides no rule keeps small; there may be sums
+ * of no rows. */
+static void plan_nothing(cudropi_plan_t *plan) {
+  plan->rank = 1;
+  plan->shape[0] = 0;
+}
+
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
-  const cudrop_tensor_t *y = call->y.tensor;
-  cudropi_plan_t plan = {.op = call->op, .rank = y->rank};
-  cudropi_count(y->rank, y->shape, &plan.n);
-  memcpy(plan.shape, y->shape, sizeof plan.shape);
-  plan.x = plan_operand(&call->x);
-  plan.keep = plan_operand(&call->keep);
-  plan.y = plan_operand(&call->y);
-  plan.draw = cudropi_draw(call->mask, call->p, plan.keep.dtype != 0, y->rank, y->shape);
+  const cudropi_op_t *op = call->op;
+  const cudrop_tensor_t *leader = call->tensor[op->leader];
+  cudropi_plan_t plan = {.op = op, .rank = leader->rank - op->has_rows};
+  cudropi_count(leader->rank, leader->shape, &plan.n);
+  for (int d = 0; d < plan.rank; ++d) plan.shape[d] = leader->shape[d];
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) plan_operand(&plan, k, call);
+  plan_draw(&plan, call, leader);
   plan_rate(&plan);
-  cudropi_merge_dimensions(&plan);
+  plan.adds_to_data = (call->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
+  plan.adds_to_parameters = (call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
+  if (op->has_rows) {
+    cudropi_count(plan.rank, plan.shape, &plan.rows);
+    plan.cols = leader->shape[plan.rank];
+  }
+  if (plan.n == 0) {
+    plan_nothing(&plan);
+  } else {
+    cudropi_merge_dimensions(&plan);
+    if (op->has_rows) plan_workspace(&plan, call);
+  }
+  if (op->plan != NULL) op->plan(call, &plan);
   return plan;
 }

@@ -1,31 +1,20 @@
-/* plan.h - an operator's call, worked out: all that a kernel needs to know. */
+/* plan.h - an operator's call, worked out: all that a backend needs to know. */
 #ifndef CUDROP_PLAN_H
 #define CUDROP_PLAN_H
 
 #include "call/call.h"
 #include "call/draw.h"
+#include "call/tiling.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What is done with each element, once it is known whether it is kept. */
-typedef enum {
-  CUDROPI_KERNEL_SELECT,     /* y = keep ? x : +0, bit for bit */
-  CUDROPI_KERNEL_SCALE,      /* y = keep ? x * scale : +0 */
-  CUDROPI_KERNEL_ACCUMULATE, /* y = keep ? y + x * scale : y */
-  CUDROPI_KERNEL_AFFINE,     /* y = keep ? x * scale + shift : dropped */
-  CUDROPI_KERNEL_FILL,       /* y = keep ? scale : +0 */
-  CUDROPI_KERNEL_BYTES,      /* y = keep */
-  CUDROPI_KERNEL_BITS,       /* y = keep, one bit each; bits of y are clear before */
-  CUDROPI_KERNEL_COUNT,      /* y += keep */
-  CUDROPI_KERNELS
-} cudropi_kernel_t;
-
 /* A tensor without its shape, which all operands of a plan share. */
 typedef struct {
   void *data;
   cudrop_dtype_t dtype;
+  int32_t bits; /* of an element; 0: there is no such operand */
   int64_t stride[CUDROP_MAX_RANK];
 } cudropi_operand_t;
 
@@ -42,30 +31,81 @@ typedef struct {
   cudropi_constants_f32_t f32; /* for every other type */
 } cudropi_constants_t;
 
-typedef struct {
-  cudropi_operator_t op;
-  cudropi_kernel_t kernel;
+struct cudropi_plan {
+  const cudropi_op_t *op;
 
   int64_t n;
-  int rank; /* from 1: dimensions of size 1 are gone, those in one piece are merged */
+  int64_t rows, cols; /* n = rows * cols, of an operator that has rows */
+  /* The dimensions of the tensors, or of what counts the rows; from 1: those of size 1 are gone,
+   * those in one piece are merged. */
+  int rank;
   int64_t shape[CUDROP_MAX_RANK];
-  cudropi_operand_t x, keep, y; /* zero where the kernel has none */
+  cudropi_operand_t operand[CUDROPI_SLOTS]; /* their strides are along shape */
 
-  cudropi_draw_t draw;
-  cudropi_constants_t constants; /* of draw.p, unless the draw is prepared */
-} cudropi_plan_t;
+  cudropi_draw_t draw; /* its index_stride is along shape */
+  int64_t index_step;  /* of the mask's index along a row */
 
-/* The plan of a validated call: a pure function of it. */
+  cudropi_kernel_t kernel;       /* elementwise ... */
+  cudropi_constants_t constants; /* ... of draw.p, unless the draw is prepared */
+
+  bool adds_to_data, adds_to_parameters;
+  cudropi_tiling_t tiling; /* of the rows */
+  /* In the workspace: the column sums of each slab of what is a sum, else NULL; and of each row
+   * the floats that the operator keeps, those of all rows one after another. */
+  float *partial[CUDROPI_SLOTS];
+  float *of_rows;
+
+  /* A struct of the operator's, which only its own files read; aligned by what is before it. */
+  unsigned char options[CUDROPI_OPTION_BYTES];
+};
+
+/* The plan of a checked call: a pure function of it. */
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call);
 
 /* The same plan with the numbers of the prepared block that it names, read on the host. */
 cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan);
 
 /* The constants of an operator at rate p; p = 1 has no survivors, and constants of 0. */
-cudropi_constants_t cudropi_constants(cudropi_operator_t op, double p);
+cudropi_constants_t cudropi_constants(bool is_alpha, double p);
 
 /* Drop dimensions of size 1 and merge neighbours that lie in one piece in every view. */
 void cudropi_merge_dimensions(cudropi_plan_t *plan);
+
+/*
+ * Write to *bytes the workspace that a call needs, whose leader is valid, or refuse a shape for
+ * which there can be none. No product of sizes is made without a check before this succeeds.
+ */
+cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_call_t *call,
+                                        size_t *bytes);
+
+static inline bool cudropi_has(const cudropi_plan_t *plan, int slot) {
+  return plan->operand[slot].bits != 0;
+}
+
+/* Is there a vector in the slot that is summed over rows? */
+static inline bool cudropi_is_sum(const cudropi_plan_t *plan, int slot) {
+  return (plan->op->slot[slot].flags & CUDROPI_SUM) != 0 && cudropi_has(plan, slot);
+}
+
+/* Not unrolled on a GPU: eight 64-bit divisions would outweigh the kernel. */
+#if defined(__CUDA_ARCH__)
+#define CUDROPI_ROLLED _Pragma("unroll 1")
+#else
+#define CUDROPI_ROLLED
+#endif
+
+/* How many elements from the first row row `row` lies, by its strides along shape[0..rank). */
+CUDROP_INLINE int64_t cudropi_row_place(int rank, const int64_t *shape,
+                                        const int64_t *stride, int64_t row) {
+  int64_t place = 0;
+  CUDROPI_ROLLED
+  for (int d = rank - 1; d > 0; --d) {
+    const int64_t outer = row / shape[d];
+    place += (row - outer * shape[d]) * stride[d];
+    row = outer;
+  }
+  return place + row * stride[0];
+}
 
 #ifdef __cplusplus
 }

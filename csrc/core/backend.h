@@ -2,7 +2,7 @@
 #ifndef CUDROP_BACKEND_H
 #define CUDROP_BACKEND_H
 
-#include "call/rows.h"
+#include "call/plan.h"
 #include "cudrop/cudrop.h"
 
 /*
@@ -32,10 +32,7 @@ typedef struct {
   /* Whether the context's device reaches the memory of the argument called `name`. */
   cudrop_status_t (*check_memory)(const cudrop_context_t *context, const char *function,
                                   const char *name, const void *data);
-  cudrop_status_t (*run)(cudrop_context_t *context, const char *function,
-                         const cudropi_plan_t *plan);
-  cudrop_status_t (*run_rows)(cudrop_context_t *context, const char *function,
-                              const cudropi_rows_t *rows);
+  cudrop_status_t (*run)(cudrop_context_t *context, const cudropi_plan_t *plan);
   cudrop_status_t (*prepare)(cudrop_context_t *context, const cudrop_prepared_t *value,
                              cudrop_prepared_t *prepared);
   cudrop_status_t (*advance)(cudrop_context_t *context, cudrop_prepared_t *prepared,

@@ -14,12 +14,6 @@ size_t cudrop_dtype_bytes(cudrop_dtype_t dtype) {
   return 0;
 }
 
-int64_t cudropi_dtype_bits(cudrop_dtype_t dtype) {
-  if (dtype == CUDROPI_BIT) return 1;
-  if (dtype == CUDROPI_TOTAL) return 64;
-  return 8 * (int64_t)cudrop_dtype_bytes(dtype);
-}
-
 const char *cudropi_dtype_name(cudrop_dtype_t dtype) {
   switch (dtype) {
 #define DTYPE_NAME(name, value, bytes) \
@@ -70,4 +64,8 @@ cudrop_tensor_t cudrop_matrix(const void *data, cudrop_dtype_t dtype, int64_t ro
                               int64_t cols) {
   const int64_t shape[] = {rows, cols};
   return cudrop_tensor(data, dtype, 2, shape);
+}
+
+cudrop_tensor_t cudropi_pack(const void *memory, int rank, const int64_t *shape) {
+  return cudrop_tensor(memory, CUDROP_U8, rank, shape);
 }

@@ -7,17 +7,6 @@
 #include "core/arithmetic.h"
 #include "cudrop/cudrop.h"
 
-/*
- * Two element types that only the library makes tensors of. A packed mask is a tensor of
- * bits with the strides of a dense one; a total is one 64-bit count that all elements
- * share, with strides 0. So every operand of every operator is a tensor.
- */
-#define CUDROPI_BIT ((cudrop_dtype_t)100)
-#define CUDROPI_TOTAL ((cudrop_dtype_t)101)
-
-/* Bits of one element. */
-int64_t cudropi_dtype_bits(cudrop_dtype_t dtype);
-
 /* "F32" and the like, "no type" for a value that is none. */
 const char *cudropi_dtype_name(cudrop_dtype_t dtype);
 
@@ -29,5 +18,8 @@ void cudropi_row_major(int rank, const int64_t *shape, int64_t *stride);
 
 /* Write the number of elements of a shape of sizes >= 0; false if 64 bits cannot. */
 bool cudropi_count(int rank, const int64_t *shape, int64_t *n);
+
+/* A tensor of what the library packs into memory of the caller's: its slot says how. */
+cudrop_tensor_t cudropi_pack(const void *memory, int rank, const int64_t *shape);
 
 #endif /* CUDROP_TENSOR_H */

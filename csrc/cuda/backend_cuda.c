@@ -14,7 +14,6 @@
 #include "core/status.h"
 #include "cuda/current.h"
 #include "launch.h"
-#include "launch_rows.h"
 
 /* Tuning: so many blocks a multiprocessor are launched, of which 8 run at a time. */
 enum { BLOCKS_PER_MULTIPROCESSOR = 32 };
@@ -237,102 +236,68 @@ static cudrop_status_t download(cudrop_context_t *context, void *host, const voi
 
 /* ---- Operators --------------------------------------------------------------------------- */
 
-static cudaError_t (*const launches[CUDROPI_KERNELS])(const cudropi_work_t *work) = {
-    [CUDROPI_KERNEL_SELECT] = cudropi_launch_select,
-    [CUDROPI_KERNEL_SCALE] = cudropi_launch_scale,
-    [CUDROPI_KERNEL_ACCUMULATE] = cudropi_launch_accumulate,
-    [CUDROPI_KERNEL_AFFINE] = cudropi_launch_affine,
-    [CUDROPI_KERNEL_FILL] = cudropi_launch_fill,
-    [CUDROPI_KERNEL_BYTES] = cudropi_launch_bytes,
-    [CUDROPI_KERNEL_BITS] = cudropi_launch_bits,
-    [CUDROPI_KERNEL_COUNT] = cudropi_launch_count,
-};
-
-static cudrop_status_t launch(const cudrop_context_t *context, const char *function,
-                              const cudropi_plan_t *plan, cudropi_walk_t walk) {
-  const cudropi_work_t work = {.plan = plan,
-                               .walk = walk,
-                               .blocks = context->cuda.blocks,
-                               .packs = context->cuda.packs,
-                               .stream = context->stream};
-  if (plan->kernel == CUDROPI_KERNEL_COUNT) /* which adds */
-    TRY_CUDA(function, cudaMemsetAsync, plan->y.data, 0, cudropi_walk_bytes(plan),
-             context->stream);
-  return translate(function, "cudaLaunchKernelExC", launches[plan->kernel](&work));
+static cudrop_status_t launch(const cudropi_work_t *work) {
+  const cudropi_op_t *op = work->plan->op;
+  return translate(op->function, "cudaLaunchKernelExC", (cudaError_t)op->launch(work));
 }
 
-static cudrop_status_t walk(const cudrop_context_t *context, const char *function,
-                            const cudropi_plan_t *plan) {
-  const cudropi_walk_t walk = cudropi_choose_walk(plan);
-  switch (walk) {
+static cudrop_status_t clear(const cudropi_work_t *work, void *memory, size_t bytes) {
+  TRY_CUDA(work->plan->op->function, cudaMemsetAsync, memory, 0, bytes, work->stream);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t walk_elements(const cudropi_work_t *work) {
+  const cudropi_plan_t *plan = work->plan;
+  const size_t bytes = cudropi_walk_bytes(plan);
+  void *y = plan->operand[CUDROPI_Y].data;
+  switch (work->walk) {
     case CUDROPI_WALK_NONE:
       return CUDROP_OK;
     case CUDROPI_WALK_COPY:
-      TRY_CUDA(function, cudaMemcpyAsync, plan->y.data, plan->x.data,
-               cudropi_walk_bytes(plan), cudaMemcpyDefault, context->stream);
+      TRY_CUDA(plan->op->function, cudaMemcpyAsync, y, plan->operand[CUDROPI_X].data,
+               bytes, cudaMemcpyDefault, work->stream);
       return CUDROP_OK;
     case CUDROPI_WALK_CLEAR:
-      TRY_CUDA(function, cudaMemsetAsync, plan->y.data, 0, cudropi_walk_bytes(plan),
-               context->stream);
-      return CUDROP_OK;
+      return clear(work, y, bytes);
     default:
-      return launch(context, function, plan, walk);
+      if (plan->kernel == CUDROPI_KERNEL_COUNT) TRY(clear(work, y, bytes)); /* it adds */
+      return launch(work);
   }
 }
 
-static cudrop_status_t run(cudrop_context_t *context, const char *function,
-                           const cudropi_plan_t *plan) {
+/* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */
+static cudrop_status_t finish_sum(const cudropi_work_t *work, int slot) {
+  const cudropi_plan_t *plan = work->plan;
+  const cudropi_operand_t *sums = &plan->operand[slot];
+  if (plan->rows > 0)
+    return translate(plan->op->function, "cudaLaunchKernelExC",
+                     cudropi_launch_column_sums(work, slot));
+  if (plan->adds_to_parameters) return CUDROP_OK;
+  return clear(work, sums->data, (size_t)plan->cols * cudrop_dtype_bytes(sums->dtype));
+}
+
+static cudrop_status_t walk_rows(const cudropi_work_t *work) {
+  const cudropi_plan_t *plan = work->plan;
+  if (plan->cols == 0) return CUDROP_OK;
+  if (plan->rows > 0) TRY(launch(work));
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    if (cudropi_is_sum(plan, k)) TRY(finish_sum(work, k));
+  return CUDROP_OK;
+}
+
+static cudrop_status_t run(cudrop_context_t *context, const cudropi_plan_t *plan) {
   bool is_pushed = false;
   cudropi_plan_t ordered = *plan;
   cudropi_order_dimensions(&ordered);
+  const cudropi_work_t work = {.plan = &ordered,
+                               .walk = cudropi_choose_walk(&ordered),
+                               .blocks = context->cuda.blocks,
+                               .packs = context->cuda.packs,
+                               .stream = context->stream};
+  const char *function = plan->op->function;
   TRY(enter(function, context, &is_pushed));
-  return leave(function, is_pushed, walk(context, function, &ordered));
-}
-
-static cudaError_t (*const rows_launches[CUDROPI_ROWS_OPERATORS])(
-    const cudropi_rows_work_t *work) = {
-    [CUDROPI_ROWS_FUSED] = cudropi_launch_fused,
-    [CUDROPI_ROWS_FUSED_GRADIENT] = cudropi_launch_fused_gradient,
-    [CUDROPI_ROWS_NORM] = cudropi_launch_norm,
-    [CUDROPI_ROWS_NORM_GRADIENT] = cudropi_launch_norm_gradient,
-    [CUDROPI_ROWS_ATTENTION] = cudropi_launch_attention,
-    [CUDROPI_ROWS_ATTENTION_REAPPLY] = cudropi_launch_attention_reapply,
-    [CUDROPI_ROWS_ATTENTION_GRADIENT] = cudropi_launch_attention_gradient,
-    [CUDROPI_ROWS_EMBEDDING] = cudropi_launch_embedding,
-    [CUDROPI_ROWS_EMBEDDING_GRADIENT] = cudropi_launch_embedding_gradient,
-};
-
-/* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */
-static cudrop_status_t finish_sum(const cudropi_rows_work_t *work, const char *function,
-                                  cudropi_rows_operand_t operand) {
-  const cudropi_rows_t *rows = work->rows;
-  const cudropi_operand_t *sums = &rows->operand[operand];
-  if (rows->rows > 0)
-    return translate(function, "cudaLaunchKernelExC",
-                     cudropi_launch_column_sums(work, rows->partial[operand], operand));
-  if (rows->adds_to_parameters) return CUDROP_OK;
-  TRY_CUDA(function, cudaMemsetAsync, sums->data, 0,
-           (size_t)rows->cols * cudrop_dtype_bytes(sums->dtype), work->stream);
-  return CUDROP_OK;
-}
-
-static cudrop_status_t walk_rows(const char *function, const cudropi_rows_work_t *work) {
-  const cudropi_rows_t *rows = work->rows;
-  if (rows->cols == 0) return CUDROP_OK;
-  if (rows->rows > 0)
-    TRY(translate(function, "cudaLaunchKernelExC", rows_launches[rows->op](work)));
-  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
-    if (rows->is_sum[k]) TRY(finish_sum(work, function, (cudropi_rows_operand_t)k));
-  return CUDROP_OK;
-}
-
-static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
-                                const cudropi_rows_t *rows) {
-  const cudropi_rows_work_t work = {
-      .rows = rows, .walk = cudropi_rows_choose_walk(rows), .stream = context->stream};
-  bool is_pushed = false;
-  TRY(enter(function, context, &is_pushed));
-  return leave(function, is_pushed, walk_rows(function, &work));
+  return leave(function, is_pushed,
+               plan->op->has_rows ? walk_rows(&work) : walk_elements(&work));
 }
 
 static cudrop_status_t prepare(cudrop_context_t *context, const cudrop_prepared_t *value,
@@ -368,7 +333,6 @@ const cudropi_backend_t cudropi_backend_cuda = {
     .download = download,
     .check_memory = check_memory,
     .run = run,
-    .run_rows = run_rows,
     .prepare = prepare,
     .advance = advance,
 };

@@ -11,7 +11,11 @@ extern "C" {
 #endif
 
 /* Elements of a chunk, the work of one thread at a time: a group of the mask. */
-enum { CUDROPI_CHUNK = 8 };
+enum {
+  CUDROPI_CHUNK = 8,
+  CUDROPI_CHUNK_ALIGNMENT =
+      16 /* bytes, to be moved as vectors; of a byte an element, two chunks */
+};
 
 typedef enum {
   CUDROPI_WALK_NONE,   /* nothing is to be done */
@@ -32,18 +36,11 @@ cudropi_walk_t cudropi_choose_walk(const cudropi_plan_t *plan);
 /* How many bytes COPY and CLEAR move. */
 size_t cudropi_walk_bytes(const cudropi_plan_t *plan);
 
-/* The bytes to which a chunk of a type must be aligned, to be moved as vectors. */
-uintptr_t cudropi_chunk_alignment(cudrop_dtype_t dtype);
-
 /*
  * GENERAL walks the outer dimensions as lines and cuts each line into chunks, of which the
  * first begins at or before the line, where y is aligned: so many a line, at most.
  */
 int64_t cudropi_chunks_per_line(const cudropi_plan_t *plan);
-
-/* Whether the caller's mask is one of bytes; else it is packed. (To C++ CUDROPI_BIT is none of
- * the values of its enum: kernels do not look at types themselves.) */
-bool cudropi_has_byte_mask(const cudropi_plan_t *plan);
 
 #ifdef __cplusplus
 }

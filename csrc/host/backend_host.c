@@ -122,29 +122,19 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
   return CUDROP_OK;
 }
 
-static cudrop_status_t run(cudrop_context_t *context, const char *function,
-                           const cudropi_plan_t *plan) {
-  (void)function;
-  if (plan->draw.source == CUDROPI_FROM_PREPARED) {
-    const cudropi_plan_t read = cudropi_plan_prepared(plan);
-    cudropi_host_run(context, &read);
+static cudrop_status_t run_known(cudrop_context_t *context, const cudropi_plan_t *plan) {
+  if (plan->op->has_rows) {
+    cudropi_host_run_rows(context, plan);
   } else {
-    cudropi_host_run(context, plan);
+    cudropi_host_run_elements(context, plan);
   }
   return CUDROP_OK;
 }
 
-static cudrop_status_t run_rows(cudrop_context_t *context, const char *function,
-                                const cudropi_rows_t *rows) {
-  (void)function;
-  if (rows->draw.source == CUDROPI_FROM_PREPARED) {
-    cudropi_rows_t read = *rows;
-    read.draw = cudropi_draw_prepared(&rows->draw);
-    cudropi_host_run_rows(context, &read);
-  } else {
-    cudropi_host_run_rows(context, rows);
-  }
-  return CUDROP_OK;
+static cudrop_status_t run(cudrop_context_t *context, const cudropi_plan_t *plan) {
+  if (plan->draw.source != CUDROPI_FROM_PREPARED) return run_known(context, plan);
+  const cudropi_plan_t read = cudropi_plan_prepared(plan);
+  return run_known(context, &read);
 }
 
 static cudrop_status_t prepare(cudrop_context_t *context, const cudrop_prepared_t *value,
@@ -176,7 +166,6 @@ const cudropi_backend_t cudropi_backend_host = {
     .download = host_copy,
     .check_memory = check_memory,
     .run = run,
-    .run_rows = run_rows,
     .prepare = prepare,
     .advance = advance,
 };

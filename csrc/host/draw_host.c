@@ -60,12 +60,12 @@ void cudropi_draw_indices(const cudrop_mask_schedule_t *mask, uint64_t first,
 }
 
 static void read_bytes(cudropi_tile_t *tile, int64_t stride) {
-  const uint8_t *bytes = tile->plan->keep.data;
+  const uint8_t *bytes = tile->plan->operand[CUDROPI_KEEP].data;
   for (int j = 0; j < tile->n; ++j) tile->kept[j] = bytes[tile->keep + j * stride] != 0;
 }
 
 static void read_bits(cudropi_tile_t *tile, int64_t stride) {
-  const uint8_t *bytes = tile->plan->keep.data;
+  const uint8_t *bytes = tile->plan->operand[CUDROPI_KEEP].data;
   for (int j = 0; j < tile->n; ++j) {
     const int64_t bit = tile->keep + j * stride;
     tile->kept[j] = bytes[bit >> 3] >> (bit & 7) & 1;
@@ -81,10 +81,10 @@ void cudropi_host_draw(cudropi_tile_t *tile) {
                            (uint64_t)plan->draw.index_stride[inner], tile->n, tile->kept);
       break;
     case CUDROPI_FROM_OPERAND:
-      if (plan->keep.dtype == CUDROP_U8) {
-        read_bytes(tile, plan->keep.stride[inner]);
+      if (plan->operand[CUDROPI_KEEP].bits == 8) {
+        read_bytes(tile, plan->operand[CUDROPI_KEEP].stride[inner]);
       } else {
-        read_bits(tile, plan->keep.stride[inner]);
+        read_bits(tile, plan->operand[CUDROPI_KEEP].stride[inner]);
       }
       break;
     case CUDROPI_FROM_PREPARED: /* not here: the backend has read the block */

@@ -36,12 +36,17 @@ static const struct {
   bool (*is_supported)(void);
 } paths[] = {
 #if defined(CUDROP_WITH_VECTORS)
-    {{"avx512", cudropi_vector_avx512, cudropi_draw_avx512, &cudropi_rows_avx512},
+    {{"avx512", cudropi_vector_avx512, cudropi_draw_avx512, CUDROPI_HOST_AVX512,
+      cudropi_finish_sum_avx512},
      has_avx512},
-    {{"avx2", cudropi_vector_avx2, cudropi_draw_avx2, &cudropi_rows_avx2}, has_avx2},
-    {{"sse2", cudropi_vector_sse2, cudropi_draw_sse2, &cudropi_rows_scalar}, has_sse2},
+    {{"avx2", cudropi_vector_avx2, cudropi_draw_avx2, CUDROPI_HOST_AVX2,
+      cudropi_finish_sum_avx2},
+     has_avx2},
+    {{"sse2", cudropi_vector_sse2, cudropi_draw_sse2, CUDROPI_HOST_SCALAR,
+      cudropi_finish_sum_scalar},
+     has_sse2},
 #endif
-    {{"scalar", NULL, NULL, &cudropi_rows_scalar}, is_here},
+    {{"scalar", NULL, NULL, CUDROPI_HOST_SCALAR, cudropi_finish_sum_scalar}, is_here},
 };
 
 bool cudropi_choose_path(const char *name, cudropi_path_t *path) {

@@ -10,7 +10,8 @@ typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
   cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
   cudropi_draw_groups_t *draw;    /* NULL likewise */
-  const cudropi_rows_functions_t *rows;
+  int rows; /* CUDROPI_HOST_SCALAR and the like: operators on rows */
+  cudropi_sum_function_t *finish_sum;
 } cudropi_path_t;
 
 /*

@@ -1,4 +1,3 @@
 /* rows_avx2.c - operators on rows with the instructions of avx2. */
+#define CUDROPI_PATH avx2
 #include "host/rows_body.h"
-
-DEFINE_ROWS(cudropi_rows_avx2);

@@ -1,4 +1,3 @@
 /* rows_avx512.c - operators on rows with the instructions of avx512. */
+#define CUDROPI_PATH avx512
 #include "host/rows_body.h"
-
-DEFINE_ROWS(cudropi_rows_avx512);

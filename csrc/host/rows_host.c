@@ -13,7 +13,7 @@ static void do_part(const void *argument, int part, int parts) {
   const work_t *work = argument;
   cudropi_rows_job_t job = *work->job;
   cudropi_kept_t kept = {.n = 0};
-  const int64_t slabs = job.rows->tiling.slabs;
+  const int64_t slabs = job.plan->tiling.slabs;
   const int64_t each = slabs / parts, more = slabs % parts;
   const int64_t first = each * part + (part < more ? part : more);
   const int64_t end = first + each + (part < more);
@@ -21,33 +21,32 @@ static void do_part(const void *argument, int part, int parts) {
   for (int64_t slab = first; slab < end; ++slab) work->slab(&job, slab);
 }
 
-static int count_parts(const cudrop_context_t *context, const cudropi_rows_t *rows) {
-  int64_t most = rows->rows * rows->cols / ELEMENTS_A_THREAD;
-  if (most > rows->tiling.slabs) most = rows->tiling.slabs;
+static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *plan) {
+  int64_t most = plan->n / ELEMENTS_A_THREAD;
+  if (most > plan->tiling.slabs) most = plan->tiling.slabs;
   return most < 1 ? 1 : most < context->host.threads ? (int)most : context->host.threads;
 }
 
 static cudropi_rows_job_t make_job(const cudrop_context_t *context,
-                                   const cudropi_rows_t *rows) {
-  cudropi_rows_job_t job = {.rows = rows};
-  if (rows->draw.source == CUDROPI_FROM_PHILOX && rows->index_step == 1)
+                                   const cudropi_plan_t *plan) {
+  cudropi_rows_job_t job = {.plan = plan};
+  if (plan->draw.source == CUDROPI_FROM_PHILOX && plan->index_step == 1)
     job.draw = context->host.path.draw;
   return job;
 }
 
-void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows) {
-  const cudropi_rows_functions_t *functions = context->host.path.rows;
-  const cudropi_rows_job_t job = make_job(context, rows);
-  const work_t work = {&job, functions->operators[rows->op].slab};
-  if (rows->cols == 0) return;
-  if (rows->rows > 0) {
-    if (functions->operators[rows->op].begin != NULL)
-      functions->operators[rows->op].begin(&job);
-    cudropi_pool_run(context->host.pool, do_part, &work, count_parts(context, rows));
-    if (functions->operators[rows->op].end != NULL)
-      functions->operators[rows->op].end(&job);
+void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_plan_t *plan) {
+  const cudropi_path_t *path = &context->host.path;
+  const cudropi_host_rows_t *functions = plan->op->host[path->rows];
+  const cudropi_rows_job_t job = make_job(context, plan);
+  const work_t work = {&job, functions->slab};
+  if (plan->cols == 0) return;
+  if (plan->rows > 0) {
+    if (functions->begin != NULL) functions->begin(&job);
+    cudropi_pool_run(context->host.pool, do_part, &work, count_parts(context, plan));
+    if (functions->end != NULL) functions->end(&job);
   }
-  if (rows->rows == 0 && rows->adds_to_parameters) return; /* not even +0 is added */
-  for (int k = 0; k < CUDROPI_ROWS_OPERANDS; ++k)
-    if (rows->is_sum[k]) functions->finish_sum(&job, (cudropi_rows_operand_t)k);
+  if (plan->rows == 0 && plan->adds_to_parameters) return; /* not even +0 is added */
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    if (cudropi_is_sum(plan, k)) path->finish_sum(&job, k);
 }

@@ -2,10 +2,9 @@
 #ifndef CUDROP_ROWS_HOST_H
 #define CUDROP_ROWS_HOST_H
 
-#include "call/rows.h"
 #include "core/context.h"
 
 /* Do a plan whose draw is known, with the context's threads. */
-void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_rows_t *rows);
+void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_plan_t *plan);
 
 #endif /* CUDROP_ROWS_HOST_H */

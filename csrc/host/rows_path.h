@@ -2,7 +2,7 @@
 #ifndef CUDROP_ROWS_PATH_H
 #define CUDROP_ROWS_PATH_H
 
-#include "call/rows.h"
+#include "call/plan.h"
 #include "host/draw_host.h"
 #include "host/span.h"
 
@@ -16,26 +16,24 @@ typedef struct {
 
 /* A plan that is being done, and how its mask is drawn. */
 typedef struct {
-  const cudropi_rows_t *rows;
-  cudropi_draw_groups_t
-      *draw;            /* how neighbours are drawn, or NULL: an element at a time */
-  cudropi_kept_t *kept; /* of the thread that does a part */
+  const cudropi_plan_t *plan;
+  cudropi_draw_groups_t *draw; /* neighbours; NULL: an element at a time */
+  cudropi_kept_t *kept;        /* of the thread that does a part */
 } cudropi_rows_job_t;
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);
 typedef void cudropi_job_function_t(const cudropi_rows_job_t *job);
 
-typedef struct {
-  struct {
-    cudropi_slab_function_t *slab;       /* a slab of the rows */
-    cudropi_job_function_t *begin, *end; /* before and after all slabs; NULL: nothing */
-  } operators[CUDROPI_ROWS_OPERATORS];
-  /* The sums of a vector's partial sums over slabs, to its gradient. */
-  void (*finish_sum)(const cudropi_rows_job_t *job, cudropi_rows_operand_t operand);
-} cudropi_rows_functions_t;
+/* The functions of an operator: of a slab; and before and after all slabs, or NULL. */
+typedef struct cudropi_host_rows {
+  cudropi_slab_function_t *slab;
+  cudropi_job_function_t *begin, *end;
+} cudropi_host_rows_t;
 
-/* All have the same bits. */
-extern const cudropi_rows_functions_t cudropi_rows_scalar, cudropi_rows_avx2,
-    cudropi_rows_avx512;
+/* The sums of a vector's partial sums over slabs, to its gradient. */
+typedef void cudropi_sum_function_t(const cudropi_rows_job_t *job, int slot);
+
+cudropi_sum_function_t cudropi_finish_sum_scalar, cudropi_finish_sum_avx2,
+    cudropi_finish_sum_avx512;
 
 #endif /* CUDROP_ROWS_PATH_H */

@@ -1,4 +1,3 @@
 /* rows_scalar.c - operators on rows without vectors. */
+#define CUDROPI_PATH scalar
 #include "host/rows_body.h"
-
-DEFINE_ROWS(cudropi_rows_scalar);

@@ -36,9 +36,9 @@ static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int6
   const int inner = plan->rank - 1;
   cudropi_tile_t tile = {.plan = plan};
   for (int64_t at = first; at < end; at += CUDROPI_TILE_SIZE) {
-    tile.x = line->x + at * plan->x.stride[inner];
-    tile.keep = line->keep + at * plan->keep.stride[inner];
-    tile.y = line->y + at * plan->y.stride[inner];
+    tile.x = line->x + at * plan->operand[CUDROPI_X].stride[inner];
+    tile.keep = line->keep + at * plan->operand[CUDROPI_KEEP].stride[inner];
+    tile.y = line->y + at * plan->operand[CUDROPI_Y].stride[inner];
     tile.index = line->index + (uint64_t)(at * plan->draw.index_stride[inner]);
     tile.n = end - at < CUDROPI_TILE_SIZE ? (int)(end - at) : CUDROPI_TILE_SIZE;
     cudropi_host_draw(&tile);
@@ -48,12 +48,12 @@ static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int6
 
 /* The address of an element; of a bit that begins a byte, that byte's. */
 static char *locate(const cudropi_operand_t *operand, int64_t position) {
-  return (char *)operand->data + position * cudropi_dtype_bits(operand->dtype) / 8;
+  return (char *)operand->data + position * operand->bits / 8;
 }
 
 /* The same of an operand that a plan may be without. */
 static char *locate_any(const cudropi_operand_t *operand, int64_t position) {
-  return operand->dtype == 0 ? NULL : locate(operand, position);
+  return operand->bits == 0 ? NULL : locate(operand, position);
 }
 
 static cudropi_span_t make_span(const job_t *job, const line_t *line, int64_t at,
@@ -61,9 +61,10 @@ static cudropi_span_t make_span(const job_t *job, const line_t *line, int64_t at
   const cudropi_plan_t *plan = job->plan;
   cudropi_span_t span = {
       .plan = plan,
-      .x = locate_any(&plan->x, line->x + at),
-      .keep = locate_any(&plan->keep, line->keep + at),
-      .y = locate(&plan->y, plan->kernel == CUDROPI_KERNEL_COUNT ? 0 : line->y + at),
+      .x = locate_any(&plan->operand[CUDROPI_X], line->x + at),
+      .keep = locate_any(&plan->operand[CUDROPI_KEEP], line->keep + at),
+      .y = locate(&plan->operand[CUDROPI_Y],
+                  plan->kernel == CUDROPI_KERNEL_COUNT ? 0 : line->y + at),
       .group = (line->index + (uint64_t)at) / CUDROP_MASK_LANES,
       .n = n};
   span.streams = job->streams && span.x != span.y && (uintptr_t)span.y % 64 == 0;
@@ -80,9 +81,9 @@ static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t 
   _Alignas(64) char x[CUDROPI_SPAN_STEP * 8], y[CUDROPI_SPAN_STEP * 8];
   char keep[CUDROPI_SPAN_STEP];
   cudropi_span_t span = make_span(job, line, at, CUDROPI_SPAN_STEP);
-  const size_t bytes = (size_t)n * cudrop_dtype_bytes(job->plan->y.dtype);
-  const size_t keep_bytes =
-      (size_t)(n * cudropi_dtype_bits(job->plan->keep.dtype) + 7) / 8;
+  const size_t bytes =
+      (size_t)n * cudrop_dtype_bytes(job->plan->operand[CUDROPI_Y].dtype);
+  const size_t keep_bytes = (size_t)(n * job->plan->operand[CUDROPI_KEEP].bits + 7) / 8;
   char *result = span.y;
   memset(x, 0, sizeof x);
   memset(y, 0, sizeof y);
@@ -101,10 +102,10 @@ static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t 
 /* How many elements from `first` on come before one that begins a span. */
 static int64_t find_head(const job_t *job, const line_t *line, int64_t first) {
   const cudropi_plan_t *plan = job->plan;
-  const uint64_t at = plan->keep.dtype == CUDROPI_BIT ? (uint64_t)(line->keep + first)
-                      : plan->draw.source == CUDROPI_FROM_PHILOX
-                          ? line->index + (uint64_t)first
-                          : 0;
+  const uint64_t at =
+      plan->operand[CUDROPI_KEEP].bits == 1      ? (uint64_t)(line->keep + first)
+      : plan->draw.source == CUDROPI_FROM_PHILOX ? line->index + (uint64_t)first
+                                                 : 0;
   return (int64_t)(-at % CUDROP_MASK_LANES);
 }
 
@@ -139,9 +140,9 @@ static line_t find_line(const cudropi_plan_t *plan, int64_t number) {
   for (int d = plan->rank - 2; d >= 0; --d) {
     const int64_t coordinate = number % plan->shape[d];
     number /= plan->shape[d];
-    line.x += coordinate * plan->x.stride[d];
-    line.keep += coordinate * plan->keep.stride[d];
-    line.y += coordinate * plan->y.stride[d];
+    line.x += coordinate * plan->operand[CUDROPI_X].stride[d];
+    line.keep += coordinate * plan->operand[CUDROPI_KEEP].stride[d];
+    line.y += coordinate * plan->operand[CUDROPI_Y].stride[d];
     line.index += (uint64_t)(coordinate * plan->draw.index_stride[d]);
   }
   return line;
@@ -174,9 +175,10 @@ static void do_part(const void *work, int part, int parts) {
 static bool is_vectorisable(const cudropi_plan_t *plan) {
   const int inner = plan->rank - 1;
   const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
-  return (plan->x.dtype == 0 || plan->x.stride[inner] == 1) &&
-         (plan->keep.dtype == 0 || plan->keep.stride[inner] == 1) &&
-         (total || plan->y.stride[inner] == 1) &&
+  return (!cudropi_has(plan, CUDROPI_X) || plan->operand[CUDROPI_X].stride[inner] == 1) &&
+         (!cudropi_has(plan, CUDROPI_KEEP) ||
+          plan->operand[CUDROPI_KEEP].stride[inner] == 1) &&
+         (total || plan->operand[CUDROPI_Y].stride[inner] == 1) &&
          (plan->draw.source != CUDROPI_FROM_PHILOX ||
           plan->draw.index_stride[inner] == 1);
 }
@@ -190,13 +192,15 @@ static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *pl
   return parts < 1 ? 1 : parts < most ? (int)parts : most;
 }
 
-void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *plan) {
+void cudropi_host_run_elements(const cudrop_context_t *context,
+                               const cudropi_plan_t *plan) {
   cudropi_host_begin(plan);
   if (plan->n == 0) return;
   job_t job = {.plan = plan};
   if (context->host.path.find_span != NULL && is_vectorisable(plan))
     job.span = context->host.path.find_span(plan);
-  const size_t bytes = (size_t)plan->n * cudrop_dtype_bytes(plan->y.dtype);
+  const size_t bytes =
+      (size_t)plan->n * cudrop_dtype_bytes(plan->operand[CUDROPI_Y].dtype);
   job.streams = bytes > context->host.cache_bytes / 4 * 3;
   cudropi_pool_run(context->host.pool, do_part, &job, count_parts(context, plan));
 }

@@ -4,7 +4,8 @@
 
 #include "core/context.h"
 
-/* Do a plan whose draw is known, with the context's path and threads. */
-void cudropi_host_run(const cudrop_context_t *context, const cudropi_plan_t *plan);
+/* Do an elementwise plan whose draw is known, with the context's path and threads. */
+void cudropi_host_run_elements(const cudrop_context_t *context,
+                               const cudropi_plan_t *plan);
 
 #endif /* CUDROP_RUN_H */

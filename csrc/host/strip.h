@@ -15,12 +15,20 @@
 #include "host/draw_host.h"
 #include "host/rows_path.h"
 
+/* The name that something has in this path. */
+#define CUDROPI_JOIN(name, path) name##_##path
+#define CUDROPI_JOIN_EXPANDED(name, path) CUDROPI_JOIN(name, path)
+#define CUDROPI_OF_PATH(name) CUDROPI_JOIN_EXPANDED(name, CUDROPI_PATH)
+
+#define CUDROPI_DEFINE_HOST(name, ...) \
+  const cudropi_host_rows_t CUDROPI_OF_PATH(name) = {__VA_ARGS__}
+
 enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
 
 /* Columns first to first + n, n <= CUDROPI_STRIP. */
 typedef struct {
   const cudropi_rows_job_t *job;
-  const cudropi_rows_t *rows;
+  const cudropi_plan_t *plan;
   int64_t row, first;
   int n;
   int64_t next_row, next_first; /* where the walk goes on, if next_row is a row, ... */
@@ -104,20 +112,27 @@ static inline void cudropi_write(cudrop_dtype_t dtype, int n, void *memory,
 /* ---- Strips ----------------------------------------------------------------------- */
 
 /* The first row of a slab, and the one behind its last. */
-static inline void cudropi_find_slab(const cudropi_rows_t *rows, int64_t slab,
+static inline void cudropi_find_slab(const cudropi_plan_t *plan, int64_t slab,
                                      int64_t *first, int64_t *end) {
-  *first = slab * rows->tiling.slab_rows;
-  const int64_t left = rows->rows - *first;
-  *end = *first + (left < rows->tiling.slab_rows ? left : rows->tiling.slab_rows);
+  *first = slab * plan->tiling.slab_rows;
+  const int64_t left = plan->rows - *first;
+  *end = *first + (left < plan->tiling.slab_rows ? left : plan->tiling.slab_rows);
+}
+
+/* The ways of a slab that have rows: the sums of the others are +0, and change no sum. */
+static inline int cudropi_count_ways(const cudropi_plan_t *plan, int64_t slab) {
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(plan, slab, &first, &end);
+  return end - first < plan->tiling.ways ? (int)(end - first) : plan->tiling.ways;
 }
 
 /* The strip of at most `width` columns from `first` on, of a walk along rows. */
 static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {
-  const int64_t left = job->rows->cols - first;
+  const int64_t left = job->plan->cols - first;
   if (left <= width)
-    return (cudropi_strip_t){job, job->rows, row, first, (int)left, row + 1, 0, true};
-  return (cudropi_strip_t){job, job->rows, row, first, width, row, first + width, true};
+    return (cudropi_strip_t){job, job->plan, row, first, (int)left, row + 1, 0, true};
+  return (cudropi_strip_t){job, job->plan, row, first, width, row, first + width, true};
 }
 
 /* The same of a walk down columns. */
@@ -149,38 +164,34 @@ static inline void cudropi_add(int n, float *values, const float *others) {
   for (int j = 0; j < n; ++j) values[j] = values[j] + others[j];
 }
 
-static inline char *cudropi_locate(const cudropi_rows_t *rows,
-                                   cudropi_rows_operand_t operand, int64_t row,
+static inline char *cudropi_locate(const cudropi_plan_t *plan, int operand, int64_t row,
                                    int64_t col) {
-  const cudropi_operand_t *from = &rows->operand[operand];
-  const int64_t place = cudropi_row_place(rows->rank, rows->shape, from->stride, row);
+  const cudropi_operand_t *from = &plan->operand[operand];
+  const int64_t place = cudropi_row_place(plan->rank, plan->shape, from->stride, row);
   return (char *)from->data + (place + col) * (int64_t)cudrop_dtype_bytes(from->dtype);
 }
 
-static inline char *cudropi_strip_locate(const cudropi_strip_t *strip,
-                                         cudropi_rows_operand_t operand) {
-  return cudropi_locate(strip->rows, operand, strip->row, strip->first);
+static inline char *cudropi_strip_locate(const cudropi_strip_t *strip, int operand) {
+  return cudropi_locate(strip->plan, operand, strip->row, strip->first);
 }
 
 /* Have the next strip of an operand fetched: a processor that foresees the walk does so within a
  * page of memory, and a row is often as long as that. */
-static inline void cudropi_strip_fetch(const cudropi_strip_t *strip,
-                                       cudropi_rows_operand_t operand) {
+static inline void cudropi_strip_fetch(const cudropi_strip_t *strip, int operand) {
   enum { LINE = 64 };
-  const cudropi_rows_t *rows = strip->rows;
-  if (!strip->is_fetched || strip->next_row >= rows->rows) return;
-  const char *next = cudropi_locate(rows, operand, strip->next_row, strip->next_first);
-  const int bytes = strip->n * (int)cudrop_dtype_bytes(rows->operand[operand].dtype);
+  const cudropi_plan_t *plan = strip->plan;
+  if (!strip->is_fetched || strip->next_row >= plan->rows) return;
+  const char *next = cudropi_locate(plan, operand, strip->next_row, strip->next_first);
+  const int bytes = strip->n * (int)cudrop_dtype_bytes(plan->operand[operand].dtype);
   for (int k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
 }
 
 /* values[0..n) of an operand that the caches have, a vector or what was just there; of one that
  * is absent, `absent`. */
-static inline void cudropi_strip_load_near(const cudropi_strip_t *strip,
-                                           cudropi_rows_operand_t operand, float absent,
-                                           float *values) {
-  if (cudropi_rows_has(strip->rows, operand)) {
-    cudropi_read(strip->rows->operand[operand].dtype, strip->n,
+static inline void cudropi_strip_load_near(const cudropi_strip_t *strip, int operand,
+                                           float absent, float *values) {
+  if (cudropi_has(strip->plan, operand)) {
+    cudropi_read(strip->plan->operand[operand].dtype, strip->n,
                  cudropi_strip_locate(strip, operand), values);
   } else {
     for (int j = 0; j < strip->n; ++j) values[j] = absent;
@@ -188,27 +199,25 @@ static inline void cudropi_strip_load_near(const cudropi_strip_t *strip,
 }
 
 /* values[0..n) of a full operand that there is. */
-static inline void cudropi_strip_load(const cudropi_strip_t *strip,
-                                      cudropi_rows_operand_t operand, float *values) {
+static inline void cudropi_strip_load(const cudropi_strip_t *strip, int operand,
+                                      float *values) {
   cudropi_strip_fetch(strip, operand);
   cudropi_strip_load_near(strip, operand, 0.0f, values);
 }
 
-static inline void cudropi_strip_store(const cudropi_strip_t *strip,
-                                       cudropi_rows_operand_t operand,
+static inline void cudropi_strip_store(const cudropi_strip_t *strip, int operand,
                                        const float *values) {
   cudropi_strip_fetch(strip, operand);
-  cudropi_write(strip->rows->operand[operand].dtype, strip->n,
+  cudropi_write(strip->plan->operand[operand].dtype, strip->n,
                 cudropi_strip_locate(strip, operand), values);
 }
 
 /* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
-static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
-                                                cudropi_rows_operand_t operand,
+static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip, int operand,
                                                 const float *gradient) {
   float sum[CUDROPI_STRIP];
-  if (!cudropi_rows_has(strip->rows, operand)) return;
-  if (!strip->rows->adds_to_data) {
+  if (!cudropi_has(strip->plan, operand)) return;
+  if (!strip->plan->adds_to_data) {
     cudropi_strip_store(strip, operand, gradient);
     return;
   }
@@ -217,21 +226,22 @@ static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip,
   cudropi_strip_store(strip, operand, sum);
 }
 
-/* x + bias */
-static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, float *z) {
-  float bias[CUDROPI_STRIP];
-  cudropi_strip_load(strip, CUDROPI_ROWS_X, z);
-  if (!cudropi_rows_has(strip->rows, CUDROPI_ROWS_BIAS)) return;
-  cudropi_strip_load_near(strip, CUDROPI_ROWS_BIAS, 0.0f, bias);
-  cudropi_add(strip->n, z, bias);
+/* The operand x, and the vector in the slot `bias` added to it if there is one. */
+static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, int x,
+                                             int bias, float *z) {
+  float added[CUDROPI_STRIP];
+  cudropi_strip_load(strip, x, z);
+  if (!cudropi_has(strip->plan, bias)) return;
+  cudropi_strip_load_near(strip, bias, 0.0f, added);
+  cudropi_add(strip->n, z, added);
 }
 
 static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t row,
                                            int64_t first) {
-  const cudropi_rows_t *rows = strip->rows;
+  const cudropi_plan_t *plan = strip->plan;
   const int64_t place =
-      cudropi_row_place(rows->rank, rows->shape, rows->draw.index_stride, row);
-  return rows->draw.index_base + (uint64_t)(place + first * rows->index_step);
+      cudropi_row_place(plan->rank, plan->shape, plan->draw.index_stride, row);
+  return plan->draw.index_base + (uint64_t)(place + first * plan->index_step);
 }
 
 /* Neighbours in vectors: from the group on in which the first one lies, by whole steps, and more
@@ -241,13 +251,13 @@ static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
   cudropi_kept_t *drawn = job->kept;
   const int near = strip->n > CUDROPI_SPAN_STEP ? strip->n : CUDROPI_SPAN_STEP;
   int n = strip->n;
-  if (strip->next_row < strip->rows->rows &&
+  if (strip->next_row < strip->plan->rows &&
       cudropi_strip_index(strip, strip->next_row, strip->next_first) - index <=
           (uint64_t)near)
     n = CUDROPI_DRAWN;
   const int lead = (int)(index % CUDROP_MASK_LANES);
   const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
-  job->draw(&strip->rows->draw.schedule, index / CUDROP_MASK_LANES,
+  job->draw(&strip->plan->draw.schedule, index / CUDROP_MASK_LANES,
             (int64_t)steps * CUDROPI_SPAN_STEP, drawn->bytes);
   drawn->first = index - (uint64_t)lead;
   drawn->n = steps * CUDROPI_SPAN_STEP;
@@ -263,31 +273,32 @@ static void keep_neighbours(const cudropi_strip_t *strip, uint64_t index, uint8_
 
 /* 1 for every column that is kept, 0 for the others. */
 static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
-  const cudropi_rows_t *rows = strip->rows;
-  if (rows->draw.source == CUDROPI_FROM_OPERAND) {
-    const int64_t first = strip->row * rows->cols + strip->first;
+  const cudropi_plan_t *plan = strip->plan;
+  if (plan->draw.source == CUDROPI_FROM_OPERAND) {
+    const uint8_t *bits = plan->operand[plan->op->keep].data;
+    const int64_t first = strip->row * plan->cols + strip->first;
     for (int j = 0; j < strip->n; ++j) {
       const int64_t e = first + j;
-      kept[j] = rows->bits[e >> 3] >> (e & 7) & 1;
+      kept[j] = bits[e >> 3] >> (e & 7) & 1;
     }
     return;
   }
-  if (rows->draw.source != CUDROPI_FROM_PHILOX) {
-    memset(kept, rows->draw.source == CUDROPI_ALL_KEPT, (size_t)strip->n);
+  if (plan->draw.source != CUDROPI_FROM_PHILOX) {
+    memset(kept, plan->draw.source == CUDROPI_ALL_KEPT, (size_t)strip->n);
     return;
   }
   const uint64_t index = cudropi_strip_index(strip, strip->row, strip->first);
   if (strip->job->draw != NULL) {
     keep_neighbours(strip, index, kept);
   } else {
-    cudropi_draw_indices(&rows->draw.schedule, index, (uint64_t)rows->index_step,
+    cudropi_draw_indices(&plan->draw.schedule, index, (uint64_t)plan->index_step,
                          strip->n, kept);
   }
 }
 
 /* values = keep ? values * scale : 0 */
 static inline void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
-  const float scale = strip->rows->draw.schedule.scale;
+  const float scale = strip->plan->draw.schedule.scale;
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_keep(strip, kept);
   cudropi_scale(strip->n, values, scale);

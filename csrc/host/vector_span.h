@@ -303,9 +303,9 @@ static element_t element_of(cudrop_dtype_t dtype) {
 
 static cudropi_span_function_t *find_span(const cudropi_plan_t *plan) {
   const source_t source = plan->draw.source == CUDROPI_FROM_PHILOX ? PHILOX
-                          : plan->keep.dtype == CUDROP_U8          ? BYTES
+                          : plan->operand[CUDROPI_KEEP].bits == 8  ? BYTES
                                                                    : BITS;
-  const element_t element = element_of(plan->y.dtype);
+  const element_t element = element_of(plan->operand[CUDROPI_Y].dtype);
   if (plan->draw.source != CUDROPI_FROM_PHILOX &&
       plan->draw.source != CUDROPI_FROM_OPERAND)
     return NULL;

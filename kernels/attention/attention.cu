@@ -1,11 +1,11 @@
 /* attention.cu - the types, walks and turns of attention.cuh. */
 #include "attention/attention.cuh"
 
-static const cudropi_rows_instance_t one_turn[] =
+static const cudropi_attention_instance_t one_turn[] =
     CUDROPI_ATTENTION_INSTANCES(cudropi_attention, 1);
-static const cudropi_rows_instance_t two_turns[] =
+static const cudropi_attention_instance_t two_turns[] =
     CUDROPI_ATTENTION_INSTANCES(cudropi_attention, 2);
 
-cudaError_t cudropi_launch_attention(const cudropi_rows_work_t *work) {
-  return cudropi_attention_launch(one_turn, two_turns, CUDROPI_ROWS_X, work);
+int cudropi_launch_attention(const cudropi_work_t *work) {
+  return cudropi_attention_launch(one_turn, two_turns, work);
 }

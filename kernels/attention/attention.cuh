@@ -14,7 +14,7 @@ struct cudropi_attention_part_t {
 
 /* Load chunks from `col` on, as scale * score; -infinity is what is not seen. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
-CUDROPI_DEVICE void cudropi_attention_load(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE void cudropi_attention_load(const cudropi_attention_args_t &args,
                                            const cudrop_mask_schedule_t &mask,
                                            const cudropi_attention_row_t &row,
                                            int64_t col, bool draws,
@@ -24,15 +24,16 @@ CUDROPI_DEVICE void cudropi_attention_load(const cudropi_rows_args_t &args,
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
     place[t] = cudropi_seen(row, col + t * row.step);
-    scores[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_X, place[t]);
+    scores[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ATTENTION_SCORES, place[t]);
   }
   if (draws) part.keep = cudropi_attention_keep_turns<walk, turns>(args, mask, row, col);
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
-      part.z[t][j] = place[t].valid >> j & 1 ? Type::get(scores[t], j) * args.scores_scale
-                                             : -INFINITY;
+      part.z[t][j] = place[t].valid >> j & 1
+                         ? Type::get(scores[t], j) * args.options.scores_scale
+                         : -INFINITY;
   }
 }
 
@@ -49,7 +50,8 @@ CUDROPI_DEVICE void cudropi_attention_exp(float reference,
 
 /* Store them: weights where they are seen, y everywhere. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
-CUDROPI_DEVICE void cudropi_attention_store(const cudropi_rows_args_t &args, float scale,
+CUDROPI_DEVICE void cudropi_attention_store(const cudropi_attention_args_t &args,
+                                            float scale,
                                             const cudropi_attention_row_t &row,
                                             int64_t col, float inverse,
                                             const cudropi_attention_part_t<turns> &part) {
@@ -61,9 +63,9 @@ CUDROPI_DEVICE void cudropi_attention_store(const cudropi_rows_args_t &args, flo
     if (place.col >= row.cols) break;
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = part.z[t][j] * inverse;
-    if (args.side[CUDROPI_ROWS_WEIGHTS].data != nullptr)
-      cudropi_store_seen<walk, Type>(args, CUDROPI_ROWS_WEIGHTS, place, values);
-    if (args.side[CUDROPI_ROWS_Y].data == nullptr) continue;
+    if (args.side[CUDROPI_ATTENTION_WEIGHTS].data != nullptr)
+      cudropi_store_seen<walk, Type>(args, CUDROPI_ATTENTION_WEIGHTS, place, values);
+    if (args.side[CUDROPI_ATTENTION_Y].data == nullptr) continue;
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; j += 2)
       Type::set(rounded, j, values[j], values[j + 1]);
@@ -71,19 +73,19 @@ CUDROPI_DEVICE void cudropi_attention_store(const cudropi_rows_args_t &args, flo
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] =
           part.keep >> (t * CUDROPI_CHUNK + j) & 1 ? Type::get(rounded, j) * scale : 0.0f;
-    cudropi_store_all<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+    cudropi_store_all<walk, Type>(args, CUDROPI_ATTENTION_Y, place, values);
   }
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
-    cudropi_attention(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_attention(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
-  const bool has_y = args.side[CUDROPI_ROWS_Y].data != nullptr;
+  const bool has_y = args.side[CUDROPI_ATTENTION_Y].data != nullptr;
   const bool is_held = cudropi_attention_is_held<turns>(args);
   const int64_t groups = cudropi_attention_groups(args.rows, args.row_log2);
 #pragma unroll 1

@@ -1,11 +1,11 @@
 /* attention_gradient.cu - the types, walks and turns of attention_gradient.cuh. */
 #include "attention/attention_gradient.cuh"
 
-static const cudropi_rows_instance_t one_turn[] =
+static const cudropi_attention_instance_t one_turn[] =
     CUDROPI_ATTENTION_INSTANCES(cudropi_attention_gradient, 1);
-static const cudropi_rows_instance_t two_turns[] =
+static const cudropi_attention_instance_t two_turns[] =
     CUDROPI_ATTENTION_INSTANCES(cudropi_attention_gradient, 2);
 
-cudaError_t cudropi_launch_attention_gradient(const cudropi_rows_work_t *work) {
-  return cudropi_attention_launch(one_turn, two_turns, CUDROPI_ROWS_DY, work);
+int cudropi_launch_attention_gradient(const cudropi_work_t *work) {
+  return cudropi_attention_launch(one_turn, two_turns, work);
 }

@@ -13,7 +13,7 @@ struct cudropi_gradient_part_t {
 
 /* Load chunks from `col` on. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
-CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_attention_args_t &args,
                                           const cudrop_mask_schedule_t &mask,
                                           const cudropi_attention_row_t &row, int64_t col,
                                           cudropi_gradient_part_t<Type, turns> &part) {
@@ -22,8 +22,9 @@ CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_rows_args_t &args,
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
     place[t] = cudropi_seen(row, col + t * row.step);
-    dy[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_DY, place[t]);
-    part.weights[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_WEIGHTS, place[t]);
+    dy[t] = cudropi_load_seen<walk, Type>(args, CUDROPI_ATTENTION_GRADIENT_DY, place[t]);
+    part.weights[t] =
+        cudropi_load_seen<walk, Type>(args, CUDROPI_ATTENTION_GRADIENT_WEIGHTS, place[t]);
   }
   const uint32_t keep = cudropi_attention_keep_turns<walk, turns>(args, mask, row, col);
 #pragma unroll
@@ -55,7 +56,7 @@ CUDROPI_DEVICE float cudropi_gradient_add(
 /* Store them, with +0 where nothing is seen. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_gradient_store(
-    const cudropi_rows_args_t &args, const cudropi_attention_row_t &row, int64_t col,
+    const cudropi_attention_args_t &args, const cudropi_attention_row_t &row, int64_t col,
     float sum, const cudropi_gradient_part_t<Type, turns> &part) {
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
@@ -65,16 +66,18 @@ CUDROPI_DEVICE void cudropi_gradient_store(
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       const float weight = Type::get(part.weights[t], j);
-      const float gradient = args.scores_scale * (weight * (part.dropped[t][j] - sum));
+      const float gradient =
+          args.options.scores_scale * (weight * (part.dropped[t][j] - sum));
       values[j] = place.valid >> j & 1 ? gradient : 0.0f;
     }
-    cudropi_store_all<walk, Type>(args, CUDROPI_ROWS_DX, place, values);
+    cudropi_store_all<walk, Type>(args, CUDROPI_ATTENTION_GRADIENT_DSCORES, place,
+                                  values);
   }
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
-    cudropi_attention_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_attention_gradient(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   cudropi_rows_read_mask<walk>(args, shared_mask);

@@ -6,7 +6,7 @@
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
-    cudropi_attention_reapply(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_attention_reapply(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
@@ -16,14 +16,15 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
   for (; place.row < end; place.row += args.tiling.ways) {
     cudropi_rows_place_t seen = place;
     float values[CUDROPI_CHUNK];
-    seen.valid =
-        cudropi_bits_before(cudropi_count_visible(&args.visible, place.row), place.col);
-    const auto weights = cudropi_load_seen<walk, Type>(args, CUDROPI_ROWS_WEIGHTS, seen);
+    seen.valid = cudropi_bits_before(
+        cudropi_count_visible(&args.options.visible, place.row), place.col);
+    const auto weights =
+        cudropi_load_seen<walk, Type>(args, CUDROPI_REAPPLY_WEIGHTS, seen);
     const uint32_t keep = cudropi_attention_keep<walk>(args, mask, seen);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = keep >> j & 1 ? Type::get(weights, j) * mask.scale : 0.0f;
-    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_REAPPLY_Y, place, values);
   }
 }
 

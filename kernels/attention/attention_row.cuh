@@ -11,8 +11,11 @@
 #ifndef CUDROP_KERNEL_ATTENTION_ROW_CUH
 #define CUDROP_KERNEL_ATTENTION_ROW_CUH
 
+#include "ops/attention/attention.h"
 #include "row_sum.cuh"
 #include "rows.cuh"
+
+using cudropi_attention_args_t = cudropi_rows_args_of<cudropi_attention_t>;
 
 /* Two turns serve any row; a kernel of one turn, with fewer registers, rows of up to 2048 keys. */
 enum { CUDROPI_ONE_TURN = CUDROPI_ROW_MOST_THREADS * CUDROPI_CHUNK };
@@ -38,7 +41,7 @@ static_assert(CUDROPI_TILE_THREADS == 1 << 8 && CUDROPI_ROW_MOST_THREADS == 1 <<
               "a block is a row at most");
 
 CUDROPI_DEVICE cudropi_attention_row_t
-cudropi_attention_begin(const cudropi_rows_args_t &args, int64_t group) {
+cudropi_attention_begin(const cudropi_attention_args_t &args, int64_t group) {
   const uint32_t threads = 1u << args.row_log2;
   cudropi_attention_row_t row = {};
   row.row = (group << (8 - args.row_log2)) + (threadIdx.x >> args.row_log2);
@@ -46,13 +49,13 @@ cudropi_attention_begin(const cudropi_rows_args_t &args, int64_t group) {
   row.step = (int64_t)threads * CUDROPI_CHUNK;
   if (row.row >= args.rows) return row;
   row.cols = args.cols;
-  row.seen = cudropi_count_visible(&args.visible, row.row);
+  row.seen = cudropi_count_visible(&args.options.visible, row.row);
   return row;
 }
 
 /* Are these turns the whole row? */
 template <int turns>
-CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_rows_args_t &args) {
+CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_attention_args_t &args) {
   return turns == 1 || args.cols <= (int64_t)(turns * CUDROPI_CHUNK) << args.row_log2;
 }
 
@@ -74,7 +77,7 @@ CUDROPI_DEVICE cudropi_rows_place_t cudropi_seen(const cudropi_attention_row_t &
 
 /* The caller's keep bits, which are those of the tensor row-major. */
 template <cudropi_rows_walk_t walk>
-CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
                                           const cudropi_rows_place_t &place) {
   const int64_t first = place.row * args.cols + place.col;
   if constexpr (walk != CUDROPI_ROWS_GENERAL) {
@@ -91,7 +94,7 @@ CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_rows_args_t &args,
 
 /* Which columns are kept, of those that are valid. */
 template <cudropi_rows_walk_t walk>
-CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &args,
                                                const cudrop_mask_schedule_t &mask,
                                                const cudropi_rows_place_t &place) {
   bool keep[CUDROPI_CHUNK];
@@ -109,7 +112,7 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_rows_args_t &args,
  * its body is large and seldom needed twice.
  */
 template <cudropi_rows_walk_t walk, int turns>
-CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_attention_args_t &args,
                                                      const cudrop_mask_schedule_t &mask,
                                                      const cudropi_attention_row_t &row,
                                                      int64_t col) {
@@ -125,7 +128,7 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_rows_args_t &
 /* Load what is seen of a chunk: all of it, or nothing, if the walk has whole chunks. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
-    const cudropi_rows_args_t &args, cudropi_rows_operand_t operand,
+    const cudropi_attention_args_t &args, int operand,
     const cudropi_rows_place_t &place) {
   if (place.valid == 0) return {};
   return cudropi_rows_load<walk, Type>(args, operand, place);
@@ -133,8 +136,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
 
 /* Store the columns that are seen, and no others. */
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_store_seen(const cudropi_rows_args_t &args,
-                                       cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_store_seen(const cudropi_attention_args_t &args, int operand,
                                        const cudropi_rows_place_t &place,
                                        const float (&values)[CUDROPI_CHUNK]) {
   if (place.valid == 0xff || walk == CUDROPI_ROWS_GENERAL) {
@@ -153,8 +155,7 @@ CUDROPI_DEVICE void cudropi_store_seen(const cudropi_rows_args_t &args,
 
 /* Store all columns of the row that there are, seen or not. */
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_store_all(const cudropi_rows_args_t &args,
-                                      cudropi_rows_operand_t operand,
+CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int operand,
                                       cudropi_rows_place_t place,
                                       const float (&values)[CUDROPI_CHUNK]) {
   place.valid = cudropi_bits_before(args.cols, place.col);
@@ -178,16 +179,17 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_rows_args_t &args,
         CUDROPI_ATTENTION_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16, TURNS) \
   }
 
+using cudropi_attention_instance_t = cudropi_rows_instance_t<cudropi_attention_args_t>;
+
 /* Launch with a block for each group of rows, or as many as there may be. */
 static inline cudaError_t cudropi_attention_launch(
-    const cudropi_rows_instance_t (&one_turn)[3],
-    const cudropi_rows_instance_t (&two_turns)[3], cudropi_rows_operand_t first,
-    const cudropi_rows_work_t *work) {
-  const cudropi_rows_t *rows = work->rows;
-  const int64_t each = CUDROPI_TILE_THREADS / cudropi_row_threads(rows->cols);
-  const int64_t groups = (rows->rows + each - 1) / each, most = INT32_MAX;
-  return cudropi_rows_launch_blocks(rows->cols <= CUDROPI_ONE_TURN ? one_turn : two_turns,
-                                    first, work, groups < most ? groups : most);
+    const cudropi_attention_instance_t (&one_turn)[3],
+    const cudropi_attention_instance_t (&two_turns)[3], const cudropi_work_t *work) {
+  const cudropi_plan_t *plan = work->plan;
+  const int64_t each = CUDROPI_TILE_THREADS / cudropi_row_threads(plan->cols);
+  const int64_t groups = (plan->rows + each - 1) / each, most = INT32_MAX;
+  return cudropi_rows_launch_blocks(plan->cols <= CUDROPI_ONE_TURN ? one_turn : two_turns,
+                                    work, groups < most ? groups : most);
 }
 
 #endif /* CUDROP_KERNEL_ATTENTION_ROW_CUH */

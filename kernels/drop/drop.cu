@@ -1,6 +1,8 @@
 /* drop.cu - the types of drop.cuh, by operator. */
 #include "drop/drop.cuh"
 
+#include "ops/drop/drop.h"
+
 #define INSTANCE(OP, DTYPE, TYPE) \
   { DTYPE, cudropi_launch_elementwise<OP<TYPE>> }
 
@@ -20,7 +22,7 @@
       INSTANCE(OP, CUDROP_F8E5M2, cudropi_bits_of<1>)
 
 #define DEFINE_LAUNCH(NAME, TYPES)                                         \
-  cudaError_t cudropi_launch_##NAME(const cudropi_work_t *work) {          \
+  static cudaError_t launch_##NAME(const cudropi_work_t *work) {           \
     static const cudropi_instance_t instances[] = {TYPES(cudropi_##NAME)}; \
     return cudropi_launch_instance(instances, work);                       \
   }
@@ -29,9 +31,24 @@ DEFINE_LAUNCH(accumulate, FLOATS)
 DEFINE_LAUNCH(affine, FLOATS)
 DEFINE_LAUNCH(fill, NUMBERS)
 DEFINE_LAUNCH(select, ELEMENTS)
+#define BYTES(OP) INSTANCE(OP, CUDROP_U8, cudropi_bits_of<1>)
+DEFINE_LAUNCH(bytes, BYTES)
 
-cudaError_t cudropi_launch_bytes(const cudropi_work_t *work) {
-  static const cudropi_instance_t instances[] = {
-      INSTANCE(cudropi_bytes, CUDROP_U8, cudropi_bits_of<1>)};
-  return cudropi_launch_instance(instances, work);
+int cudropi_launch_drop(const cudropi_work_t *work) {
+  switch (work->plan->kernel) {
+    case CUDROPI_KERNEL_SELECT:
+      return launch_select(work);
+    case CUDROPI_KERNEL_SCALE:
+      return launch_scale(work);
+    case CUDROPI_KERNEL_ACCUMULATE:
+      return launch_accumulate(work);
+    case CUDROPI_KERNEL_AFFINE:
+      return launch_affine(work);
+    case CUDROPI_KERNEL_FILL:
+      return launch_fill(work);
+    case CUDROPI_KERNEL_BYTES:
+      return launch_bytes(work);
+    default:
+      return cudaErrorInvalidDeviceFunction;
+  }
 }

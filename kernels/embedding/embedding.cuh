@@ -6,7 +6,7 @@
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
-    cudropi_embedding(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_embedding(const __grid_constant__ cudropi_embedding_args_t args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
@@ -15,28 +15,29 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
     const int32_t id = cudropi_lookup_id<walk>(args, place.row);
-    const int64_t t = cudropi_find_place(&args.lookup, place.row);
-    const bool is_token = cudropi_is_token(&args.lookup, id);
+    const int64_t t = cudropi_find_place(&args.options.lookup, place.row);
+    const bool is_token = cudropi_is_token(&args.options.lookup, id);
     bool keep[CUDROPI_CHUNK];
     float values[CUDROPI_CHUNK];
     /* -0 is what adding leaves as it is, the sign of a zero too. */
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = is_token ? -0.0f : 0.0f;
     if (is_token) {
-      cudropi_lookup_add<Type>(args, CUDROPI_ROWS_TOKENS,
-                               id * args.lookup.token_stride + place.col, place.valid,
-                               values);
-      cudropi_lookup_add<Type>(args, CUDROPI_ROWS_POSITIONS,
-                               t * args.lookup.place_stride + place.col, place.valid,
-                               values);
-    } else if (place.col == 0 && args.lookup.out_of_range != nullptr) {
-      atomicAdd(reinterpret_cast<unsigned long long *>(args.lookup.out_of_range), 1ULL);
+      cudropi_lookup_add<Type>(args, CUDROPI_EMBEDDING_TOKENS,
+                               id * args.options.lookup.token_stride + place.col,
+                               place.valid, values);
+      cudropi_lookup_add<Type>(args, CUDROPI_EMBEDDING_POSITIONS,
+                               t * args.options.lookup.place_stride + place.col,
+                               place.valid, values);
+    } else if (place.col == 0 && args.options.lookup.out_of_range != nullptr) {
+      atomicAdd(reinterpret_cast<unsigned long long *>(args.options.lookup.out_of_range),
+                1ULL);
     }
     cudropi_rows_keep<walk>(args, mask, place, keep);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
-    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_EMBEDDING_Y, place, values);
   }
 }
 

@@ -1,20 +1,9 @@
 /* embedding_gradient.cu - the types and walks of embedding_gradient.cuh. */
 #include "embedding/embedding_gradient.cuh"
 
-#define INSTANCE(DTYPE, TYPE)                                      \
-  {                                                                \
-    DTYPE, {                                                       \
-      cudropi_embedding_gradient<TYPE, CUDROPI_ROWS_DRAWN>,        \
-          cudropi_embedding_gradient<TYPE, CUDROPI_ROWS_PREPARED>, \
-          cudropi_embedding_gradient<TYPE, CUDROPI_ROWS_GENERAL>   \
-    }                                                              \
-  }
+using instance_t = cudropi_rows_instance_t<cudropi_embedding_args_t>;
 
-static const cudropi_rows_instance_t instances[] = {
-    INSTANCE(CUDROP_F32, cudropi_f32),
-    INSTANCE(CUDROP_F16, cudropi_f16),
-    INSTANCE(CUDROP_BF16, cudropi_bf16),
-};
+static const instance_t instances[] = CUDROPI_ROWS_INSTANCES(cudropi_embedding_gradient);
 
 /* The same for every walk. */
 #define JOIN(DTYPE, TYPE)                                                       \
@@ -24,35 +13,32 @@ static const cudropi_rows_instance_t instances[] = {
     }                                                                           \
   }
 
-static const cudropi_rows_instance_t joins[] = {
+static const instance_t joins[] = {
     JOIN(CUDROP_F32, cudropi_f32),
     JOIN(CUDROP_F16, cudropi_f16),
     JOIN(CUDROP_BF16, cudropi_bf16),
 };
 
 /* A level: a way of a block for every `width` entries. */
-template <int count>
-static cudaError_t launch_level(const cudropi_rows_instance_t (&level)[count],
-                                cudropi_rows_operand_t first,
-                                const cudropi_rows_work_t *work, int64_t width) {
-  cudropi_rows_t rows = *work->rows;
-  const cudropi_rows_work_t of_level = {&rows, work->walk, work->stream};
-  const int64_t needed = (rows.gather.entries + width - 1) / width;
-  const int32_t ways = rows.tiling.ways;
-  rows.gather.width = width;
-  return cudropi_rows_launch_blocks(level, first, &of_level,
-                                    (needed + ways - 1) / ways * rows.tiling.tiles);
+static cudaError_t launch_level(const instance_t (&level)[3], int slot,
+                                const cudropi_work_t *work, int64_t width) {
+  const cudropi_plan_t *plan = work->plan;
+  cudropi_embedding_args_t args = cudropi_rows_args<cudropi_embedding_args_t>(plan);
+  const int64_t needed = (args.options.gather.entries + width - 1) / width;
+  const int32_t ways = plan->tiling.ways;
+  args.options.gather.width = width;
+  return cudropi_rows_launch_args(level, plan->operand[slot].dtype, work,
+                                  (needed + ways - 1) / ways * plan->tiling.tiles, args);
 }
 
-cudaError_t cudropi_launch_embedding_gradient(const cudropi_rows_work_t *work) {
-  const cudropi_gather_t *gather = &work->rows->gather;
-  const cudropi_rows_operand_t table = cudropi_rows_table(work->rows);
-  cudaError_t error = cudaSuccess;
+int cudropi_launch_embedding_gradient(const cudropi_work_t *work) {
+  const cudropi_gather_t *gather = &cudropi_embedding(work->plan)->gather;
+  int error = cudaSuccess;
   if (gather->is_sorted) error = cudropi_launch_sort(work);
   if (error == cudaSuccess)
-    error = launch_level(instances, CUDROPI_ROWS_DY, work, CUDROPI_SEGMENT);
+    error = launch_level(instances, CUDROPI_EMBEDDING_GRADIENT_DY, work, CUDROPI_SEGMENT);
   for (int64_t part = CUDROPI_SEGMENT; part < gather->entries && error == cudaSuccess;
        part *= CUDROPI_SEGMENT)
-    error = launch_level(joins, table, work, part);
+    error = launch_level(joins, cudropi_find_table(gather), work, part);
   return error;
 }

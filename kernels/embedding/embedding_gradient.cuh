@@ -21,45 +21,45 @@ enum { CUDROPI_GATHER_BLOCKS = 2, CUDROPI_JOIN_BLOCKS = 3, CUDROPI_JOIN_AHEAD = 
 
 /* The thread's columns, with the first entry of its segment or part in place of a row. */
 CUDROPI_DEVICE cudropi_rows_place_t
-cudropi_gather_begin(const cudropi_rows_args_t &args) {
+cudropi_gather_begin(const cudropi_embedding_args_t &args) {
   const uint32_t tiles = (uint32_t)args.tiling.tiles;
   const uint32_t turn = blockIdx.x / tiles, tile = blockIdx.x - turn * tiles;
   const uint32_t lane = threadIdx.x & ((1u << args.lanes_log2) - 1);
   cudropi_rows_place_t place;
   place.row = ((int64_t)turn * args.tiling.ways + (threadIdx.x >> args.lanes_log2)) *
-              args.gather.width;
+              args.options.gather.width;
   place.col = (((int64_t)tile << args.lanes_log2) + lane) * CUDROPI_CHUNK;
   place.valid = cudropi_rows_valid(args, place.col);
-  if (place.row >= args.gather.entries) place.valid = 0;
+  if (place.row >= args.options.gather.entries) place.valid = 0;
   return place;
 }
 
 /* Where what is kept of a segment with this entry lies. */
-CUDROPI_DEVICE int64_t cudropi_gather_at(const cudropi_rows_args_t &args, int64_t entry,
-                                         int64_t col) {
+CUDROPI_DEVICE int64_t cudropi_gather_at(const cudropi_embedding_args_t &args,
+                                         int64_t entry, int64_t col) {
   return cudropi_find_slot(entry) * args.cols + col;
 }
 
 /* A finished sum to its row of the table; none for ids out of range. */
 template <class Type>
-CUDROPI_DEVICE void cudropi_gather_store(const cudropi_rows_args_t &args, uint32_t key,
-                                         const cudropi_rows_place_t &place,
+CUDROPI_DEVICE void cudropi_gather_store(const cudropi_embedding_args_t &args,
+                                         uint32_t key, const cudropi_rows_place_t &place,
                                          float (&sums)[CUDROPI_CHUNK]) {
-  const int64_t stride = cudropi_table_stride(&args.lookup, &args.gather);
-  if (key >= args.gather.keys) return;
-  cudropi_lookup_store<Type>(
-      args, args.gather.is_sorted ? CUDROPI_ROWS_DTOKENS : CUDROPI_ROWS_DPOSITIONS,
-      key * stride + place.col, place.valid, sums);
+  const int64_t stride = cudropi_table_stride(&args.options.lookup, &args.options.gather);
+  if (key >= args.options.gather.keys) return;
+  cudropi_lookup_store<Type>(args, cudropi_find_table(&args.options.gather),
+                             key * stride + place.col, place.valid, sums);
 }
 
 /* A run's sum: a tail or a head, which lies in the row of `entry`, or all of its key. */
 template <class Type>
-CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_rows_args_t &args, uint32_t key,
+CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_embedding_args_t &args,
+                                           uint32_t key,
                                            const cudropi_rows_place_t &place,
                                            int64_t entry, bool is_tail, bool is_head,
                                            float (&sums)[CUDROPI_CHUNK]) {
   if (is_tail || is_head) {
-    cudropi_store<4>(is_tail ? args.gather.tail : args.gather.head,
+    cudropi_store<4>(is_tail ? args.options.gather.tail : args.options.gather.head,
                      cudropi_gather_at(args, entry, place.col), 1, place.valid,
                      cudropi_rows_pack<cudropi_f32>(sums));
   } else {
@@ -69,7 +69,7 @@ CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_rows_args_t &args, uint
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
-    cudropi_embedding_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_embedding_gradient(const __grid_constant__ cudropi_embedding_args_t args) {
   constexpr int ahead = cudropi_gather_ahead<Type, walk>;
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   cudropi_rows_read_mask<walk>(args, shared_mask);
@@ -78,11 +78,11 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
   const cudropi_rows_place_t place = cudropi_gather_begin(args);
   if (place.valid == 0) return;
   const int64_t first = place.row;
-  const int64_t left = args.gather.entries - first;
+  const int64_t left = args.options.gather.entries - first;
   const int n = left < CUDROPI_SEGMENT ? (int)left : CUDROPI_SEGMENT;
-  const bool goes_on = cudropi_goes_on(&args.gather, first + CUDROPI_SEGMENT);
-  bool is_tail = cudropi_has_tail(&args.gather, first);
-  uint32_t key = cudropi_entry_key(&args.gather, first);
+  const bool goes_on = cudropi_goes_on(&args.options.gather, first + CUDROPI_SEGMENT);
+  bool is_tail = cudropi_has_tail(&args.options.gather, first);
+  uint32_t key = cudropi_entry_key(&args.options.gather, first);
   float sums[CUDROPI_CHUNK] = {};
   for (int begin = 0; begin < n; begin += ahead) {
     cudropi_rows_place_t row[ahead];
@@ -92,9 +92,10 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
     for (int k = 0; k < ahead;
          ++k) { /* past the end the last one again, which is not used */
       const int64_t entry = first + (begin + k < n ? begin + k : n - 1);
-      keys[k] = cudropi_entry_key(&args.gather, entry);
-      row[k] = {(int64_t)cudropi_entry_row(&args.gather, entry), place.col, place.valid};
-      dy[k] = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, row[k]);
+      keys[k] = cudropi_entry_key(&args.options.gather, entry);
+      row[k] = {(int64_t)cudropi_entry_row(&args.options.gather, entry), place.col,
+                place.valid};
+      dy[k] = cudropi_rows_load<walk, Type>(args, CUDROPI_EMBEDDING_GRADIENT_DY, row[k]);
     }
 #pragma unroll
     for (int k = 0; k < ahead; ++k) {
@@ -106,7 +107,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
         key = keys[k];
         is_tail = false;
       }
-      if (!cudropi_is_token(&args.lookup, cudropi_lookup_id<walk>(args, row[k].row)))
+      if (!cudropi_is_token(&args.options.lookup,
+                            cudropi_lookup_id<walk>(args, row[k].row)))
         continue;
       bool keep[CUDROPI_CHUNK];
       cudropi_rows_keep<walk>(args, mask, row[k], keep);
@@ -122,12 +124,12 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
  * sums += a key's tails of the parts from entry `at` on, as far as they are of that key and before
  * `end`. (All parts that begin with the key follow each other.)
  */
-CUDROPI_DEVICE void cudropi_join_tails(const cudropi_rows_args_t &args,
+CUDROPI_DEVICE void cudropi_join_tails(const cudropi_embedding_args_t &args,
                                        const cudropi_rows_place_t &place, uint32_t key,
                                        int64_t at, int64_t end,
                                        float (&sums)[CUDROPI_CHUNK]) {
   constexpr int ahead = CUDROPI_JOIN_AHEAD;
-  const cudropi_gather_t &gather = args.gather;
+  const cudropi_gather_t &gather = args.options.gather;
   const int64_t last = end < gather.entries ? end : gather.entries;
   bool is_there[ahead];
   do {
@@ -159,8 +161,8 @@ CUDROPI_DEVICE void cudropi_join_tails(const cudropi_rows_args_t &args,
  */
 template <class Type>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_JOIN_BLOCKS)
-    cudropi_join_runs(const __grid_constant__ cudropi_rows_args_t args) {
-  const cudropi_gather_t &gather = args.gather;
+    cudropi_join_runs(const __grid_constant__ cudropi_embedding_args_t args) {
+  const cudropi_gather_t &gather = args.options.gather;
   const cudropi_rows_place_t place = cudropi_gather_begin(args);
   const int64_t first = place.row, next = first + gather.width;
   const int64_t segment = first & -(gather.width * CUDROPI_SEGMENT); /* a power of 2 */

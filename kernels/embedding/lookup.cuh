@@ -2,12 +2,16 @@
 #ifndef CUDROP_KERNEL_LOOKUP_CUH
 #define CUDROP_KERNEL_LOOKUP_CUH
 
+#include "ops/embedding/embedding.h"
 #include "rows.cuh"
+
+using cudropi_embedding_args_t = cudropi_rows_args_of<cudropi_embedding_t>;
 
 /* The id of a row. */
 template <cudropi_rows_walk_t walk>
-CUDROPI_DEVICE int32_t cudropi_lookup_id(const cudropi_rows_args_t &args, int64_t row) {
-  const cudropi_rows_side_t &ids = args.side[CUDROPI_ROWS_IDS];
+CUDROPI_DEVICE int32_t cudropi_lookup_id(const cudropi_embedding_args_t &args,
+                                         int64_t row) {
+  const cudropi_rows_side_t &ids = args.side[CUDROPI_EMBEDDING_IDS];
   const int64_t at = walk != CUDROPI_ROWS_GENERAL
                          ? row * ids.stride[0]
                          : cudropi_row_place(args.rank, args.shape, ids.stride, row);
@@ -16,9 +20,9 @@ CUDROPI_DEVICE int32_t cudropi_lookup_id(const cudropi_rows_args_t &args, int64_
 
 /* values = what lies in a table, if it is there, + values; its type is the kernel's or F32. */
 template <class Type>
-CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_rows_args_t &args,
-                                       cudropi_rows_operand_t table, int64_t at,
-                                       uint32_t valid, float (&values)[CUDROPI_CHUNK]) {
+CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_embedding_args_t &args, int table,
+                                       int64_t at, uint32_t valid,
+                                       float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[table];
   if (side.data == nullptr) return;
   if (side.is_f32) {
@@ -30,9 +34,9 @@ CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_rows_args_t &args,
 
 /* A finished sum to a table, replacing what is there or added to it. */
 template <class Type>
-CUDROPI_DEVICE void cudropi_lookup_store(const cudropi_rows_args_t &args,
-                                         cudropi_rows_operand_t table, int64_t at,
-                                         uint32_t valid, float (&values)[CUDROPI_CHUNK]) {
+CUDROPI_DEVICE void cudropi_lookup_store(const cudropi_embedding_args_t &args, int table,
+                                         int64_t at, uint32_t valid,
+                                         float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[table];
   if (args.adds_to_parameters) cudropi_lookup_add<Type>(args, table, at, valid, values);
   if (side.is_f32) {

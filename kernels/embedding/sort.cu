@@ -1,19 +1,20 @@
 /* sort.cu - the launches of sort.cuh. */
 #include "embedding/sort.cuh"
 
-static cudaError_t launch_list(const cudropi_rows_work_t *work) {
-  const cudropi_rows_args_t args = cudropi_rows_args(work->rows);
-  const dim3 grid((unsigned)((args.gather.entries + CUDROPI_SORT_THREADS - 1) /
+static cudaError_t launch_list(const cudropi_work_t *work) {
+  const cudropi_embedding_args_t args =
+      cudropi_rows_args<cudropi_embedding_args_t>(work->plan);
+  const dim3 grid((unsigned)((args.options.gather.entries + CUDROPI_SORT_THREADS - 1) /
                              CUDROPI_SORT_THREADS));
-  return LAUNCH(work->walk == CUDROPI_ROWS_GENERAL
+  return LAUNCH(work->walk == CUDROPI_WALK_GENERAL
                     ? cudropi_sort_list<CUDROPI_ROWS_GENERAL>
                     : cudropi_sort_list<CUDROPI_ROWS_DRAWN>,
                 grid, CUDROPI_SORT_THREADS, 0, work->stream, args);
 }
 
 /* A pass: by one digit, and as before where that is equal. */
-static cudaError_t launch_pass(const cudropi_rows_work_t *work, int pass) {
-  const cudropi_gather_t &gather = work->rows->gather;
+static cudaError_t launch_pass(const cudropi_work_t *work, int pass) {
+  const cudropi_gather_t &gather = cudropi_embedding(work->plan)->gather;
   cudropi_sort_t args = {};
   args.from_key = gather.key[pass % 2];
   args.from_row = gather.row[pass % 2];
@@ -34,9 +35,11 @@ static cudaError_t launch_pass(const cudropi_rows_work_t *work, int pass) {
   return error;
 }
 
-cudaError_t cudropi_launch_sort(const cudropi_rows_work_t *work) {
+int cudropi_launch_sort(const cudropi_work_t *work) {
   cudaError_t error = launch_list(work);
-  for (int pass = 0; pass < work->rows->gather.passes && error == cudaSuccess; ++pass)
+  for (int pass = 0;
+       pass < cudropi_embedding(work->plan)->gather.passes && error == cudaSuccess;
+       ++pass)
     error = launch_pass(work, pass);
   return error;
 }

@@ -34,13 +34,14 @@ struct cudropi_sort_t {
 
 template <cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
-    cudropi_sort_list(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_sort_list(const __grid_constant__ cudropi_embedding_args_t args) {
   const int64_t row = (int64_t)blockIdx.x * CUDROPI_SORT_THREADS + threadIdx.x;
-  if (row >= args.gather.entries) return;
+  if (row >= args.options.gather.entries) return;
   const int32_t id = cudropi_lookup_id<walk>(args, row);
-  args.gather.key[0][row] =
-      cudropi_is_token(&args.lookup, id) ? (uint32_t)id : (uint32_t)args.gather.keys;
-  args.gather.row[0][row] = (uint32_t)row;
+  args.options.gather.key[0][row] = cudropi_is_token(&args.options.lookup, id)
+                                        ? (uint32_t)id
+                                        : (uint32_t)args.options.gather.keys;
+  args.options.gather.row[0][row] = (uint32_t)row;
 }
 
 /* The entry of the thread's turn; past the end there is none. */

@@ -1,21 +1,9 @@
 /* fused.cu - the types and walks of fused.cuh. */
 #include "fused/fused.cuh"
 
-#define INSTANCE(DTYPE, TYPE)                         \
-  {                                                   \
-    DTYPE, {                                          \
-      cudropi_fused<TYPE, CUDROPI_ROWS_DRAWN>,        \
-          cudropi_fused<TYPE, CUDROPI_ROWS_PREPARED>, \
-          cudropi_fused<TYPE, CUDROPI_ROWS_GENERAL>   \
-    }                                                 \
-  }
+static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_fused_t>> instances[] =
+    CUDROPI_ROWS_INSTANCES(cudropi_fused);
 
-static const cudropi_rows_instance_t instances[] = {
-    INSTANCE(CUDROP_F32, cudropi_f32),
-    INSTANCE(CUDROP_F16, cudropi_f16),
-    INSTANCE(CUDROP_BF16, cudropi_bf16),
-};
-
-cudaError_t cudropi_launch_fused(const cudropi_rows_work_t *work) {
-  return cudropi_rows_launch(instances, CUDROPI_ROWS_X, work);
+int cudropi_launch_fused(const cudropi_work_t *work) {
+  return cudropi_rows_launch(instances, work);
 }

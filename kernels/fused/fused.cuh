@@ -3,16 +3,17 @@
 #define CUDROP_KERNEL_FUSED_CUH
 
 #include "fused/activate.cuh"
+#include "ops/fused/fused.h"
 #include "rows.cuh"
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
-    cudropi_fused(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_fused(const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
-  const bool has_residual = args.side[CUDROPI_ROWS_RESIDUAL].data != nullptr;
+  const bool has_residual = args.side[CUDROPI_FUSED_RESIDUAL].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
@@ -20,19 +21,19 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
       cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> residual = {};
-    const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
+    const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_X, place);
     if (has_residual)
-      residual = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_RESIDUAL, place);
+      residual = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_RESIDUAL, place);
     float values[CUDROPI_CHUNK];
     if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(x, values);
-    cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, values);
-    cudropi_activate(args.activation, values);
+    cudropi_rows_add_vector<Type>(args, CUDROPI_FUSED_BIAS, place, values);
+    cudropi_activate(args.options.activation, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
     if (has_residual) cudropi_rows_add<Type>(residual, values);
-    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_FUSED_Y, place, values);
   }
 }
 

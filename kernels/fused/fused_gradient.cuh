@@ -3,18 +3,20 @@
 #define CUDROP_KERNEL_FUSED_GRADIENT_CUH
 
 #include "fused/activate.cuh"
+#include "ops/fused/fused.h"
 #include "rows.cuh"
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
-    cudropi_fused_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_fused_gradient(
+        const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
-  const bool has_slope = args.activation != CUDROP_IDENTITY;
-  const bool has_dx = args.side[CUDROPI_ROWS_DX].data != nullptr;
+  const bool has_slope = args.options.activation != CUDROP_IDENTITY;
+  const bool has_dx = args.side[CUDROPI_FUSED_GRADIENT_DX].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   float sums[CUDROPI_CHUNK] = {};
@@ -23,13 +25,14 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
       cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> x = {};
-    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, place);
-    if (has_slope) x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
+    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DY, place);
+    if (has_slope)
+      x = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_X, place);
     float slope[CUDROPI_CHUNK], gradient[CUDROPI_CHUNK];
     if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(x, slope);
-    cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, slope);
-    cudropi_find_slopes(args.activation, slope);
+    cudropi_rows_add_vector<Type>(args, CUDROPI_FUSED_GRADIENT_BIAS, place, slope);
+    cudropi_find_slopes(args.options.activation, slope);
     cudropi_rows_get<Type>(dy, gradient);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
@@ -38,11 +41,12 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     }
     if (!has_dx) continue;
     if (args.adds_to_data)
-      cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DX, place),
-                             gradient);
-    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_DX, place, gradient);
+      cudropi_rows_add<Type>(
+          cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DX, place),
+          gradient);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DX, place, gradient);
   }
-  cudropi_rows_sum(args, CUDROPI_ROWS_DBIAS, sums, shared_sums);
+  cudropi_rows_sum(args, CUDROPI_FUSED_GRADIENT_DBIAS, sums, shared_sums);
 }
 
 #endif /* CUDROP_KERNEL_FUSED_GRADIENT_CUH */

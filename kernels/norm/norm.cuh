@@ -15,18 +15,18 @@ struct cudropi_held_t {
 /* residual + drop(x + bias), rounded. */
 template <class Type, cudropi_rows_walk_t walk>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
-    const cudropi_rows_args_t &args, const cudrop_mask_schedule_t &mask,
+    const cudropi_rows_args_of<cudropi_norm_t> &args, const cudrop_mask_schedule_t &mask,
     const cudropi_rows_place_t &place) {
-  const bool has_residual = args.side[CUDROPI_ROWS_RESIDUAL].data != nullptr;
+  const bool has_residual = args.side[CUDROPI_NORM_RESIDUAL].data != nullptr;
   cudropi_chunk_t<Type::bytes> residual = {};
-  const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_X, place);
+  const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_X, place);
   if (has_residual)
-    residual = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_RESIDUAL, place);
+    residual = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_RESIDUAL, place);
   bool keep[CUDROPI_CHUNK];
   float values[CUDROPI_CHUNK];
   cudropi_rows_keep<walk>(args, mask, place, keep);
   cudropi_rows_get<Type>(x, values);
-  cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BIAS, place, values);
+  cudropi_rows_add_vector<Type>(args, CUDROPI_NORM_BIAS, place, values);
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
     values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
@@ -42,14 +42,14 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
  */
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
-    cudropi_norm(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_norm(const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
-  const bool has_h = args.side[CUDROPI_ROWS_H].data != nullptr;
-  const cudropi_rows_operand_t stored = has_h ? CUDROPI_ROWS_H : CUDROPI_ROWS_Y;
+  const bool has_h = args.side[CUDROPI_NORM_H].data != nullptr;
+  const int stored = has_h ? CUDROPI_NORM_H : CUDROPI_NORM_Y;
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
   cudropi_held_t<Type> held = {};
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_row_add<walk>(place, values, sum);
   }
   sum = cudropi_row_sum(threads, sum, shared_sums);
-  if (args.norm == CUDROP_LAYER_NORM) mean = sum / (float)args.cols;
+  if (args.options.norm == CUDROP_LAYER_NORM) mean = sum / (float)args.cols;
 
   sum = 0.0f;
   turn = 0;
@@ -86,11 +86,11 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_row_add<walk>(place, values, sum);
   }
   cudropi_row_sums(threads, sum, distances, shared_sums);
-  if (args.norm == CUDROP_LAYER_NORM) {
+  if (args.options.norm == CUDROP_LAYER_NORM) {
     drift = cudropi_drift(distances, args.cols);
     mean = mean + drift;
   }
-  const float rstd = cudropi_rstd(sum, drift, args.cols, args.epsilon);
+  const float rstd = cudropi_rstd(sum, drift, args.cols, args.options.epsilon);
 
   turn = 0;
 #pragma unroll 1
@@ -102,13 +102,13 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = cudropi_normalise(values[j], mean, rstd);
-    cudropi_rows_multiply_vector<Type>(args, CUDROPI_ROWS_GAMMA, place, values);
-    cudropi_rows_add_vector<Type>(args, CUDROPI_ROWS_BETA, place, values);
-    cudropi_rows_store<walk, Type>(args, CUDROPI_ROWS_Y, place, values);
+    cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GAMMA, place, values);
+    cudropi_rows_add_vector<Type>(args, CUDROPI_NORM_BETA, place, values);
+    cudropi_rows_store<walk, Type>(args, CUDROPI_NORM_Y, place, values);
   }
   if (row.first.col == 0 && row.end > 0) {
-    cudropi_row_write(args, CUDROPI_ROWS_MEAN, row.first.row, mean);
-    cudropi_row_write(args, CUDROPI_ROWS_RSTD, row.first.row, rstd);
+    cudropi_row_write(args, CUDROPI_NORM_MEAN, row.first.row, mean);
+    cudropi_row_write(args, CUDROPI_NORM_RSTD, row.first.row, rstd);
   }
 }
 

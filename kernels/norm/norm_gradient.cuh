@@ -7,10 +7,9 @@
 
 /* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
 template <class Type, cudropi_rows_walk_t walk>
-CUDROPI_DEVICE void cudropi_rows_store_gradient(const cudropi_rows_args_t &args,
-                                                cudropi_rows_operand_t operand,
-                                                const cudropi_rows_place_t &place,
-                                                float (&gradient)[CUDROPI_CHUNK]) {
+CUDROPI_DEVICE void cudropi_rows_store_gradient(
+    const cudropi_rows_args_of<cudropi_norm_t> &args, int operand,
+    const cudropi_rows_place_t &place, float (&gradient)[CUDROPI_CHUNK]) {
   if (args.side[operand].data == nullptr) return;
   if (args.adds_to_data)
     cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, operand, place), gradient);
@@ -20,23 +19,26 @@ CUDROPI_DEVICE void cudropi_rows_store_gradient(const cudropi_rows_args_t &args,
 /* Everything of a place is loaded before anything is stored: outputs may be inputs. */
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
-    cudropi_norm_gradient(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_norm_gradient(
+        const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
   cudropi_rows_read_mask<walk>(args, shared_mask);
   const cudrop_mask_schedule_t &mask =
       walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
-  const bool has_dh = args.side[CUDROPI_ROWS_DH].data != nullptr;
+  const bool has_dh = args.side[CUDROPI_NORM_GRADIENT_DH].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   float dbias[CUDROPI_CHUNK] = {}, dgamma[CUDROPI_CHUNK] = {}, dbeta[CUDROPI_CHUNK] = {};
   for (; place.row < end; place.row += args.tiling.ways) {
     cudropi_chunk_t<Type::bytes> from_h = {};
-    const auto from_y = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, place);
-    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_H, place);
-    if (has_dh) from_h = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DH, place);
-    const float mean = cudropi_row_read(args, CUDROPI_ROWS_MEAN, place.row);
-    const float rstd = cudropi_row_read(args, CUDROPI_ROWS_RSTD, place.row);
+    const auto from_y =
+        cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DY, place);
+    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_H, place);
+    if (has_dh)
+      from_h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DH, place);
+    const float mean = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_MEAN, place.row);
+    const float rstd = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_RSTD, place.row);
     const float mean_g = args.of_rows[place.row];
     const float mean_gh = args.of_rows[args.rows + place.row];
     bool keep[CUDROPI_CHUNK];
@@ -44,7 +46,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(from_y, dy);
     cudropi_rows_get<Type>(from_y, dresidual);
-    cudropi_rows_multiply_vector<Type>(args, CUDROPI_ROWS_GAMMA, place, dresidual);
+    cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place,
+                                       dresidual);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       const float hhat = cudropi_normalise(Type::get(h, j), mean, rstd);
@@ -58,13 +61,13 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
       dx[j] = keep[j] ? dresidual[j] * mask.scale : 0.0f;
       dbias[j] = dbias[j] + dx[j];
     }
-    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_ROWS_DRESIDUAL, place,
+    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL, place,
                                             dresidual);
-    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_ROWS_DX, place, dx);
+    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_NORM_GRADIENT_DX, place, dx);
   }
-  cudropi_rows_sum(args, CUDROPI_ROWS_DBIAS, dbias, shared_sums);
-  cudropi_rows_sum(args, CUDROPI_ROWS_DGAMMA, dgamma, shared_sums);
-  cudropi_rows_sum(args, CUDROPI_ROWS_DBETA, dbeta, shared_sums);
+  cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DBIAS, dbias, shared_sums);
+  cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DGAMMA, dgamma, shared_sums);
+  cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DBETA, dbeta, shared_sums);
 }
 
 #endif /* CUDROP_KERNEL_NORM_GRADIENT_CUH */

@@ -11,12 +11,12 @@
     }                                                    \
   }
 
-static const cudropi_rows_instance_t instances[] = {
+static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] = {
     INSTANCE(CUDROP_F32, cudropi_f32),
     INSTANCE(CUDROP_F16, cudropi_f16),
     INSTANCE(CUDROP_BF16, cudropi_bf16),
 };
 
-cudaError_t cudropi_launch_norm_means(const cudropi_rows_work_t *work) {
-  return cudropi_row_launch(instances, CUDROPI_ROWS_DY, work);
+int cudropi_launch_norm_means(const cudropi_work_t *work) {
+  return cudropi_row_launch(instances, work);
 }

@@ -10,22 +10,23 @@ enum { CUDROPI_NORM_MEANS_BLOCKS = 4 };
 
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCKS)
-    cudropi_norm_means(const __grid_constant__ cudropi_rows_args_t args) {
+    cudropi_norm_means(
+        const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
   SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
   const int64_t at = row.first.row;
   float mean = 0.0f, rstd = 0.0f, sum_g = 0.0f, sum_gh = 0.0f;
   if (row.end > 0) {
-    mean = cudropi_row_read(args, CUDROPI_ROWS_MEAN, at);
-    rstd = cudropi_row_read(args, CUDROPI_ROWS_RSTD, at);
+    mean = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_MEAN, at);
+    rstd = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_RSTD, at);
   }
   for (auto place = row.first; place.col < row.end; cudropi_row_next(args, row, place)) {
-    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_DY, place);
-    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_ROWS_H, place);
+    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DY, place);
+    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_H, place);
     float g[CUDROPI_CHUNK], gh[CUDROPI_CHUNK];
     cudropi_rows_get<Type>(dy, g);
-    cudropi_rows_multiply_vector<Type>(args, CUDROPI_ROWS_GAMMA, place, g);
+    cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place, g);
     cudropi_rows_get<Type>(h, gh);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
@@ -36,7 +37,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
   cudropi_row_sums(threads, sum_g, sum_gh, shared_sums);
   if (row.first.col == 0 && row.end > 0) {
     const float cols = (float)args.cols;
-    args.of_rows[at] = args.norm == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;
+    args.of_rows[at] = args.options.norm == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;
     args.of_rows[args.rows + at] = sum_gh / cols;
   }
 }

@@ -1,111 +1,202 @@
 /* attention.c - attention weights: the public calls. */
 #include "ops/attention/attention.h"
 
-#include "call/rows.h"
-#include "core/status.h"
+#include <math.h>
+#include <string.h>
 
-/* The arguments that each call has. */
-#define LENGTHS(args)                                        \
-  {                                                          \
-    .name = "lengths", .tensor = (args)->attention->lengths, \
-    .extent = CUDROPI_EXTENT_FIRST, .type = CUDROPI_TYPE_I32 \
-  }
-#define BITS(args, full)                                                               \
-  {                                                                                    \
-    .name = "bits", .tensor = describe_bits((args)->attention->bits, (full), &packed), \
-    .type = CUDROPI_TYPE_INTERNAL                                                      \
-  }
+#include "core/status.h"
+#include "core/tensor.h"
+
+#define FULL(NAME, FLAGS) \
+  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
+#define LENGTHS \
+  { .name = "lengths", .extent = CUDROPI_EXTENT_FIRST, .types = CUDROPI_INTEGERS }
+#define BITS \
+  { .name = "bits", .types = CUDROPI_BITS }
 #define REQUIRE_ATTENTION(args)                                                          \
   REQUIRE((args) != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);      \
   REQUIRE((args)->attention != NULL, CUDROP_ERROR_NULL_POINTER, "%s: attention is NULL", \
           __func__)
 
+/* What a call asks for, as it stands. */
+typedef struct {
+  float scale;
+  int causal;
+  int64_t query_offset;
+} options_t;
+
+static cudrop_status_t check(const cudropi_call_t *call) {
+  const char *function = call->op->function;
+  const options_t *options = call->options;
+  REQUIRE(call->tensor[call->op->leader]->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 1, and queries and keys are 2 dimensions", function,
+          call->op->slot[call->op->leader].name);
+  REQUIRE(isfinite(options->scale), CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: scale = %g is not finite", function, (double)options->scale);
+  REQUIRE(options->causal == 0 || options->causal == 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: causal = %d is neither 0 nor 1", function, options->causal);
+  REQUIRE(options->query_offset >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: query_offset = %lld is negative", function,
+          (long long)options->query_offset);
+  REQUIRE(options->query_offset == 0 || options->causal, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: query_offset = %lld means nothing without causal", function,
+          (long long)options->query_offset);
+  return CUDROP_OK;
+}
+
+/* How far the queries see. */
+static cudropi_visible_t find_visible(const options_t *options,
+                                      const cudrop_tensor_t *leader,
+                                      const cudrop_tensor_t *lengths,
+                                      const cudropi_plan_t *plan) {
+  const int64_t keys = plan->cols, offset = options->query_offset;
+  return (cudropi_visible_t){
+      .keys = keys,
+      .queries = leader->shape[leader->rank - 2],
+      .batch_rows = plan->rows / leader->shape[0],
+      .is_causal = options->causal != 0,
+      .query_offset = offset < keys ? offset : keys,
+      .lengths = lengths != NULL ? lengths->data : NULL,
+      .length_stride = lengths != NULL ? lengths->stride[0] : 0,
+  };
+}
+
+static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan, int lengths) {
+  const options_t *options = call->options;
+  const cudrop_tensor_t *leader = call->tensor[call->op->leader];
+  cudropi_attention_t made = {.scores_scale =
+                                  options->scale != 0.0f ? options->scale : 1.0f};
+  if (plan->rows > 0)
+    made.visible = find_visible(options, leader, call->tensor[lengths], plan);
+  memcpy(plan->options, &made, sizeof made);
+}
+
 /* The packed bits of a tensor like `full`, made in *made; NULL for none. */
 static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tensor_t *full,
                                             cudrop_tensor_t *made) {
   if (bits == NULL || full == NULL) return NULL;
-  *made = cudrop_tensor(bits, CUDROPI_BIT, full->rank, full->shape);
+  *made = cudropi_pack(bits, full->rank, full->shape);
   return made;
+}
+
+/* ---- Forward ----------------------------------------------------------------------------- */
+
+static void plan_forward(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  plan_options(call, plan, CUDROPI_ATTENTION_LENGTHS);
 }
 
 cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                          const cudrop_attention_forward_t *args) {
+  static const cudropi_op_t op = {
+      .function = __func__,
+      .slot = {[CUDROPI_ATTENTION_SCORES] = FULL("scores", CUDROPI_NEEDED),
+               [CUDROPI_ATTENTION_LENGTHS] = LENGTHS,
+               [CUDROPI_ATTENTION_BITS] = BITS,
+               [CUDROPI_ATTENTION_WEIGHTS] = FULL("weights", CUDROPI_OUTPUT),
+               [CUDROPI_ATTENTION_Y] = FULL("y", CUDROPI_OUTPUT)},
+      .leader = CUDROPI_ATTENTION_SCORES,
+      .keep = CUDROPI_ATTENTION_BITS,
+      .has_rows = true,
+      .check = check,
+      .plan = plan_forward,
+      .host = CUDROPI_HOST(cudropi_attention_forward),
+      .launch = CUDROPI_LAUNCH(cudropi_launch_attention)};
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
   REQUIRE(args->scores == NULL || args->weights != NULL || args->y != NULL,
           CUDROP_ERROR_NULL_POINTER, "%s: weights and y are both NULL", __func__);
-  const cudropi_attention_t attention = {args->attention->scale, args->attention->causal,
-                                         args->attention->query_offset};
-  const cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_ATTENTION,
-      .first = CUDROPI_ROWS_X,
-      .argument = {[CUDROPI_ROWS_X] = {.name = "scores",
-                                       .tensor = args->scores,
-                                       .is_needed = true},
-                   [CUDROPI_ROWS_LENGTHS] = LENGTHS(args),
-                   [CUDROPI_ROWS_BITS] = BITS(args, args->scores),
-                   [CUDROPI_ROWS_WEIGHTS] = {.name = "weights",
-                                             .tensor = args->weights,
-                                             .is_output = true},
-                   [CUDROPI_ROWS_Y] = {.name = "y",
-                                       .tensor = args->y,
-                                       .is_output = true}},
-      .mask = args->attention->mask,
-      .p = args->attention->p,
-      .attention = &attention};
-  return cudropi_rows_run(context, &call);
+  const cudrop_attention_t *attention = args->attention;
+  const options_t options = {attention->scale, attention->causal,
+                             attention->query_offset};
+  const cudropi_call_t call = {
+      .op = &op,
+      .tensor = {[CUDROPI_ATTENTION_SCORES] = args->scores,
+                 [CUDROPI_ATTENTION_LENGTHS] = attention->lengths,
+                 [CUDROPI_ATTENTION_BITS] =
+                     describe_bits(attention->bits, args->scores, &packed),
+                 [CUDROPI_ATTENTION_WEIGHTS] = args->weights,
+                 [CUDROPI_ATTENTION_Y] = args->y},
+      .mask = attention->mask,
+      .p = attention->p,
+      .options = &options};
+  return cudropi_run(context, &call);
+}
+
+/* ---- Reapply ----------------------------------------------------------------------------- */
+
+static void plan_reapply(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  plan_options(call, plan, CUDROPI_REAPPLY_LENGTHS);
 }
 
 cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
                                          const cudrop_attention_reapply_t *args) {
+  static const cudropi_op_t op = {
+      .function = __func__,
+      .slot = {[CUDROPI_REAPPLY_WEIGHTS] = FULL("weights", CUDROPI_NEEDED),
+               [CUDROPI_REAPPLY_LENGTHS] = LENGTHS,
+               [CUDROPI_REAPPLY_BITS] = BITS,
+               [CUDROPI_REAPPLY_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+      .leader = CUDROPI_REAPPLY_WEIGHTS,
+      .keep = CUDROPI_REAPPLY_BITS,
+      .has_rows = true,
+      .check = check,
+      .plan = plan_reapply,
+      .host = CUDROPI_HOST(cudropi_attention_reapply),
+      .launch = CUDROPI_LAUNCH(cudropi_launch_attention_reapply)};
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
-  const cudropi_attention_t attention = {1.0f, args->attention->causal,
-                                         args->attention->query_offset};
-  const cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_ATTENTION_REAPPLY,
-      .first = CUDROPI_ROWS_WEIGHTS,
-      .argument = {[CUDROPI_ROWS_WEIGHTS] = {.name = "weights",
-                                             .tensor = args->weights,
-                                             .is_needed = true},
-                   [CUDROPI_ROWS_LENGTHS] = LENGTHS(args),
-                   [CUDROPI_ROWS_BITS] = BITS(args, args->weights),
-                   [CUDROPI_ROWS_Y] = {.name = "y",
-                                       .tensor = args->y,
-                                       .is_needed = true,
-                                       .is_output = true}},
-      .mask = args->attention->mask,
-      .p = args->attention->p,
-      .attention = &attention};
-  return cudropi_rows_run(context, &call);
+  const cudrop_attention_t *attention = args->attention;
+  const options_t options = {1.0f, attention->causal, attention->query_offset};
+  const cudropi_call_t call = {.op = &op,
+                               .tensor = {[CUDROPI_REAPPLY_WEIGHTS] = args->weights,
+                                          [CUDROPI_REAPPLY_LENGTHS] = attention->lengths,
+                                          [CUDROPI_REAPPLY_BITS] = describe_bits(
+                                              attention->bits, args->weights, &packed),
+                                          [CUDROPI_REAPPLY_Y] = args->y},
+                               .mask = attention->mask,
+                               .p = attention->p,
+                               .options = &options};
+  return cudropi_run(context, &call);
+}
+
+/* ---- The gradient ------------------------------------------------------------------------ */
+
+static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  plan_options(call, plan, CUDROPI_ATTENTION_GRADIENT_LENGTHS);
 }
 
 cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
                                           const cudrop_attention_backward_t *args) {
+  static const cudropi_op_t op = {
+      .function = __func__,
+      .slot = {[CUDROPI_ATTENTION_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
+               [CUDROPI_ATTENTION_GRADIENT_WEIGHTS] = FULL("weights", CUDROPI_NEEDED),
+               [CUDROPI_ATTENTION_GRADIENT_LENGTHS] = LENGTHS,
+               [CUDROPI_ATTENTION_GRADIENT_BITS] = BITS,
+               [CUDROPI_ATTENTION_GRADIENT_DSCORES] =
+                   FULL("dscores", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+      .leader = CUDROPI_ATTENTION_GRADIENT_DY,
+      .keep = CUDROPI_ATTENTION_GRADIENT_BITS,
+      .has_rows = true,
+      .check = check,
+      .plan = plan_gradient,
+      .host = CUDROPI_HOST(cudropi_attention_gradient),
+      .launch = CUDROPI_LAUNCH(cudropi_launch_attention_gradient)};
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
-  const cudropi_attention_t attention = {args->attention->scale, args->attention->causal,
-                                         args->attention->query_offset};
-  const cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_ATTENTION_GRADIENT,
-      .first = CUDROPI_ROWS_DY,
-      .argument = {[CUDROPI_ROWS_DY] = {.name = "dy",
-                                        .tensor = args->dy,
-                                        .is_needed = true},
-                   [CUDROPI_ROWS_WEIGHTS] = {.name = "weights",
-                                             .tensor = args->weights,
-                                             .is_needed = true},
-                   [CUDROPI_ROWS_LENGTHS] = LENGTHS(args),
-                   [CUDROPI_ROWS_BITS] = BITS(args, args->dy),
-                   [CUDROPI_ROWS_DX] = {.name = "dscores",
-                                        .tensor = args->dscores,
-                                        .is_needed = true,
-                                        .is_output = true}},
-      .mask = args->attention->mask,
-      .p = args->attention->p,
-      .attention = &attention};
-  return cudropi_rows_run(context, &call);
+  const cudrop_attention_t *attention = args->attention;
+  const options_t options = {attention->scale, attention->causal,
+                             attention->query_offset};
+  const cudropi_call_t call = {
+      .op = &op,
+      .tensor = {[CUDROPI_ATTENTION_GRADIENT_DY] = args->dy,
+                 [CUDROPI_ATTENTION_GRADIENT_WEIGHTS] = args->weights,
+                 [CUDROPI_ATTENTION_GRADIENT_LENGTHS] = attention->lengths,
+                 [CUDROPI_ATTENTION_GRADIENT_BITS] =
+                     describe_bits(attention->bits, args->dy, &packed),
+                 [CUDROPI_ATTENTION_GRADIENT_DSCORES] = args->dscores},
+      .mask = attention->mask,
+      .p = attention->p,
+      .options = &options};
+  return cudropi_run(context, &call);
 }

@@ -2,18 +2,32 @@
 #ifndef CUDROP_ATTENTION_H
 #define CUDROP_ATTENTION_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "call/plan.h"
 
-#include "cudrop/philox.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-/* What a call asks for, as it stands. */
-typedef struct {
-  float scale;
-  int causal;
-  int64_t query_offset;
-} cudropi_attention_t;
+enum {
+  CUDROPI_ATTENTION_SCORES,
+  CUDROPI_ATTENTION_LENGTHS,
+  CUDROPI_ATTENTION_BITS,
+  CUDROPI_ATTENTION_Y,
+  CUDROPI_ATTENTION_WEIGHTS
+};
+enum {
+  CUDROPI_REAPPLY_WEIGHTS,
+  CUDROPI_REAPPLY_LENGTHS,
+  CUDROPI_REAPPLY_BITS,
+  CUDROPI_REAPPLY_Y
+};
+enum {
+  CUDROPI_ATTENTION_GRADIENT_DY,
+  CUDROPI_ATTENTION_GRADIENT_WEIGHTS,
+  CUDROPI_ATTENTION_GRADIENT_LENGTHS,
+  CUDROPI_ATTENTION_GRADIENT_BITS,
+  CUDROPI_ATTENTION_GRADIENT_DSCORES
+};
 
 /* Rows are counted row-major over [batch, ..., queries]. */
 typedef struct {
@@ -24,6 +38,16 @@ typedef struct {
   const void *lengths;  /* int32_t, or NULL; ... */
   int64_t length_stride;
 } cudropi_visible_t;
+
+/* The options of a plan. */
+typedef struct {
+  cudropi_visible_t visible;
+  float scores_scale;
+} cudropi_attention_t;
+
+static inline const cudropi_attention_t *cudropi_attention(const cudropi_plan_t *plan) {
+  return (const cudropi_attention_t *)(const void *)plan->options;
+}
 
 /* How many keys a row sees: the first ones. */
 CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
@@ -41,5 +65,16 @@ CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
   }
   return count;
 }
+
+CUDROPI_DECLARE_HOST(cudropi_attention_forward);
+CUDROPI_DECLARE_HOST(cudropi_attention_reapply);
+CUDROPI_DECLARE_HOST(cudropi_attention_gradient);
+int cudropi_launch_attention(const struct cudropi_work *work);
+int cudropi_launch_attention_reapply(const struct cudropi_work *work);
+int cudropi_launch_attention_gradient(const struct cudropi_work *work);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* CUDROP_ATTENTION_H */

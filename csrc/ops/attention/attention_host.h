@@ -1,11 +1,12 @@
-/* attention_body.h - attention weights; compiled as strip.h is. */
-#ifndef CUDROP_ATTENTION_BODY_H
-#define CUDROP_ATTENTION_BODY_H
+/* attention_host.h - attention weights; compiled as strip.h is. */
+#ifndef CUDROP_ATTENTION_HOST_H
+#define CUDROP_ATTENTION_HOST_H
 
 #include <math.h>
 
 #include "host/maps.h"
 #include "host/row_total.h"
+#include "ops/attention/attention.h"
 
 /* Keys of a row that are worked out once; those of a longer one are, in every pass over it. */
 enum { HELD = 4096 };
@@ -13,7 +14,7 @@ enum { HELD = 4096 };
 /* A row and the keys that it sees. */
 typedef struct {
   const cudropi_rows_job_t *job;
-  const cudropi_rows_t *rows;
+  const cudropi_plan_t *plan;
   int64_t row, seen;
   bool is_held;
 } row_t;
@@ -22,11 +23,12 @@ typedef void row_function_t(const row_t *row);
 
 static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
                     row_function_t *function) {
-  const cudropi_rows_t *rows = job->rows;
-  const int64_t first = slab * rows->tiling.slab_rows;
-  for (int64_t r = first; r < rows->rows && r < first + rows->tiling.slab_rows; ++r) {
-    const row_t row = {job, rows, r, cudropi_count_visible(&rows->visible, r),
-                       rows->cols <= HELD};
+  const cudropi_plan_t *plan = job->plan;
+  const int64_t first = slab * plan->tiling.slab_rows;
+  for (int64_t r = first; r < plan->rows && r < first + plan->tiling.slab_rows; ++r) {
+    const row_t row = {job, plan, r,
+                       cudropi_count_visible(&cudropi_attention(plan)->visible, r),
+                       plan->cols <= HELD};
     function(&row);
   }
 }
@@ -44,10 +46,10 @@ static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
 }
 
 /* +0 where the row does not see. */
-static void clear_unseen(const row_t *row, cudropi_rows_operand_t operand) {
+static void clear_unseen(const row_t *row, int operand) {
   static const float zeros[CUDROPI_STRIP];
-  for (int64_t col = row->seen; col < row->rows->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->rows->cols);
+  for (int64_t col = row->seen; col < row->plan->cols; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->plan->cols);
     cudropi_strip_store(&strip, operand, zeros);
   }
 }
@@ -56,8 +58,9 @@ static void clear_unseen(const row_t *row, cudropi_rows_operand_t operand) {
 
 /* scale * s */
 static void load_scores(const cudropi_strip_t *strip, float *z) {
-  cudropi_strip_load(strip, CUDROPI_ROWS_X, z);
-  for (int j = 0; j < strip->n; ++j) z[j] = z[j] * strip->rows->scores_scale;
+  cudropi_strip_load(strip, CUDROPI_ATTENTION_SCORES, z);
+  for (int j = 0; j < strip->n; ++j)
+    z[j] = z[j] * cudropi_attention(strip->plan)->scores_scale;
 }
 
 /* e^(z - reference), in a function of its own, which leaves registers to the constants of e^x. */
@@ -68,7 +71,7 @@ CUDROPI_ONCE void exponentiate(int n, float reference, float *z) {
 
 /* As they are stored. */
 static void round_values(const cudropi_strip_t *strip, float *values) {
-  const cudrop_dtype_t dtype = strip->rows->operand[CUDROPI_ROWS_X].dtype;
+  const cudrop_dtype_t dtype = strip->plan->operand[CUDROPI_ATTENTION_SCORES].dtype;
   float stored[CUDROPI_STRIP]; /* or narrower ones */
   cudropi_write(dtype, strip->n, stored, values);
   cudropi_read(dtype, strip->n, stored, values);
@@ -87,7 +90,7 @@ static float find_most(const row_t *row, float *held) {
 }
 
 static float sum_powers(const row_t *row, float reference, float *held) {
-  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->plan->cols)};
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float *z = row->is_held ? held + col : held;
@@ -99,14 +102,14 @@ static float sum_powers(const row_t *row, float reference, float *held) {
 }
 
 static void do_attention_row(const row_t *row) {
-  const cudropi_rows_t *rows = row->rows;
+  const cudropi_plan_t *plan = row->plan;
   float held[HELD];
   const float most = find_most(row, held);
   const float reference = most == -INFINITY ? 0.0f : most;
   const float total = sum_powers(row, reference, held);
   const float inverse = total == 0.0f ? 0.0f : 1.0f / total;
-  const bool has_weights = cudropi_rows_has(rows, CUDROPI_ROWS_WEIGHTS);
-  const bool has_y = cudropi_rows_has(rows, CUDROPI_ROWS_Y);
+  const bool has_weights = cudropi_has(plan, CUDROPI_ATTENTION_WEIGHTS);
+  const bool has_y = cudropi_has(plan, CUDROPI_ATTENTION_Y);
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float *z = row->is_held ? held + col : held;
@@ -116,12 +119,12 @@ static void do_attention_row(const row_t *row) {
     }
     for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
     round_values(&strip, z);
-    if (has_weights) cudropi_strip_store(&strip, CUDROPI_ROWS_WEIGHTS, z);
+    if (has_weights) cudropi_strip_store(&strip, CUDROPI_ATTENTION_WEIGHTS, z);
     if (!has_y) continue;
     cudropi_strip_drop(&strip, z);
-    cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
+    cudropi_strip_store(&strip, CUDROPI_ATTENTION_Y, z);
   }
-  if (has_y) clear_unseen(row, CUDROPI_ROWS_Y);
+  if (has_y) clear_unseen(row, CUDROPI_ATTENTION_Y);
 }
 
 static void do_attention(const cudropi_rows_job_t *job, int64_t slab) {
@@ -134,11 +137,11 @@ static void reapply_row(const row_t *row) {
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
     float values[CUDROPI_STRIP];
-    cudropi_strip_load(&strip, CUDROPI_ROWS_WEIGHTS, values);
+    cudropi_strip_load(&strip, CUDROPI_REAPPLY_WEIGHTS, values);
     cudropi_strip_drop(&strip, values);
-    cudropi_strip_store(&strip, CUDROPI_ROWS_Y, values);
+    cudropi_strip_store(&strip, CUDROPI_REAPPLY_Y, values);
   }
-  clear_unseen(row, CUDROPI_ROWS_Y);
+  clear_unseen(row, CUDROPI_REAPPLY_Y);
 }
 
 static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
@@ -149,14 +152,14 @@ static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* dP, and P */
 static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
-  cudropi_strip_load(strip, CUDROPI_ROWS_WEIGHTS, weights);
+  cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_DY, gradient);
+  cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_WEIGHTS, weights);
   cudropi_strip_drop(strip, gradient);
 }
 
 /* The sum of dP * P. */
 static float sum_products(const row_t *row, float *gradient, float *weights) {
-  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->rows->cols)};
+  cudropi_row_total_t total = {.threads = cudropi_row_threads(row->plan->cols)};
   float products[CUDROPI_STRIP];
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->seen);
@@ -169,7 +172,7 @@ static float sum_products(const row_t *row, float *gradient, float *weights) {
 }
 
 static void do_row_gradient(const row_t *row) {
-  const float scale = row->rows->scores_scale;
+  const float scale = cudropi_attention(row->plan)->scores_scale;
   float gradient[HELD], weights[HELD];
   const float sum = sum_products(row, gradient, weights);
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
@@ -178,13 +181,17 @@ static void do_row_gradient(const row_t *row) {
     const float *p = weights + (row->is_held ? col : 0);
     if (!row->is_held) load_gradient(&strip, gradient, weights);
     for (int j = 0; j < strip.n; ++j) dp[j] = scale * (p[j] * (dp[j] - sum));
-    cudropi_strip_store(&strip, CUDROPI_ROWS_DX, dp);
+    cudropi_strip_store(&strip, CUDROPI_ATTENTION_GRADIENT_DSCORES, dp);
   }
-  clear_unseen(row, CUDROPI_ROWS_DX);
+  clear_unseen(row, CUDROPI_ATTENTION_GRADIENT_DSCORES);
 }
 
 static void do_attention_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   do_slab(job, slab, do_row_gradient);
 }
 
-#endif /* CUDROP_ATTENTION_BODY_H */
+CUDROPI_DEFINE_HOST(cudropi_attention_forward, do_attention, NULL, NULL);
+CUDROPI_DEFINE_HOST(cudropi_attention_reapply, do_attention_reapply, NULL, NULL);
+CUDROPI_DEFINE_HOST(cudropi_attention_gradient, do_attention_gradient, NULL, NULL);
+
+#endif /* CUDROP_ATTENTION_HOST_H */

@@ -19,13 +19,13 @@ static void load(const cudropi_tile_t *tile, const cudropi_operand_t *from,
 }
 
 static void store(const cudropi_tile_t *tile, const void *values) {
-  const cudropi_operand_t *y = &tile->plan->y;
+  const cudropi_operand_t *y = &tile->plan->operand[CUDROPI_Y];
   cudropi_host_storage(y->dtype)->store(locate(y, tile->y),
                                         y->stride[tile->plan->rank - 1], tile->n, values);
 }
 
 static void store_kept(const cudropi_tile_t *tile, const void *values) {
-  const cudropi_operand_t *y = &tile->plan->y;
+  const cudropi_operand_t *y = &tile->plan->operand[CUDROPI_Y];
   cudropi_host_storage(y->dtype)->store_kept(
       locate(y, tile->y), y->stride[tile->plan->rank - 1], tile->n, values, tile->kept);
 }
@@ -35,8 +35,10 @@ static void store_kept(const cudropi_tile_t *tile, const void *values) {
 /* The operands that a kernel reads, the others as they are. */
 static inline void load_read(const cudropi_tile_t *tile, cudropi_kernel_t kernel, void *x,
                              void *y) {
-  if (kernel != CUDROPI_KERNEL_FILL) load(tile, &tile->plan->x, tile->x, x);
-  if (kernel == CUDROPI_KERNEL_ACCUMULATE) load(tile, &tile->plan->y, tile->y, y);
+  if (kernel != CUDROPI_KERNEL_FILL)
+    load(tile, &tile->plan->operand[CUDROPI_X], tile->x, x);
+  if (kernel == CUDROPI_KERNEL_ACCUMULATE)
+    load(tile, &tile->plan->operand[CUDROPI_Y], tile->y, y);
 }
 
 static inline void store_made(const cudropi_tile_t *tile, cudropi_kernel_t kernel,
@@ -78,8 +80,8 @@ CUDROPI_APPLY_LIST(DEFINE_APPLY)
 #define DEFINE_SELECT(BITS)                                               \
   static void select_##BITS(const cudropi_tile_t *tile, int64_t x_stride, \
                             int64_t y_stride) {                           \
-    const char *x = locate(&tile->plan->x, tile->x);                      \
-    char *y = locate(&tile->plan->y, tile->y);                            \
+    const char *x = locate(&tile->plan->operand[CUDROPI_X], tile->x);     \
+    char *y = locate(&tile->plan->operand[CUDROPI_Y], tile->y);           \
     for (int j = 0; j < tile->n; ++j) {                                   \
       uint##BITS##_t element;                                             \
       memcpy(&element, x + j * x_stride * (BITS / 8), sizeof element);    \
@@ -94,9 +96,9 @@ DEFINE_SELECT(64)
 
 static void select_kept(const cudropi_tile_t *tile) {
   const cudropi_plan_t *plan = tile->plan;
-  const int64_t x_stride = plan->x.stride[plan->rank - 1];
-  const int64_t y_stride = plan->y.stride[plan->rank - 1];
-  switch (cudrop_dtype_bytes(plan->y.dtype)) {
+  const int64_t x_stride = plan->operand[CUDROPI_X].stride[plan->rank - 1];
+  const int64_t y_stride = plan->operand[CUDROPI_Y].stride[plan->rank - 1];
+  switch (cudrop_dtype_bytes(plan->operand[CUDROPI_Y].dtype)) {
     case 1:
       select_8(tile, x_stride, y_stride);
       break;
@@ -112,14 +114,14 @@ static void select_kept(const cudropi_tile_t *tile) {
 }
 
 static void write_bytes(const cudropi_tile_t *tile) {
-  const int64_t stride = tile->plan->y.stride[tile->plan->rank - 1];
-  uint8_t *y = locate(&tile->plan->y, tile->y);
+  const int64_t stride = tile->plan->operand[CUDROPI_Y].stride[tile->plan->rank - 1];
+  uint8_t *y = locate(&tile->plan->operand[CUDROPI_Y], tile->y);
   for (int j = 0; j < tile->n; ++j) y[j * stride] = tile->kept[j];
 }
 
 static void write_bits(const cudropi_tile_t *tile) {
-  const int64_t stride = tile->plan->y.stride[tile->plan->rank - 1];
-  uint8_t *bytes = tile->plan->y.data;
+  const int64_t stride = tile->plan->operand[CUDROPI_Y].stride[tile->plan->rank - 1];
+  uint8_t *bytes = tile->plan->operand[CUDROPI_Y].data;
   for (int j = 0; j < tile->n; ++j) {
     const int64_t bit = tile->y + j * stride;
     bytes[bit >> 3] |= (uint8_t)(tile->kept[j] << (bit & 7));
@@ -133,7 +135,7 @@ static void count(const cudropi_tile_t *tile) {
 }
 
 void cudropi_host_add(const cudropi_plan_t *plan, uint64_t kept) {
-  __atomic_fetch_add((uint64_t *)plan->y.data, kept, __ATOMIC_RELAXED);
+  __atomic_fetch_add((uint64_t *)plan->operand[CUDROPI_Y].data, kept, __ATOMIC_RELAXED);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */
@@ -152,7 +154,7 @@ static const struct {
 
 void cudropi_host_kernel(const cudropi_tile_t *tile) {
   const cudropi_plan_t *plan = tile->plan;
-  if (plan->y.dtype == CUDROP_F64) {
+  if (plan->operand[CUDROPI_Y].dtype == CUDROP_F64) {
     kernels[plan->kernel].f64(tile);
   } else {
     kernels[plan->kernel].f32(tile);
@@ -160,7 +162,8 @@ void cudropi_host_kernel(const cudropi_tile_t *tile) {
 }
 
 void cudropi_host_begin(const cudropi_plan_t *plan) {
-  if (plan->kernel == CUDROPI_KERNEL_COUNT) memset(plan->y.data, 0, sizeof(uint64_t));
+  if (plan->kernel == CUDROPI_KERNEL_COUNT)
+    memset(plan->operand[CUDROPI_Y].data, 0, sizeof(uint64_t));
   if (plan->kernel == CUDROPI_KERNEL_BITS && plan->n > 0)
-    memset(plan->y.data, 0, (size_t)(plan->n / 8 + (plan->n % 8 != 0)));
+    memset(plan->operand[CUDROPI_Y].data, 0, (size_t)(plan->n / 8 + (plan->n % 8 != 0)));
 }

@@ -1,12 +1,88 @@
 /* embedding.c - tokens, positions and dropout: the public calls. */
 #include "ops/embedding/embedding.h"
 
-#include "call/rows.h"
-#include "core/context.h"
-#include "core/environment.h"
-#include "core/status.h"
+#include <string.h>
 
-/* ---- The gradients' memory -------------------------------------------------------- */
+#include "core/context.h"
+#include "core/status.h"
+#include "core/tensor.h"
+#include "ops/drop/drop.h"
+
+_Static_assert(sizeof(cudropi_embedding_t) <= CUDROPI_OPTION_BYTES,
+               "a plan has no room for the options");
+
+#define FULL(NAME, FLAGS) \
+  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
+#define IDS                                                                  \
+  {                                                                          \
+    .name = "ids", .extent = CUDROPI_EXTENT_EACH, .types = CUDROPI_INTEGERS, \
+    .flags = CUDROPI_NEEDED                                                  \
+  }
+#define TABLE(NAME, EXTENT, FLAGS)                                   \
+  {                                                                  \
+    .name = (NAME), .extent = (EXTENT), .types = CUDROPI_ROW_FLOATS, \
+    .flags = CUDROPI_OR_F32 | (FLAGS)                                \
+  }
+
+/* The elements from row to row of a table, whose rows are none of the plan's. */
+static int64_t find_table_stride(const cudrop_tensor_t *table) {
+  return table != NULL ? table->stride[0] : 0;
+}
+
+static cudropi_lookup_t find_lookup(const cudrop_tensor_t *leader,
+                                    const cudrop_tensor_t *tokens,
+                                    const cudrop_tensor_t *positions) {
+  return (cudropi_lookup_t){
+      .vocabulary = tokens != NULL ? tokens->shape[0] : 0,
+      .places = leader->rank > 1 ? leader->shape[leader->rank - 2] : 1,
+      .token_stride = find_table_stride(tokens),
+      .place_stride = find_table_stride(positions)};
+}
+
+/* ---- Forward ----------------------------------------------------------------------------- */
+
+static void plan_forward(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  const cudrop_tensor_t *counter = call->tensor[CUDROPI_EMBEDDING_COUNTER];
+  cudropi_embedding_t options = {
+      .lookup = find_lookup(call->tensor[CUDROPI_EMBEDDING_Y],
+                            call->tensor[CUDROPI_EMBEDDING_TOKENS],
+                            call->tensor[CUDROPI_EMBEDDING_POSITIONS])};
+  if (counter != NULL) options.lookup.out_of_range = counter->data;
+  memcpy(plan->options, &options, sizeof options);
+}
+
+cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
+                                         const cudrop_embedding_forward_t *args) {
+  static const cudropi_op_t op = {
+      .function = __func__,
+      .slot = {[CUDROPI_EMBEDDING_IDS] = IDS,
+               [CUDROPI_EMBEDDING_TOKENS] =
+                   TABLE("tokens", CUDROPI_EXTENT_TABLE, CUDROPI_NEEDED),
+               [CUDROPI_EMBEDDING_POSITIONS] =
+                   TABLE("positions", CUDROPI_EXTENT_PLACES, 0),
+               [CUDROPI_EMBEDDING_COUNTER] = {"out_of_range", CUDROPI_EXTENT_ONE,
+                                              CUDROPI_TOTAL, CUDROPI_OUTPUT},
+               [CUDROPI_EMBEDDING_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+      .leader = CUDROPI_EMBEDDING_Y,
+      .has_rows = true,
+      .plan = plan_forward,
+      .host = CUDROPI_HOST(cudropi_embedding_forward),
+      .launch = CUDROPI_LAUNCH(cudropi_launch_embedding)};
+  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  const cudrop_tensor_t counter = cudropi_pack(args->out_of_range, 0, NULL);
+  const cudropi_call_t call = {
+      .op = &op,
+      .tensor = {[CUDROPI_EMBEDDING_IDS] = args->ids,
+                 [CUDROPI_EMBEDDING_TOKENS] = args->tokens,
+                 [CUDROPI_EMBEDDING_POSITIONS] = args->positions,
+                 [CUDROPI_EMBEDDING_COUNTER] =
+                     args->out_of_range != NULL ? &counter : NULL,
+                 [CUDROPI_EMBEDDING_Y] = args->y},
+      .mask = args->mask};
+  return cudropi_run(context, &call);
+}
+
+/* ---- The gradient's memory --------------------------------------------------------------- */
 
 /* What is kept for each digit: its counts by tile, and its count. */
 static int64_t count_counts(int64_t entries) {
@@ -14,8 +90,8 @@ static int64_t count_counts(int64_t entries) {
   return CUDROPI_SORT_DIGITS * (tiles + 1);
 }
 
-bool cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted,
-                          ptrdiff_t *bytes) {
+/* The bytes for `entries` rows, at most INT32_MAX; false past 63 bits. */
+static bool count_bytes(int64_t entries, int64_t cols, bool is_sorted, ptrdiff_t *bytes) {
   const int64_t size = sizeof(float); /* of a float, and of a number of the sort */
   const int64_t of_sort = is_sorted ? (4 * entries + count_counts(entries)) * size : 0;
   const int64_t a_col = 2 * cudropi_count_segments(entries) * size; /* head and tail */
@@ -23,7 +99,28 @@ bool cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted,
          !__builtin_add_overflow(*bytes, of_sort, bytes);
 }
 
-void cudropi_gather_place(cudropi_gather_t *gather, int64_t cols, void *memory) {
+static cudrop_status_t count_workspace(const char *function, const cudropi_call_t *call,
+                                       size_t *bytes) {
+  const cudrop_tensor_t *dy = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY];
+  const int64_t cols = dy->shape[dy->rank - 1];
+  const bool is_sorted = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] != NULL;
+  int64_t rows = 0;
+  ptrdiff_t needed = 0;
+  REQUIRE(cudropi_count(dy->rank - 1, dy->shape, &rows), CUDROP_ERROR_OVERFLOW,
+          "%s: dy has more rows than 63 bits count", function);
+  REQUIRE(rows <= INT32_MAX, CUDROP_ERROR_OVERFLOW,
+          "%s: dy has %lld rows, and the most is 2^31 - 1", function, (long long)rows);
+  REQUIRE(rows == 0 || cols == 0 || count_bytes(rows, cols, is_sorted, &needed),
+          CUDROP_ERROR_OVERFLOW,
+          "%s: dy has %lld rows of %lld columns, whose workspace has more bytes than 63 "
+          "bits count",
+          function, (long long)rows, (long long)cols);
+  *bytes = (size_t)needed;
+  return CUDROP_OK;
+}
+
+/* Deal that memory out. */
+static void place_gather(cudropi_gather_t *gather, int64_t cols, void *memory) {
   gather->head = memory;
   gather->tail = gather->head + gather->segments * cols;
   if (!gather->is_sorted) return;
@@ -36,109 +133,135 @@ void cudropi_gather_place(cudropi_gather_t *gather, int64_t cols, void *memory) 
   gather->counts = next;
 }
 
-/* ---- The calls -------------------------------------------------------------------- */
+/* ---- The gradient ------------------------------------------------------------------------ */
 
-static cudropi_rows_argument_t describe_ids(const cudrop_tensor_t *ids) {
-  return (cudropi_rows_argument_t){.name = "ids",
-                                   .tensor = ids,
-                                   .extent = CUDROPI_EXTENT_EACH,
-                                   .type = CUDROPI_TYPE_I32,
-                                   .is_needed = true};
+/* What backward is told beside tensors: ids are below it, where there are no dtokens. */
+typedef struct {
+  int64_t vocabulary;
+} options_t;
+
+static cudrop_status_t check_vocabulary(const cudropi_call_t *call) {
+  const char *function = call->op->function;
+  const long long vocabulary = ((const options_t *)call->options)->vocabulary;
+  const cudrop_tensor_t *dtokens = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS];
+  REQUIRE(vocabulary > 0 || dtokens != NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: vocabulary = %lld, and without dtokens it is above 0", function,
+          vocabulary);
+  REQUIRE(vocabulary == 0 || dtokens == NULL || vocabulary == dtokens->shape[0],
+          CUDROP_ERROR_SHAPE, "%s: vocabulary = %lld and dtokens has shape[0] = %lld",
+          function, vocabulary, (long long)(dtokens != NULL ? dtokens->shape[0] : 0));
+  return CUDROP_OK;
 }
 
-static cudropi_rows_argument_t describe_table(const char *name,
-                                              const cudrop_tensor_t *table,
-                                              cudropi_extent_t extent) {
-  return (cudropi_rows_argument_t){
-      .name = name, .tensor = table, .extent = extent, .type = CUDROPI_TYPE_SAME_OR_F32};
+/* The list of a table's gradient. */
+static cudropi_gather_t find_gather(const cudropi_call_t *call,
+                                    const cudropi_plan_t *plan,
+                                    const cudropi_lookup_t *lookup) {
+  cudropi_gather_t gather = {
+      .is_sorted = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] != NULL,
+      .entries = plan->rows,
+      .segments = cudropi_count_segments(plan->rows),
+      .batches = plan->rows / lookup->places};
+  gather.keys = gather.is_sorted ? lookup->vocabulary : lookup->places;
+  if (gather.keys > (int64_t)INT32_MAX + 1) gather.keys = (int64_t)INT32_MAX + 1;
+  while (gather.is_sorted && gather.keys >> (gather.passes * CUDROPI_SORT_BITS) != 0)
+    ++gather.passes;
+  place_gather(&gather, plan->cols, call->workspace);
+  return gather;
 }
 
-cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
-                                         const cudrop_embedding_forward_t *args) {
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudrop_tensor_t counter =
-      cudrop_tensor(args->out_of_range, CUDROPI_TOTAL, 0, NULL);
-  cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_EMBEDDING,
-      .first = CUDROPI_ROWS_Y,
-      .argument = {[CUDROPI_ROWS_IDS] = describe_ids(args->ids),
-                   [CUDROPI_ROWS_TOKENS] =
-                       describe_table("tokens", args->tokens, CUDROPI_EXTENT_TABLE),
-                   [CUDROPI_ROWS_POSITIONS] = describe_table("positions", args->positions,
-                                                             CUDROPI_EXTENT_PLACES),
-                   [CUDROPI_ROWS_COUNTER] = {.name = "out_of_range",
-                                             .tensor = args->out_of_range != NULL
-                                                           ? &counter
-                                                           : NULL,
-                                             .extent = CUDROPI_EXTENT_ONE,
-                                             .type = CUDROPI_TYPE_INTERNAL,
-                                             .is_output = true},
-                   [CUDROPI_ROWS_Y] = {.name = "y",
-                                       .tensor = args->y,
-                                       .is_needed = true,
-                                       .is_output = true}},
-      .mask = args->mask};
-  call.argument[CUDROPI_ROWS_TOKENS].is_needed = true;
-  return cudropi_rows_run(context, &call);
+/* Segments are the slabs, each a way of a block. */
+static void plan_tiling(cudropi_tiling_t *tiling, int64_t segments) {
+  while (tiling->lanes > CUDROPI_TILE_LANES) tiling->lanes /= 2;
+  tiling->ways = CUDROPI_TILE_THREADS / tiling->lanes;
+  tiling->tiles = (tiling->chunks + tiling->lanes - 1) / tiling->lanes;
+  tiling->slabs = segments;
 }
 
-static cudropi_rows_call_t describe_backward(const char *function,
-                                             const cudrop_embedding_backward_t *args) {
-  cudropi_rows_call_t call = {
-      .function = function,
-      .op = CUDROPI_ROWS_EMBEDDING_GRADIENT,
-      .first = CUDROPI_ROWS_DY,
-      .argument = {[CUDROPI_ROWS_IDS] = describe_ids(args->ids),
-                   [CUDROPI_ROWS_DY] = {.name = "dy",
-                                        .tensor = args->dy,
-                                        .is_needed = true},
-                   [CUDROPI_ROWS_DTOKENS] =
-                       describe_table("dtokens", args->dtokens, CUDROPI_EXTENT_TABLE),
-                   [CUDROPI_ROWS_DPOSITIONS] = describe_table(
-                       "dpositions", args->dpositions, CUDROPI_EXTENT_PLACES)},
-      .mask = args->mask,
-      .accumulate = args->accumulate,
-      .vocabulary = args->vocabulary,
-      .workspace = {args->workspace, args->workspace_bytes}};
-  call.argument[CUDROPI_ROWS_DTOKENS].is_output = true;
-  call.argument[CUDROPI_ROWS_DPOSITIONS].is_output = true;
-  return call;
+static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  const cudrop_tensor_t *dtokens = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS];
+  cudropi_embedding_t options = {
+      .lookup = find_lookup(call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY], dtokens,
+                            call->tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS])};
+  if (dtokens == NULL)
+    options.lookup.vocabulary = ((const options_t *)call->options)->vocabulary;
+  if (plan->n > 0) {
+    options.gather = find_gather(call, plan, &options.lookup);
+    plan_tiling(&plan->tiling, options.gather.segments);
+  }
+  memcpy(plan->options, &options, sizeof options);
 }
 
 /* Write zeros to a table: rows that nothing refers to have no gradient. */
-static cudrop_status_t clear(cudrop_context_t *context, const char *function,
-                             const cudrop_tensor_t *table) {
+static cudrop_status_t clear(cudrop_context_t *context, const cudrop_tensor_t *table) {
+  static const cudropi_op_t op = {
+      .function = "cudrop_embedding_backward",
+      .slot = {[CUDROPI_Y] = {"table", .types = CUDROPI_NUMBERS,
+                              .flags = CUDROPI_OUTPUT}},
+      .leader = CUDROPI_Y,
+      .at_zero = CUDROPI_KERNEL_FILL,
+      .above_zero = CUDROPI_KERNEL_FILL,
+      .launch = CUDROPI_LAUNCH(cudropi_launch_drop)};
   const cudrop_mask_t nothing = cudrop_mask(0, 0, 1.0);
-  const cudropi_call_t call = {.function = function,
-                               .op = CUDROPI_EXPORT_SCALE,
-                               .mask = &nothing,
-                               .y = {CUDROPI_NUMBERS, "table", table}};
-  const cudropi_plan_t plan = cudropi_plan(&call);
-  return context->backend->run(context, function, &plan);
+  const cudropi_call_t call = {
+      .op = &op, .tensor = {[CUDROPI_Y] = table}, .mask = &nothing};
+  return cudropi_run_checked(context, &call);
 }
 
-/* The gradient of one of the tables, of a call that is validated. */
-static cudrop_status_t sum_table(cudrop_context_t *context,
-                                 const cudropi_rows_call_t *call,
-                                 cudropi_rows_operand_t table) {
-  const cudrop_tensor_t *tensor = call->argument[table].tensor;
-  cudropi_rows_call_t one = *call;
-  if (tensor == NULL) return CUDROP_OK;
-  if (table == CUDROPI_ROWS_DPOSITIONS && call->argument[CUDROPI_ROWS_DTOKENS].tensor) {
-    one.vocabulary = call->argument[CUDROPI_ROWS_DTOKENS].tensor->shape[0];
-    one.argument[CUDROPI_ROWS_DTOKENS].tensor = NULL;
-  }
-  const cudropi_rows_t rows = cudropi_rows_plan(&one);
-  if (!rows.adds_to_parameters) TRY(clear(context, call->function, tensor));
-  return context->backend->run_rows(context, call->function, &rows);
+/* The gradient of the table that a call has, which is checked. */
+static cudrop_status_t sum_table(cudrop_context_t *context, const cudropi_call_t *call,
+                                 const cudrop_tensor_t *table) {
+  if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0) TRY(clear(context, table));
+  return cudropi_run_checked(context, call);
 }
 
-static cudrop_status_t compute_backward(cudrop_context_t *context, const void *argument) {
-  const cudropi_rows_call_t *call = argument;
-  TRY(cudropi_rows_validate(context, call));
-  TRY(sum_table(context, call, CUDROPI_ROWS_DTOKENS));
-  return sum_table(context, call, CUDROPI_ROWS_DPOSITIONS);
+/* The gradients of both tables, one after the other. */
+static cudrop_status_t sum_tables(cudrop_context_t *context, const cudropi_call_t *call) {
+  const cudrop_tensor_t *dtokens = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS];
+  const cudrop_tensor_t *dpositions = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS];
+  cudropi_call_t one = *call;
+  options_t options = *(const options_t *)call->options;
+  one.options = &options;
+  one.tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS] = NULL;
+  if (dtokens != NULL) TRY(sum_table(context, &one, dtokens));
+  if (dpositions == NULL) return CUDROP_OK;
+  if (dtokens != NULL) options.vocabulary = dtokens->shape[0];
+  one.tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] = NULL;
+  one.tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS] = dpositions;
+  return sum_table(context, &one, dpositions);
+}
+
+static const cudropi_op_t backward = {
+    .function = "cudrop_embedding_backward",
+    .slot = {[CUDROPI_EMBEDDING_GRADIENT_IDS] = IDS,
+             [CUDROPI_EMBEDDING_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
+             [CUDROPI_EMBEDDING_GRADIENT_DTOKENS] =
+                 TABLE("dtokens", CUDROPI_EXTENT_TABLE, CUDROPI_OUTPUT),
+             [CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS] =
+                 TABLE("dpositions", CUDROPI_EXTENT_PLACES, CUDROPI_OUTPUT)},
+    .leader = CUDROPI_EMBEDDING_GRADIENT_DY,
+    .has_rows = true,
+    .has_workspace = true,
+    .check = check_vocabulary,
+    .count_workspace = count_workspace,
+    .plan = plan_gradient,
+    .run = sum_tables,
+    .host = CUDROPI_HOST(cudropi_embedding_gradient),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_embedding_gradient)};
+
+static cudropi_call_t describe(const cudrop_embedding_backward_t *args,
+                               const options_t *options) {
+  return (cudropi_call_t){
+      .op = &backward,
+      .tensor = {[CUDROPI_EMBEDDING_GRADIENT_IDS] = args->ids,
+                 [CUDROPI_EMBEDDING_GRADIENT_DY] = args->dy,
+                 [CUDROPI_EMBEDDING_GRADIENT_DTOKENS] = args->dtokens,
+                 [CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS] = args->dpositions},
+      .mask = args->mask,
+      .accumulate = args->accumulate,
+      .options = options,
+      .workspace = args->workspace,
+      .workspace_bytes = args->workspace_bytes};
 }
 
 cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
@@ -149,13 +272,14 @@ cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
   REQUIRE((args->accumulate & CUDROP_ACCUMULATE_DATA) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: accumulate has CUDROP_ACCUMULATE_DATA, and there is no gradient of data",
           __func__);
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_compute(compute_backward, context, &call);
+  const options_t options = {args->vocabulary};
+  const cudropi_call_t call = describe(args, &options);
+  return cudropi_run(context, &call);
 }
 
 cudrop_status_t cudrop_embedding_backward_workspace(
     const cudrop_embedding_backward_t *args, size_t *bytes) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_rows_query(&call, bytes);
+  const cudropi_call_t call = describe(args, NULL);
+  return cudropi_query(__func__, &call, bytes);
 }

@@ -24,15 +24,26 @@
 #ifndef CUDROP_EMBEDDING_H
 #define CUDROP_EMBEDDING_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "cudrop/philox.h"
+#include "call/plan.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum {
+  CUDROPI_EMBEDDING_IDS,
+  CUDROPI_EMBEDDING_TOKENS,
+  CUDROPI_EMBEDDING_POSITIONS,
+  CUDROPI_EMBEDDING_Y,
+  CUDROPI_EMBEDDING_COUNTER
+};
+/* The gradient of a table is one plan, which has one of the tables. */
+enum {
+  CUDROPI_EMBEDDING_GRADIENT_IDS = CUDROPI_EMBEDDING_IDS,
+  CUDROPI_EMBEDDING_GRADIENT_DY,
+  CUDROPI_EMBEDDING_GRADIENT_DTOKENS,
+  CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS
+};
 
 enum {
   CUDROPI_SEGMENT = 32,     /* entries; parts of a segment of a higher level */
@@ -127,13 +138,27 @@ CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
   return entries / CUDROPI_SEGMENT + (entries % CUDROPI_SEGMENT != 0);
 }
 
-/* The bytes that it needs for `entries` rows, at most INT32_MAX, of `cols` columns; false past 63
- * bits. */
-bool cudropi_gather_bytes(int64_t entries, int64_t cols, bool is_sorted,
-                          ptrdiff_t *bytes);
+/* The options of a plan. */
+typedef struct {
+  cudropi_lookup_t lookup;
+  cudropi_gather_t gather; /* of a gradient */
+} cudropi_embedding_t;
 
-/* Deal that memory out. */
-void cudropi_gather_place(cudropi_gather_t *gather, int64_t cols, void *memory);
+static inline const cudropi_embedding_t *cudropi_embedding(const cudropi_plan_t *plan) {
+  return (const cudropi_embedding_t *)(const void *)plan->options;
+}
+
+/* The table that a gradient of one is for. */
+CUDROP_INLINE int cudropi_find_table(const cudropi_gather_t *gather) {
+  return gather->is_sorted ? CUDROPI_EMBEDDING_GRADIENT_DTOKENS
+                           : CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS;
+}
+
+CUDROPI_DECLARE_HOST(cudropi_embedding_forward);
+CUDROPI_DECLARE_HOST(cudropi_embedding_gradient);
+int cudropi_launch_embedding(const struct cudropi_work *work);
+int cudropi_launch_embedding_gradient(const struct cudropi_work *work); /* after ... */
+int cudropi_launch_sort(const struct cudropi_work *work);               /* ... this */
 
 #ifdef __cplusplus
 }

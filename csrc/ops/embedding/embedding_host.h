@@ -1,46 +1,47 @@
-/* embedding_body.h - tokens, positions, dropout, and the tables' gradients; compiled as strip.h is. */
-#ifndef CUDROP_EMBEDDING_BODY_H
-#define CUDROP_EMBEDDING_BODY_H
+/* embedding_host.h - tokens, positions, dropout, and the tables' gradients; compiled as strip.h is. */
+#ifndef CUDROP_EMBEDDING_HOST_H
+#define CUDROP_EMBEDDING_HOST_H
 
 #include "host/strip.h"
+#include "ops/embedding/embedding.h"
 
 /* ---- Tables ----------------------------------------------------------------------- */
 
 /* The strip's columns in a row of a table, whose rows are `stride` elements apart. */
-static char *locate_in_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
-                             int64_t stride, int64_t row) {
-  const cudropi_operand_t *from = &strip->rows->operand[table];
+static char *locate_in_table(const cudropi_strip_t *strip, int table, int64_t stride,
+                             int64_t row) {
+  const cudropi_operand_t *from = &strip->plan->operand[table];
   return (char *)from->data +
          (row * stride + strip->first) * (int64_t)cudrop_dtype_bytes(from->dtype);
 }
 
-static void load_table(const cudropi_strip_t *strip, cudropi_rows_operand_t table,
-                       int64_t stride, int64_t row, float *values) {
-  cudropi_read(strip->rows->operand[table].dtype, strip->n,
+static void load_table(const cudropi_strip_t *strip, int table, int64_t stride,
+                       int64_t row, float *values) {
+  cudropi_read(strip->plan->operand[table].dtype, strip->n,
                locate_in_table(strip, table, stride, row), values);
 }
 
 /* The id of a row. */
-static int32_t get_id(const cudropi_rows_t *rows, int64_t row) {
-  const cudropi_operand_t *ids = &rows->operand[CUDROPI_ROWS_IDS];
+static int32_t get_id(const cudropi_plan_t *plan, int64_t row) {
+  const cudropi_operand_t *ids = &plan->operand[CUDROPI_EMBEDDING_IDS];
   return ((const int32_t *)
-              ids->data)[cudropi_row_place(rows->rank, rows->shape, ids->stride, row)];
+              ids->data)[cudropi_row_place(plan->rank, plan->shape, ids->stride, row)];
 }
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
 /* tokens[id] + positions[place], dropped; zeros for an id out of range. */
 static void embed(const cudropi_strip_t *strip, int32_t id, float *z) {
-  const cudropi_rows_t *rows = strip->rows;
-  const cudropi_lookup_t *lookup = &rows->lookup;
+  const cudropi_plan_t *plan = strip->plan;
+  const cudropi_lookup_t *lookup = &cudropi_embedding(plan)->lookup;
   float position[CUDROPI_STRIP];
   if (!cudropi_is_token(lookup, id)) {
     for (int j = 0; j < strip->n; ++j) z[j] = 0.0f;
     return;
   }
-  load_table(strip, CUDROPI_ROWS_TOKENS, lookup->token_stride, id, z);
-  if (cudropi_rows_has(rows, CUDROPI_ROWS_POSITIONS)) {
-    load_table(strip, CUDROPI_ROWS_POSITIONS, lookup->place_stride,
+  load_table(strip, CUDROPI_EMBEDDING_TOKENS, lookup->token_stride, id, z);
+  if (cudropi_has(plan, CUDROPI_EMBEDDING_POSITIONS)) {
+    load_table(strip, CUDROPI_EMBEDDING_POSITIONS, lookup->place_stride,
                cudropi_find_place(lookup, strip->row), position);
     cudropi_add(strip->n, z, position);
   }
@@ -48,22 +49,23 @@ static void embed(const cudropi_strip_t *strip, int32_t id, float *z) {
 }
 
 static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
-  const cudropi_rows_t *rows = job->rows;
+  const cudropi_plan_t *plan = job->plan;
   uint64_t out_of_range = 0;
   int64_t first = 0, end = 0;
-  cudropi_find_slab(rows, slab, &first, &end);
+  cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
-    const int32_t id = get_id(rows, row);
-    out_of_range += !cudropi_is_token(&rows->lookup, id);
-    for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+    const int32_t id = get_id(plan, row);
+    out_of_range += !cudropi_is_token(&cudropi_embedding(plan)->lookup, id);
+    for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
       const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
       float z[CUDROPI_STRIP];
       embed(&strip, id, z);
-      cudropi_strip_store(&strip, CUDROPI_ROWS_Y, z);
+      cudropi_strip_store(&strip, CUDROPI_EMBEDDING_Y, z);
     }
   }
-  if (out_of_range > 0 && rows->lookup.out_of_range != NULL)
-    __atomic_fetch_add(rows->lookup.out_of_range, out_of_range, __ATOMIC_RELAXED);
+  if (out_of_range > 0 && cudropi_embedding(plan)->lookup.out_of_range != NULL)
+    __atomic_fetch_add(cudropi_embedding(plan)->lookup.out_of_range, out_of_range,
+                       __ATOMIC_RELAXED);
 }
 
 /* ---- The gradient's list ---------------------------------------------------------- */
@@ -89,13 +91,14 @@ static void sort_by(const cudropi_gather_t *gather, int pass) {
 }
 
 static void list_entries(const cudropi_rows_job_t *job) {
-  const cudropi_rows_t *rows = job->rows;
-  const cudropi_gather_t *gather = &rows->gather;
+  const cudropi_plan_t *plan = job->plan;
+  const cudropi_gather_t *gather = &cudropi_embedding(plan)->gather;
   if (!gather->is_sorted) return;
   for (int64_t row = 0; row < gather->entries; ++row) {
-    const int32_t id = get_id(rows, row);
-    gather->key[0][row] =
-        cudropi_is_token(&rows->lookup, id) ? (uint32_t)id : (uint32_t)gather->keys;
+    const int32_t id = get_id(plan, row);
+    gather->key[0][row] = cudropi_is_token(&cudropi_embedding(plan)->lookup, id)
+                              ? (uint32_t)id
+                              : (uint32_t)gather->keys;
     gather->row[0][row] = (uint32_t)row;
   }
   for (int pass = 0; pass < gather->passes; ++pass) sort_by(gather, pass);
@@ -105,16 +108,17 @@ static void list_entries(const cudropi_rows_job_t *job) {
 
 /* A finished sum, to its row of the table. */
 static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *sum) {
-  const cudropi_rows_t *rows = strip->rows;
-  const cudropi_rows_operand_t table = cudropi_rows_table(rows);
-  const int64_t stride = cudropi_table_stride(&rows->lookup, &rows->gather);
+  const cudropi_plan_t *plan = strip->plan;
+  const int table = cudropi_find_table(&cudropi_embedding(plan)->gather);
+  const int64_t stride = cudropi_table_stride(&cudropi_embedding(plan)->lookup,
+                                              &cudropi_embedding(plan)->gather);
   float total[CUDROPI_STRIP];
   memcpy(total, sum, (size_t)strip->n * sizeof *total);
-  if (rows->adds_to_parameters) {
+  if (plan->adds_to_parameters) {
     load_table(strip, table, stride, key, total);
     cudropi_add(strip->n, total, sum);
   }
-  cudropi_write(rows->operand[table].dtype, strip->n,
+  cudropi_write(plan->operand[table].dtype, strip->n,
                 locate_in_table(strip, table, stride, key), total);
 }
 
@@ -122,8 +126,8 @@ static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *s
  * workspace. */
 static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
                       uint32_t key, bool is_tail, bool is_head, const float *sum) {
-  const cudropi_gather_t *gather = &strip->rows->gather;
-  const int64_t cols = strip->rows->cols;
+  const cudropi_gather_t *gather = &cudropi_embedding(strip->plan)->gather;
+  const int64_t cols = strip->plan->cols;
   const size_t bytes = (size_t)strip->n * sizeof *sum;
   if (is_tail) {
     memcpy(gather->tail + cudropi_find_slot(first) * cols + strip->first, sum, bytes);
@@ -137,20 +141,22 @@ static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
 /* sum += drop(dy), of a row whose id is in range. */
 static void add_entry(const cudropi_strip_t *strip, float *sum) {
   float gradient[CUDROPI_STRIP];
-  if (!cudropi_is_token(&strip->rows->lookup, get_id(strip->rows, strip->row))) return;
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, gradient);
+  if (!cudropi_is_token(&cudropi_embedding(strip->plan)->lookup,
+                        get_id(strip->plan, strip->row)))
+    return;
+  cudropi_strip_load(strip, CUDROPI_EMBEDDING_GRADIENT_DY, gradient);
   cudropi_strip_drop(strip, gradient);
   cudropi_add(strip->n, sum, gradient);
 }
 
 static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment) {
-  const cudropi_rows_t *rows = job->rows;
-  const cudropi_gather_t *gather = &rows->gather;
+  const cudropi_plan_t *plan = job->plan;
+  const cudropi_gather_t *gather = &cudropi_embedding(plan)->gather;
   const int64_t first = segment * CUDROPI_SEGMENT, left = gather->entries - first;
   const int64_t end = first + (left < CUDROPI_SEGMENT ? left : CUDROPI_SEGMENT);
-  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+  for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
-    strip.next_row = rows->rows; /* which row comes next is told by the list */
+    strip.next_row = plan->rows; /* which row comes next is told by the list */
     bool is_tail = cudropi_has_tail(gather, first);
     float sum[CUDROPI_STRIP] = {0.0f};
     for (int64_t e = first; e < end; ++e) {
@@ -169,8 +175,8 @@ static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment
 /* The runs of a segment of a higher level, entries first to end, of those of its parts. */
 static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first,
                        int64_t end) {
-  const cudropi_gather_t *gather = &strip->rows->gather;
-  const int64_t cols = strip->rows->cols, col = strip->first;
+  const cudropi_gather_t *gather = &cudropi_embedding(strip->plan)->gather;
+  const int64_t cols = strip->plan->cols, col = strip->first;
   bool is_tail = cudropi_has_tail(gather, first);
   float sum[CUDROPI_STRIP] = {0.0f};
   for (int64_t at = first; at < end && at < gather->entries; at += part) {
@@ -192,12 +198,12 @@ static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first
 
 /* Level by level. */
 static void join_runs(const cudropi_rows_job_t *job) {
-  const cudropi_rows_t *rows = job->rows;
-  const int64_t entries = rows->gather.entries;
+  const cudropi_plan_t *plan = job->plan;
+  const int64_t entries = cudropi_embedding(plan)->gather.entries;
   for (int64_t part = CUDROPI_SEGMENT; part < entries; part *= CUDROPI_SEGMENT) {
     const int64_t width = part * CUDROPI_SEGMENT;
     for (int64_t first = 0; first < entries; first += width) {
-      for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+      for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
         const cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
         join_strip(&strip, part, first, first + width);
       }
@@ -205,4 +211,8 @@ static void join_runs(const cudropi_rows_job_t *job) {
   }
 }
 
-#endif /* CUDROP_EMBEDDING_BODY_H */
+CUDROPI_DEFINE_HOST(cudropi_embedding_forward, do_embedding, NULL, NULL);
+CUDROPI_DEFINE_HOST(cudropi_embedding_gradient, do_embedding_gradient, list_entries,
+                    join_runs);
+
+#endif /* CUDROP_EMBEDDING_HOST_H */

@@ -1,53 +1,95 @@
 /* fused.c - bias, activation, dropout and residual: the public calls. */
-#include "call/rows.h"
+#include "ops/fused/fused.h"
+
+#include <string.h>
+
 #include "core/status.h"
+
+static cudrop_status_t check(const cudropi_call_t *call) {
+  static const bool is_activation[] = {
+#define IS_ACTIVATION(name, value) [value] = true,
+      CUDROP_ACTIVATION_LIST(IS_ACTIVATION)
+#undef IS_ACTIVATION
+  };
+  const cudropi_fused_t *options = call->options;
+  REQUIRE((size_t)options->activation < sizeof is_activation / sizeof is_activation[0],
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: activation = %d does not exist",
+          call->op->function, (int)options->activation);
+  return CUDROP_OK;
+}
+
+static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  memcpy(plan->options, call->options, sizeof(cudropi_fused_t));
+}
+
+/* ---- Forward ----------------------------------------------------------------------------- */
+
+static const cudropi_op_t forward = {
+    .function = "cudrop_fused_forward",
+    .slot = {[CUDROPI_FUSED_X] = {"x", .types = CUDROPI_ROW_FLOATS,
+                                  .flags = CUDROPI_NEEDED},
+             [CUDROPI_FUSED_BIAS] = {"bias", CUDROPI_EXTENT_ROW, CUDROPI_ROW_FLOATS,
+                                     CUDROPI_OR_F32},
+             [CUDROPI_FUSED_RESIDUAL] = {"residual", .types = CUDROPI_ROW_FLOATS},
+             [CUDROPI_FUSED_Y] = {"y", .types = CUDROPI_ROW_FLOATS,
+                                  .flags = CUDROPI_NEEDED | CUDROPI_OUTPUT}},
+    .leader = CUDROPI_FUSED_X,
+    .has_rows = true,
+    .check = check,
+    .plan = plan_options,
+    .host = CUDROPI_HOST(cudropi_fused_forward),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_fused)};
 
 cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
                                      const cudrop_fused_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_FUSED,
-      .first = CUDROPI_ROWS_X,
-      .argument = {[CUDROPI_ROWS_X] = {.name = "x", .tensor = args->x, .is_needed = true},
-                   [CUDROPI_ROWS_BIAS] = {.name = "bias",
-                                          .tensor = args->bias,
-                                          .extent = CUDROPI_EXTENT_ROW,
-                                          .type = CUDROPI_TYPE_SAME_OR_F32},
-                   [CUDROPI_ROWS_RESIDUAL] = {.name = "residual",
-                                              .tensor = args->residual},
-                   [CUDROPI_ROWS_Y] = {.name = "y",
-                                       .tensor = args->y,
-                                       .is_needed = true,
-                                       .is_output = true}},
-      .mask = args->mask,
-      .activation = args->activation};
-  return cudropi_rows_run(context, &call);
+  const cudropi_fused_t options = {args->activation};
+  const cudropi_call_t call = {.op = &forward,
+                               .tensor = {[CUDROPI_FUSED_X] = args->x,
+                                          [CUDROPI_FUSED_BIAS] = args->bias,
+                                          [CUDROPI_FUSED_RESIDUAL] = args->residual,
+                                          [CUDROPI_FUSED_Y] = args->y},
+                               .mask = args->mask,
+                               .options = &options};
+  return cudropi_run(context, &call);
 }
 
-static cudropi_rows_call_t describe_backward(const char *function,
-                                             const cudrop_fused_backward_t *args) {
-  return (cudropi_rows_call_t){
-      .function = function,
-      .op = CUDROPI_ROWS_FUSED_GRADIENT,
-      .first = CUDROPI_ROWS_DY,
-      .argument =
-          {[CUDROPI_ROWS_DY] = {.name = "dy", .tensor = args->dy, .is_needed = true},
-           [CUDROPI_ROWS_X] = {.name = "x", .tensor = args->x},
-           [CUDROPI_ROWS_BIAS] = {.name = "bias",
-                                  .tensor = args->bias,
-                                  .extent = CUDROPI_EXTENT_ROW,
-                                  .type = CUDROPI_TYPE_SAME_OR_F32},
-           [CUDROPI_ROWS_DX] = {.name = "dx", .tensor = args->dx, .is_output = true},
-           [CUDROPI_ROWS_DBIAS] = {.name = "dbias",
-                                   .tensor = args->dbias,
-                                   .extent = CUDROPI_EXTENT_ROW,
-                                   .type = CUDROPI_TYPE_SAME_OR_F32,
-                                   .is_output = true}},
-      .mask = args->mask,
-      .activation = args->activation,
-      .accumulate = args->accumulate,
-      .workspace = {args->workspace, args->workspace_bytes}};
+/* ---- The gradient ------------------------------------------------------------------------ */
+
+static const cudropi_op_t backward = {
+    .function = "cudrop_fused_backward",
+    .slot = {[CUDROPI_FUSED_GRADIENT_DY] = {"dy", .types = CUDROPI_ROW_FLOATS,
+                                            .flags = CUDROPI_NEEDED},
+             [CUDROPI_FUSED_GRADIENT_X] = {"x", .types = CUDROPI_ROW_FLOATS},
+             [CUDROPI_FUSED_GRADIENT_BIAS] = {"bias", CUDROPI_EXTENT_ROW,
+                                              CUDROPI_ROW_FLOATS, CUDROPI_OR_F32},
+             [CUDROPI_FUSED_GRADIENT_DX] = {"dx", .types = CUDROPI_ROW_FLOATS,
+                                            .flags = CUDROPI_OUTPUT},
+             [CUDROPI_FUSED_GRADIENT_DBIAS] = {"dbias", CUDROPI_EXTENT_ROW,
+                                               CUDROPI_ROW_FLOATS,
+                                               CUDROPI_OR_F32 | CUDROPI_OUTPUT |
+                                                   CUDROPI_SUM}},
+    .leader = CUDROPI_FUSED_GRADIENT_DY,
+    .has_rows = true,
+    .has_workspace = true,
+    .check = check,
+    .plan = plan_options,
+    .host = CUDROPI_HOST(cudropi_fused_gradient),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_fused_gradient)};
+
+static cudropi_call_t describe(const cudrop_fused_backward_t *args,
+                               const cudropi_fused_t *options) {
+  return (cudropi_call_t){.op = &backward,
+                          .tensor = {[CUDROPI_FUSED_GRADIENT_DY] = args->dy,
+                                     [CUDROPI_FUSED_GRADIENT_X] = args->x,
+                                     [CUDROPI_FUSED_GRADIENT_BIAS] = args->bias,
+                                     [CUDROPI_FUSED_GRADIENT_DX] = args->dx,
+                                     [CUDROPI_FUSED_GRADIENT_DBIAS] = args->dbias},
+                          .mask = args->mask,
+                          .accumulate = args->accumulate,
+                          .options = options,
+                          .workspace = args->workspace,
+                          .workspace_bytes = args->workspace_bytes};
 }
 
 cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
@@ -58,13 +100,14 @@ cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
   REQUIRE(args->x != NULL || args->activation == CUDROP_IDENTITY,
           CUDROP_ERROR_NULL_POINTER, "%s: x is NULL, and activation = %d needs it",
           __func__, (int)args->activation);
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_rows_run(context, &call);
+  const cudropi_fused_t options = {args->activation};
+  const cudropi_call_t call = describe(args, &options);
+  return cudropi_run(context, &call);
 }
 
 cudrop_status_t cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args,
                                                 size_t *bytes) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_rows_query(&call, bytes);
+  const cudropi_call_t call = describe(args, NULL);
+  return cudropi_query(__func__, &call, bytes);
 }

@@ -1,34 +1,22 @@
 /* norm.c - bias, dropout, residual and a norm: the public calls. */
 #include "ops/norm/norm.h"
 
-#include "call/rows.h"
+#include <string.h>
+
 #include "core/status.h"
 
-static cudropi_rows_argument_t describe_vector(const char *name,
-                                               const cudrop_tensor_t *tensor) {
-  return (cudropi_rows_argument_t){.name = name,
-                                   .tensor = tensor,
-                                   .extent = CUDROPI_EXTENT_ROW,
-                                   .type = CUDROPI_TYPE_SAME_OR_F32};
-}
-
-static cudropi_rows_argument_t describe_each(const char *name,
-                                             const cudrop_tensor_t *tensor) {
-  return (cudropi_rows_argument_t){.name = name,
-                                   .tensor = tensor,
-                                   .extent = CUDROPI_EXTENT_EACH,
-                                   .type = CUDROPI_TYPE_F32};
-}
-
-static cudropi_rows_argument_t as_output(cudropi_rows_argument_t argument) {
-  argument.is_output = true;
-  return argument;
-}
-
-static cudropi_rows_argument_t as_needed(cudropi_rows_argument_t argument) {
-  argument.is_needed = true;
-  return argument;
-}
+#define FULL(NAME, FLAGS) \
+  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
+#define VECTOR(NAME, FLAGS)                                                    \
+  {                                                                            \
+    .name = (NAME), .extent = CUDROPI_EXTENT_ROW, .types = CUDROPI_ROW_FLOATS, \
+    .flags = CUDROPI_OR_F32 | (FLAGS)                                          \
+  }
+#define EACH(NAME, FLAGS)                                                     \
+  {                                                                           \
+    .name = (NAME), .extent = CUDROPI_EXTENT_EACH, .types = CUDROPI_ONLY_F32, \
+    .flags = (FLAGS)                                                          \
+  }
 
 static cudrop_status_t check_norm(const char *function, cudrop_norm_t norm,
                                   const cudrop_tensor_t *mean) {
@@ -40,60 +28,110 @@ static cudrop_status_t check_norm(const char *function, cudrop_norm_t norm,
   return CUDROP_OK;
 }
 
+static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  memcpy(plan->options, call->options, sizeof(cudropi_norm_t));
+}
+
+/* ---- Forward ----------------------------------------------------------------------------- */
+
+static cudrop_status_t check_epsilon(const cudropi_call_t *call) {
+  const cudropi_norm_t *options = call->options;
+  REQUIRE(options->epsilon > 0.0f && isfinite(options->epsilon),
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: epsilon = %g is not finite and above 0",
+          call->op->function, (double)options->epsilon);
+  return CUDROP_OK;
+}
+
+static const cudropi_op_t forward = {
+    .function = "cudrop_norm_forward",
+    .slot = {[CUDROPI_NORM_X] = FULL("x", CUDROPI_NEEDED),
+             [CUDROPI_NORM_BIAS] = VECTOR("bias", 0),
+             [CUDROPI_NORM_RESIDUAL] = FULL("residual", 0),
+             [CUDROPI_NORM_GAMMA] = VECTOR("gamma", 0),
+             [CUDROPI_NORM_BETA] = VECTOR("beta", 0),
+             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT),
+             [CUDROPI_NORM_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),
+             [CUDROPI_NORM_MEAN] = EACH("mean", CUDROPI_OUTPUT),
+             [CUDROPI_NORM_RSTD] = EACH("rstd", CUDROPI_OUTPUT)},
+    .leader = CUDROPI_NORM_X,
+    .has_rows = true,
+    .check = check_epsilon,
+    .plan = plan_options,
+    .host = CUDROPI_HOST(cudropi_norm_forward),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_norm)};
+
 cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
                                     const cudrop_norm_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(check_norm(__func__, args->norm, args->mean));
-  const cudropi_rows_call_t call = {
-      .function = __func__,
-      .op = CUDROPI_ROWS_NORM,
-      .first = CUDROPI_ROWS_X,
-      .argument = {[CUDROPI_ROWS_X] = {.name = "x", .tensor = args->x, .is_needed = true},
-                   [CUDROPI_ROWS_BIAS] = describe_vector("bias", args->bias),
-                   [CUDROPI_ROWS_RESIDUAL] = {.name = "residual",
-                                              .tensor = args->residual},
-                   [CUDROPI_ROWS_GAMMA] = describe_vector("gamma", args->gamma),
-                   [CUDROPI_ROWS_BETA] = describe_vector("beta", args->beta),
-                   [CUDROPI_ROWS_H] = {.name = "h", .tensor = args->h, .is_output = true},
-                   [CUDROPI_ROWS_Y] = {.name = "y",
-                                       .tensor = args->y,
-                                       .is_needed = true,
-                                       .is_output = true},
-                   [CUDROPI_ROWS_MEAN] = as_output(describe_each("mean", args->mean)),
-                   [CUDROPI_ROWS_RSTD] = as_output(describe_each("rstd", args->rstd))},
-      .mask = args->mask,
-      .norm = args->norm,
-      .epsilon = args->epsilon};
-  return cudropi_rows_run(context, &call);
+  const cudropi_norm_t options = {args->norm, args->epsilon};
+  const cudropi_call_t call = {.op = &forward,
+                               .tensor = {[CUDROPI_NORM_X] = args->x,
+                                          [CUDROPI_NORM_BIAS] = args->bias,
+                                          [CUDROPI_NORM_RESIDUAL] = args->residual,
+                                          [CUDROPI_NORM_GAMMA] = args->gamma,
+                                          [CUDROPI_NORM_BETA] = args->beta,
+                                          [CUDROPI_NORM_H] = args->h,
+                                          [CUDROPI_NORM_Y] = args->y,
+                                          [CUDROPI_NORM_MEAN] = args->mean,
+                                          [CUDROPI_NORM_RSTD] = args->rstd},
+                               .mask = args->mask,
+                               .options = &options};
+  return cudropi_run(context, &call);
 }
 
-static cudropi_rows_call_t describe_backward(const char *function,
-                                             const cudrop_norm_backward_t *args) {
-  cudropi_rows_call_t call = {
-      .function = function,
-      .op = CUDROPI_ROWS_NORM_GRADIENT,
-      .first = CUDROPI_ROWS_DY,
-      .argument =
-          {[CUDROPI_ROWS_DY] = {.name = "dy", .tensor = args->dy, .is_needed = true},
-           [CUDROPI_ROWS_DH] = {.name = "dh", .tensor = args->dh},
-           [CUDROPI_ROWS_H] = {.name = "h", .tensor = args->h, .is_needed = true},
-           [CUDROPI_ROWS_MEAN] = describe_each("mean", args->mean),
-           [CUDROPI_ROWS_RSTD] = as_needed(describe_each("rstd", args->rstd)),
-           [CUDROPI_ROWS_GAMMA] = describe_vector("gamma", args->gamma),
-           [CUDROPI_ROWS_DX] = {.name = "dx", .tensor = args->dx, .is_output = true},
-           [CUDROPI_ROWS_DRESIDUAL] = {.name = "dresidual",
-                                       .tensor = args->dresidual,
-                                       .is_output = true},
-           [CUDROPI_ROWS_DBIAS] = as_output(describe_vector("dbias", args->dbias)),
-           [CUDROPI_ROWS_DGAMMA] = as_output(describe_vector("dgamma", args->dgamma)),
-           [CUDROPI_ROWS_DBETA] = as_output(describe_vector("dbeta", args->dbeta))},
-      .mask = args->mask,
-      .norm = args->norm,
-      .accumulate = args->accumulate,
-      .floats_a_row = CUDROPI_NORM_FLOATS,
-      .workspace = {args->workspace, args->workspace_bytes}};
-  call.argument[CUDROPI_ROWS_MEAN].is_needed = args->norm == CUDROP_LAYER_NORM;
-  return call;
+/* ---- The gradient ------------------------------------------------------------------------ */
+
+static cudrop_status_t check_mean(const cudropi_call_t *call) {
+  const cudropi_norm_t *options = call->options;
+  REQUIRE(call->tensor[CUDROPI_NORM_GRADIENT_MEAN] != NULL ||
+              options->norm == CUDROP_RMS_NORM,
+          CUDROP_ERROR_NULL_POINTER, "%s: mean is NULL", call->op->function);
+  return CUDROP_OK;
+}
+
+static const cudropi_op_t backward = {
+    .function = "cudrop_norm_backward",
+    .slot =
+        {[CUDROPI_NORM_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
+         [CUDROPI_NORM_GRADIENT_DH] = FULL("dh", 0),
+         [CUDROPI_NORM_GRADIENT_H] = FULL("h", CUDROPI_NEEDED),
+         [CUDROPI_NORM_GRADIENT_MEAN] = EACH("mean", 0),
+         [CUDROPI_NORM_GRADIENT_RSTD] = EACH("rstd", CUDROPI_NEEDED),
+         [CUDROPI_NORM_GRADIENT_GAMMA] = VECTOR("gamma", 0),
+         [CUDROPI_NORM_GRADIENT_DX] = FULL("dx", CUDROPI_OUTPUT),
+         [CUDROPI_NORM_GRADIENT_DRESIDUAL] = FULL("dresidual", CUDROPI_OUTPUT),
+         [CUDROPI_NORM_GRADIENT_DBIAS] = VECTOR("dbias", CUDROPI_OUTPUT | CUDROPI_SUM),
+         [CUDROPI_NORM_GRADIENT_DGAMMA] = VECTOR("dgamma", CUDROPI_OUTPUT | CUDROPI_SUM),
+         [CUDROPI_NORM_GRADIENT_DBETA] = VECTOR("dbeta", CUDROPI_OUTPUT | CUDROPI_SUM)},
+    .leader = CUDROPI_NORM_GRADIENT_DY,
+    .has_rows = true,
+    .has_workspace = true,
+    .floats_a_row = CUDROPI_NORM_FLOATS,
+    .check = check_mean,
+    .plan = plan_options,
+    .host = CUDROPI_HOST(cudropi_norm_gradient),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_norm_gradient)};
+
+static cudropi_call_t describe(const cudrop_norm_backward_t *args,
+                               const cudropi_norm_t *options) {
+  return (cudropi_call_t){.op = &backward,
+                          .tensor = {[CUDROPI_NORM_GRADIENT_DY] = args->dy,
+                                     [CUDROPI_NORM_GRADIENT_DH] = args->dh,
+                                     [CUDROPI_NORM_GRADIENT_H] = args->h,
+                                     [CUDROPI_NORM_GRADIENT_MEAN] = args->mean,
+                                     [CUDROPI_NORM_GRADIENT_RSTD] = args->rstd,
+                                     [CUDROPI_NORM_GRADIENT_GAMMA] = args->gamma,
+                                     [CUDROPI_NORM_GRADIENT_DX] = args->dx,
+                                     [CUDROPI_NORM_GRADIENT_DRESIDUAL] = args->dresidual,
+                                     [CUDROPI_NORM_GRADIENT_DBIAS] = args->dbias,
+                                     [CUDROPI_NORM_GRADIENT_DGAMMA] = args->dgamma,
+                                     [CUDROPI_NORM_GRADIENT_DBETA] = args->dbeta},
+                          .mask = args->mask,
+                          .accumulate = args->accumulate,
+                          .options = options,
+                          .workspace = args->workspace,
+                          .workspace_bytes = args->workspace_bytes};
 }
 
 /* There is one, and what is to be added to dresidual is not in it already. */
@@ -116,13 +154,14 @@ cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(check_norm(__func__, args->norm, args->mean));
   TRY(check_outputs(__func__, args));
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_rows_run(context, &call);
+  const cudropi_norm_t options = {.norm = args->norm};
+  const cudropi_call_t call = describe(args, &options);
+  return cudropi_run(context, &call);
 }
 
 cudrop_status_t cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args,
                                                size_t *bytes) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_rows_call_t call = describe_backward(__func__, args);
-  return cudropi_rows_query(&call, bytes);
+  const cudropi_call_t call = describe(args, NULL);
+  return cudropi_query(__func__, &call, bytes);
 }

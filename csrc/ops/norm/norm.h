@@ -36,7 +36,55 @@
 
 #include <math.h>
 
-#include "cudrop/philox.h"
+#include "call/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  CUDROPI_NORM_X,
+  CUDROPI_NORM_BIAS,
+  CUDROPI_NORM_RESIDUAL,
+  CUDROPI_NORM_GAMMA,
+  CUDROPI_NORM_BETA,
+  CUDROPI_NORM_Y,
+  CUDROPI_NORM_H,
+  CUDROPI_NORM_MEAN,
+  CUDROPI_NORM_RSTD
+};
+enum {
+  CUDROPI_NORM_GRADIENT_DY,
+  CUDROPI_NORM_GRADIENT_DH,
+  CUDROPI_NORM_GRADIENT_H,
+  CUDROPI_NORM_GRADIENT_MEAN,
+  CUDROPI_NORM_GRADIENT_RSTD,
+  CUDROPI_NORM_GRADIENT_GAMMA,
+  CUDROPI_NORM_GRADIENT_DX,
+  CUDROPI_NORM_GRADIENT_DRESIDUAL,
+  CUDROPI_NORM_GRADIENT_DBIAS,
+  CUDROPI_NORM_GRADIENT_DGAMMA,
+  CUDROPI_NORM_GRADIENT_DBETA
+};
+
+typedef struct {
+  cudrop_norm_t norm;
+  float epsilon; /* of forward */
+} cudropi_norm_t;
+
+static inline const cudropi_norm_t *cudropi_norm(const cudropi_plan_t *plan) {
+  return (const cudropi_norm_t *)(const void *)plan->options;
+}
+
+CUDROPI_DECLARE_HOST(cudropi_norm_forward);
+CUDROPI_DECLARE_HOST(cudropi_norm_gradient);
+int cudropi_launch_norm(const struct cudropi_work *work);
+int cudropi_launch_norm_gradient(const struct cudropi_work *work); /* after ... */
+int cudropi_launch_norm_means(const struct cudropi_work *work);    /* ... this */
+
+#ifdef __cplusplus
+}
+#endif
 
 #define CUDROPI_NORM_MOST 0x1.fffffep127f /* the largest number */
 

@@ -1,6 +1,6 @@
-/* norm_body.h - bias, dropout, residual and a norm; compiled as strip.h is. */
-#ifndef CUDROP_NORM_BODY_H
-#define CUDROP_NORM_BODY_H
+/* norm_host.h - bias, dropout, residual and a norm; compiled as strip.h is. */
+#ifndef CUDROP_NORM_HOST_H
+#define CUDROP_NORM_HOST_H
 
 #include "host/row_total.h"
 #include "ops/norm/norm.h"
@@ -8,37 +8,35 @@
 /* ---- One value a row --------------------------------------------------------------- */
 
 /* The element of a row of a tensor that has one a row. */
-static float *get_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
-                       int64_t row) {
-  const cudropi_operand_t *each = &rows->operand[operand];
+static float *get_each(const cudropi_plan_t *plan, int operand, int64_t row) {
+  const cudropi_operand_t *each = &plan->operand[operand];
   return (float *)each->data +
-         cudropi_row_place(rows->rank, rows->shape, each->stride, row);
+         cudropi_row_place(plan->rank, plan->shape, each->stride, row);
 }
 
-static float read_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
-                       int64_t row) {
-  return cudropi_rows_has(rows, operand) ? *get_each(rows, operand, row) : 0.0f;
+static float read_each(const cudropi_plan_t *plan, int operand, int64_t row) {
+  return cudropi_has(plan, operand) ? *get_each(plan, operand, row) : 0.0f;
 }
 
-static void write_each(const cudropi_rows_t *rows, cudropi_rows_operand_t operand,
-                       int64_t row, float value) {
-  if (cudropi_rows_has(rows, operand)) *get_each(rows, operand, row) = value;
+static void write_each(const cudropi_plan_t *plan, int operand, int64_t row,
+                       float value) {
+  if (cudropi_has(plan, operand)) *get_each(plan, operand, row) = value;
 }
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
 /* h as it is stored. Without an h, y holds it until it is overwritten. */
-static cudropi_rows_operand_t find_stored(const cudropi_rows_t *rows) {
-  return cudropi_rows_has(rows, CUDROPI_ROWS_H) ? CUDROPI_ROWS_H : CUDROPI_ROWS_Y;
+static int find_stored(const cudropi_plan_t *plan) {
+  return cudropi_has(plan, CUDROPI_NORM_H) ? CUDROPI_NORM_H : CUDROPI_NORM_Y;
 }
 
 static void make_h(const cudropi_strip_t *strip, float *h) {
-  const cudropi_rows_operand_t stored = find_stored(strip->rows);
+  const int stored = find_stored(strip->plan);
   float residual[CUDROPI_STRIP];
-  cudropi_strip_load_biased(strip, h);
+  cudropi_strip_load_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h);
   cudropi_strip_drop(strip, h);
-  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_RESIDUAL)) {
-    cudropi_strip_load(strip, CUDROPI_ROWS_RESIDUAL, residual);
+  if (cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL)) {
+    cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, residual);
     cudropi_add(strip->n, h, residual);
   }
   cudropi_strip_store(strip, stored, h);
@@ -47,61 +45,62 @@ static void make_h(const cudropi_strip_t *strip, float *h) {
 
 static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   float h[CUDROPI_STRIP], gamma[CUDROPI_STRIP], beta[CUDROPI_STRIP];
-  cudropi_strip_load_near(strip, find_stored(strip->rows), 0.0f, h);
-  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, gamma);
+  cudropi_strip_load_near(strip, find_stored(strip->plan), 0.0f, h);
+  cudropi_strip_load_near(strip, CUDROPI_NORM_GAMMA, 1.0f, gamma);
   for (int j = 0; j < strip->n; ++j)
     h[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
-  if (cudropi_rows_has(strip->rows, CUDROPI_ROWS_BETA)) {
-    cudropi_strip_load_near(strip, CUDROPI_ROWS_BETA, 0.0f, beta);
+  if (cudropi_has(strip->plan, CUDROPI_NORM_BETA)) {
+    cudropi_strip_load_near(strip, CUDROPI_NORM_BETA, 0.0f, beta);
     cudropi_add(strip->n, h, beta);
   }
-  cudropi_strip_store(strip, CUDROPI_ROWS_Y, h);
+  cudropi_strip_store(strip, CUDROPI_NORM_Y, h);
 }
 
 /* The mean of a row's h and its rstd, as norm.h has them; h is made and stored. */
 static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *mean,
                             float *rstd) {
-  const cudropi_rows_t *rows = job->rows;
-  const bool is_centred = rows->norm == CUDROP_LAYER_NORM;
-  const int32_t threads = cudropi_row_threads(rows->cols);
+  const cudropi_plan_t *plan = job->plan;
+  const bool is_centred = cudropi_norm(plan)->norm == CUDROP_LAYER_NORM;
+  const int32_t threads = cudropi_row_threads(plan->cols);
   cudropi_row_total_t sum, squares;
   float values[CUDROPI_STRIP];
   cudropi_begin_total(&sum, threads);
   cudropi_begin_total(&squares, threads);
-  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+  for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_h(&strip, values);
     cudropi_add_to_total(&sum, &strip, values);
   }
   const float total = cudropi_finish_total(&sum);
-  const float first = is_centred ? total / (float)rows->cols : 0.0f;
-  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+  const float first = is_centred ? total / (float)plan->cols : 0.0f;
+  for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    cudropi_strip_load_near(&strip, find_stored(rows), 0.0f, values);
+    cudropi_strip_load_near(&strip, find_stored(plan), 0.0f, values);
     for (int j = 0; j < strip.n; ++j) values[j] = values[j] - first;
     cudropi_add_to_totals(&sum, &squares, &strip, values);
   }
   const float drift =
-      is_centred ? cudropi_drift(cudropi_finish_total(&sum), rows->cols) : 0.0f;
+      is_centred ? cudropi_drift(cudropi_finish_total(&sum), plan->cols) : 0.0f;
   *mean = first + drift;
-  *rstd = cudropi_rstd(cudropi_finish_total(&squares), drift, rows->cols, rows->epsilon);
+  *rstd = cudropi_rstd(cudropi_finish_total(&squares), drift, plan->cols,
+                       cudropi_norm(plan)->epsilon);
 }
 
 static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
-  const cudropi_rows_t *rows = job->rows;
+  const cudropi_plan_t *plan = job->plan;
   float mean, rstd;
   find_statistics(job, row, &mean, &rstd);
-  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+  for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     make_y(&strip, mean, rstd);
   }
-  write_each(rows, CUDROPI_ROWS_MEAN, row, mean);
-  write_each(rows, CUDROPI_ROWS_RSTD, row, rstd);
+  write_each(plan, CUDROPI_NORM_MEAN, row, mean);
+  write_each(plan, CUDROPI_NORM_RSTD, row, rstd);
 }
 
 static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
   int64_t first = 0, end = 0;
-  cudropi_find_slab(job->rows, slab, &first, &end);
+  cudropi_find_slab(job->plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) do_norm_row(job, row);
 }
 
@@ -113,11 +112,11 @@ typedef struct {
 } terms_t;
 
 static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
-  const float mean = read_each(strip->rows, CUDROPI_ROWS_MEAN, strip->row);
-  const float rstd = read_each(strip->rows, CUDROPI_ROWS_RSTD, strip->row);
-  cudropi_strip_load(strip, CUDROPI_ROWS_DY, terms->dy);
-  cudropi_strip_load_near(strip, CUDROPI_ROWS_GAMMA, 1.0f, terms->g);
-  cudropi_strip_load(strip, CUDROPI_ROWS_H, terms->hhat);
+  const float mean = read_each(strip->plan, CUDROPI_NORM_GRADIENT_MEAN, strip->row);
+  const float rstd = read_each(strip->plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row);
+  cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_DY, terms->dy);
+  cudropi_strip_load_near(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, terms->g);
+  cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_H, terms->hhat);
   for (int j = 0; j < strip->n; ++j) {
     terms->g[j] = terms->dy[j] * terms->g[j];
     terms->hhat[j] = cudropi_normalise(terms->hhat[j], mean, rstd);
@@ -126,12 +125,12 @@ static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
 
 /* The means of a row, to the workspace. */
 static void find_means(const cudropi_rows_job_t *job, int64_t row) {
-  const cudropi_rows_t *rows = job->rows;
-  const int32_t threads = cudropi_row_threads(rows->cols);
+  const cudropi_plan_t *plan = job->plan;
+  const int32_t threads = cudropi_row_threads(plan->cols);
   cudropi_row_total_t g, gh;
   cudropi_begin_total(&g, threads);
   cudropi_begin_total(&gh, threads);
-  for (int64_t col = 0; col < rows->cols; col += CUDROPI_STRIP) {
+  for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
     float products[CUDROPI_STRIP];
     terms_t terms;
@@ -140,22 +139,24 @@ static void find_means(const cudropi_rows_job_t *job, int64_t row) {
     cudropi_add_to_total(&g, &strip, terms.g);
     cudropi_add_to_total(&gh, &strip, products);
   }
-  const float total = cudropi_finish_total(&g), cols = (float)rows->cols;
-  rows->of_rows[row] = rows->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
-  rows->of_rows[rows->rows + row] = cudropi_finish_total(&gh) / cols;
+  const float total = cudropi_finish_total(&g), cols = (float)plan->cols;
+  plan->of_rows[row] =
+      cudropi_norm(plan)->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
+  plan->of_rows[plan->rows + row] = cudropi_finish_total(&gh) / cols;
 }
 
 enum { NORM_SUMS = 3 };
-static const cudropi_rows_operand_t norm_sums[NORM_SUMS] = {
-    CUDROPI_ROWS_DBIAS, CUDROPI_ROWS_DGAMMA, CUDROPI_ROWS_DBETA};
+static const int norm_sums[NORM_SUMS] = {CUDROPI_NORM_GRADIENT_DBIAS,
+                                         CUDROPI_NORM_GRADIENT_DGAMMA,
+                                         CUDROPI_NORM_GRADIENT_DBETA};
 
 /* The gradients of data, and what a row adds to the sums of its columns. */
 static void find_gradients(const cudropi_strip_t *strip,
                            float added[NORM_SUMS][CUDROPI_STRIP]) {
-  const cudropi_rows_t *rows = strip->rows;
-  const float rstd = read_each(rows, CUDROPI_ROWS_RSTD, strip->row);
-  const float mean_g = rows->of_rows[strip->row];
-  const float mean_gh = rows->of_rows[rows->rows + strip->row];
+  const cudropi_plan_t *plan = strip->plan;
+  const float rstd = read_each(plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row);
+  const float mean_g = plan->of_rows[strip->row];
+  const float mean_gh = plan->of_rows[plan->rows + strip->row];
   float dh[CUDROPI_STRIP];
   terms_t terms;
   find_terms(strip, &terms);
@@ -164,49 +165,55 @@ static void find_gradients(const cudropi_strip_t *strip,
     added[1][j] = terms.dy[j] * terms.hhat[j];
     added[2][j] = terms.dy[j];
   }
-  if (cudropi_rows_has(rows, CUDROPI_ROWS_DH)) {
-    cudropi_strip_load(strip, CUDROPI_ROWS_DH, dh);
+  if (cudropi_has(plan, CUDROPI_NORM_GRADIENT_DH)) {
+    cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_DH, dh);
     cudropi_add(strip->n, added[0], dh);
   }
   memcpy(dh, added[0], (size_t)strip->n * sizeof *dh);
   cudropi_strip_drop(strip, added[0]);
-  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DRESIDUAL, dh);
-  cudropi_strip_store_gradient(strip, CUDROPI_ROWS_DX, added[0]);
+  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DRESIDUAL, dh);
+  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DX, added[0]);
 }
 
 /* The slab's columns from `col` on: each way of tiling.h sums its rows. */
 static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
                          int width) {
-  const cudropi_rows_t *rows = job->rows;
-  float sums[NORM_SUMS][CUDROPI_TILE_THREADS * 8] = {{0.0f}};
-  float added[NORM_SUMS][CUDROPI_STRIP];
-  const int ways = rows->tiling.ways;
+  const cudropi_plan_t *plan = job->plan;
+  float sums[NORM_SUMS][CUDROPI_TILE_THREADS * 8], added[NORM_SUMS][CUDROPI_STRIP];
+  const int ways = cudropi_count_ways(plan, slab);
   int64_t first = 0, end = 0;
-  cudropi_find_slab(rows, slab, &first, &end);
+  cudropi_find_slab(plan, slab, &first, &end);
   const int n = cudropi_cut_strip(job, first, col, width).n;
+  for (int s = 0; s < NORM_SUMS; ++s)
+    if (plan->partial[norm_sums[s]] != NULL)
+      memset(sums[s], 0, (size_t)(ways * width) * sizeof *sums[s]);
   for (int64_t row = first; row < end; ++row) {
     const cudropi_strip_t strip = cudropi_cut_tile(job, row, col, width);
     find_gradients(&strip, added);
     for (int s = 0; s < NORM_SUMS; ++s)
-      cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
+      if (plan->partial[norm_sums[s]] != NULL)
+        cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
   }
   for (int s = 0; s < NORM_SUMS; ++s) {
-    float *partial = rows->partial[norm_sums[s]], total[CUDROPI_STRIP] = {0.0f};
+    float *partial = plan->partial[norm_sums[s]], total[CUDROPI_STRIP] = {0.0f};
     if (partial == NULL) continue;
     for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums[s] + way * width);
-    memcpy(partial + slab * rows->cols + col, total, (size_t)n * sizeof *total);
+    memcpy(partial + slab * plan->cols + col, total, (size_t)n * sizeof *total);
   }
 }
 
 static void do_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
-  const cudropi_rows_t *rows = job->rows;
-  const int lanes = rows->tiling.lanes;
+  const cudropi_plan_t *plan = job->plan;
+  const int lanes = plan->tiling.lanes;
   const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
   int64_t first = 0, end = 0;
-  cudropi_find_slab(rows, slab, &first, &end);
+  cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) find_means(job, row);
-  for (int64_t col = 0; col < rows->cols; col += width)
+  for (int64_t col = 0; col < plan->cols; col += width)
     do_norm_tile(job, slab, col, width);
 }
 
-#endif /* CUDROP_NORM_BODY_H */
+CUDROPI_DEFINE_HOST(cudropi_norm_forward, do_norm, NULL, NULL);
+CUDROPI_DEFINE_HOST(cudropi_norm_gradient, do_norm_gradient, NULL, NULL);
+
+#endif /* CUDROP_NORM_HOST_H */

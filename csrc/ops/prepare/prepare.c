@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#include "call/validate.h"
 #include "core/context.h"
 #include "core/environment.h"
 #include "core/status.h"
@@ -29,15 +28,15 @@ typedef struct {
 static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) {
   const prepare_t *call = argument;
   const cudrop_mask_t *mask = call->mask;
-  TRY(cudropi_validate_rate(call->function, mask->p));
-  TRY(cudropi_validate_prepared(call->function, call->prepared));
+  TRY(cudropi_check_rate(call->function, mask->p));
+  TRY(cudropi_check_prepared(call->function, call->prepared));
   TRY(context->backend->check_memory(context, call->function, "prepared",
                                      call->prepared));
   const cudrop_prepared_t value = {
       .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
       .p = mask->p,
-      .drop = cudropi_constants(CUDROPI_DROP, mask->p),
-      .alpha = cudropi_constants(CUDROPI_ALPHA, mask->p)};
+      .drop = cudropi_constants(false, mask->p),
+      .alpha = cudropi_constants(true, mask->p)};
   return context->backend->prepare(context, &value, call->prepared);
 }
 
@@ -53,7 +52,7 @@ cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *m
 cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *prepared,
                                uint64_t offsets) {
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
-  TRY(cudropi_validate_prepared(__func__, prepared));
+  TRY(cudropi_check_prepared(__func__, prepared));
   TRY(context->backend->check_memory(context, __func__, "prepared", prepared));
   return context->backend->advance(context, prepared, offsets);
 }

@@ -17,8 +17,7 @@ enum { CUDROPI_PREPARED_ALIGNMENT = 16 };
 struct cudrop_prepared {
   cudrop_mask_schedule_t schedule;
   double p;
-  cudropi_constants_t drop,
-      alpha; /* of CUDROPI_DROP, and of CUDROPI_ALPHA and its gradient */
+  cudropi_constants_t drop, alpha; /* of dropout, and of alpha dropout */
 };
 
 #ifdef __cplusplus

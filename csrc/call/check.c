@@ -1,0 +1,552 @@
+/* check.c - the rules of every operator. Each text names the function, the value and the rule. */
+#include "call/overlap.h"
+#include "call/plan.h"
+#include "core/context.h"
+#include "core/status.h"
+#include "core/tensor.h"
+#include "ops/prepare/prepare.h"
+
+enum { WORKSPACE_ALIGNMENT = 16 };
+
+/* Mask indices end here: the bits above hold the domain of a Philox counter. */
+static const uint64_t index_end = (uint64_t)1 << 59;
+
+/* Of a workspace, as of a tensor: 63 bits count its bits. Overlaps are looked for in such numbers. */
+static const uint64_t most_bytes = INT64_MAX / 8;
+
+/* A tensor that there is, and the memory from its first byte to its last. */
+typedef struct {
+  const cudropi_slot_t *slot;
+  const cudrop_tensor_t *tensor;
+  int64_t n;
+  uintptr_t low, high; /* equal if it has no elements */
+} argument_t;
+
+/* A call while it is checked. */
+typedef struct {
+  const cudropi_call_t *call;
+  const char *function;
+  const argument_t *leader;
+  size_t workspace_bytes; /* that are needed */
+  int count;
+  argument_t argument[CUDROPI_SLOTS];
+} check_t;
+
+/* ---- An argument by itself --------------------------------------------------------------- */
+
+static bool is_made_by_library(const cudropi_slot_t *slot) {
+  return slot->types == CUDROPI_BITS || slot->types == CUDROPI_TOTAL;
+}
+
+/* And count its elements. */
+static cudrop_status_t check_shape(const char *function, argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const char *name = arg->slot->name;
+  REQUIRE(tensor->rank >= 0 && tensor->rank <= CUDROP_MAX_RANK,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has rank = %d, outside [0, %d]",
+          function, name, tensor->rank, CUDROP_MAX_RANK);
+  for (int d = 0; d < tensor->rank; ++d) {
+    REQUIRE(tensor->shape[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+            "%s: %s has shape[%d] = %lld, which is negative", function, name, d,
+            (long long)tensor->shape[d]);
+  }
+  REQUIRE(cudropi_count(tensor->rank, tensor->shape, &arg->n), CUDROP_ERROR_OVERFLOW,
+          "%s: %s has more elements than 63 bits count", function, name);
+  return CUDROP_OK;
+}
+
+static bool is_type(cudropi_types_t types, cudrop_dtype_t dtype) {
+  const bool is_row_float =
+      dtype == CUDROP_F32 || dtype == CUDROP_F16 || dtype == CUDROP_BF16;
+  const bool is_float = is_row_float || dtype == CUDROP_F64;
+  switch (types) {
+    case CUDROPI_FLOATS:
+      return is_float;
+    case CUDROPI_NUMBERS:
+      return is_float || dtype == CUDROP_F8E4M3 || dtype == CUDROP_F8E5M2;
+    case CUDROPI_ROW_FLOATS:
+      return is_row_float;
+    case CUDROPI_ONLY_F32:
+      return dtype == CUDROP_F32;
+    case CUDROPI_BYTES:
+      return dtype == CUDROP_U8;
+    case CUDROPI_INTEGERS:
+      return dtype == CUDROP_I32;
+    default:
+      return true;
+  }
+}
+
+static cudrop_status_t check_dtype(const char *function, const argument_t *arg) {
+  static const char *const texts[] = {[CUDROPI_FLOATS] = "F32, F16, BF16 or F64",
+                                      [CUDROPI_NUMBERS] = "F32, F16, BF16, F64 or F8",
+                                      [CUDROPI_ROW_FLOATS] = "F32, F16 or BF16",
+                                      [CUDROPI_ONLY_F32] = "F32",
+                                      [CUDROPI_BYTES] = "U8",
+                                      [CUDROPI_INTEGERS] = "I32"};
+  const cudropi_types_t types = (cudropi_types_t)arg->slot->types;
+  const cudrop_dtype_t dtype = arg->tensor->dtype;
+  REQUIRE(is_type(types, dtype), CUDROP_ERROR_DTYPE,
+          "%s: %s has dtype = %d (%s), which is not %s", function, arg->slot->name,
+          (int)dtype, cudropi_dtype_name(dtype), texts[types]);
+  return CUDROP_OK;
+}
+
+/* The bytes that its elements span, from data on; false if 63 bits do not count their bits. */
+static bool find_span(const argument_t *arg, int64_t *low, int64_t *high) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const int64_t bits = cudropi_element_bits(arg->slot, tensor->dtype);
+  bool fits = true;
+  *low = 0;
+  *high = bits;
+  for (int d = 0; d < tensor->rank; ++d) {
+    int64_t extent = 0;
+    fits = fits &&
+           !__builtin_mul_overflow(tensor->shape[d] - 1, tensor->stride[d], &extent) &&
+           !__builtin_mul_overflow(extent, bits, &extent) &&
+           !__builtin_add_overflow(extent < 0 ? *low : *high, extent,
+                                   extent < 0 ? low : high);
+  }
+  *low = *low / 8;
+  *high = *high / 8 + (*high % 8 != 0);
+  return fits;
+}
+
+/* The data of a tensor with elements: there, aligned, and all of it addressable. */
+static cudrop_status_t check_data(const char *function, argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const int32_t bits = cudropi_element_bits(arg->slot, tensor->dtype);
+  const uint32_t bytes = bits < 8 ? 1 : (uint32_t)bits / 8;
+  const uintptr_t address = (uintptr_t)tensor->data;
+  int64_t low = 0, high = 0;
+  REQUIRE(address != 0, CUDROP_ERROR_NULL_POINTER, "%s: %s%s NULL", function,
+          arg->slot->name, is_made_by_library(arg->slot) ? " is" : " has data =");
+  REQUIRE(address % bytes == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has data = %p, which is not aligned to its %d bytes an element",
+          function, arg->slot->name, tensor->data, (int)bytes);
+  const bool fits = find_span(arg, &low, &high) && (uint64_t)-low <= address &&
+                    (uint64_t)high < UINTPTR_MAX - address;
+  REQUIRE(fits, CUDROP_ERROR_OVERFLOW, "%s: %s spans more memory than 63 bits address",
+          function, arg->slot->name);
+  arg->low = address + (uint64_t)low;
+  arg->high = address + (uint64_t)high;
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_argument(const char *function, argument_t *arg) {
+  TRY(check_shape(function, arg));
+  TRY(check_dtype(function, arg));
+  return arg->n == 0 ? CUDROP_OK : check_data(function, arg);
+}
+
+/* ---- An argument beside the leader ------------------------------------------------------- */
+
+/* Dimension d of the argument has the size of dimension e of the leader. */
+static cudrop_status_t check_size(const check_t *check, const argument_t *arg, int d,
+                                  int e) {
+  const argument_t *leader = check->leader;
+  REQUIRE(arg->tensor->shape[d] == leader->tensor->shape[e], CUDROP_ERROR_SHAPE,
+          "%s: %s has shape[%d] = %lld and %s has shape[%d] = %lld", check->function,
+          arg->slot->name, d, (long long)arg->tensor->shape[d], leader->slot->name, e,
+          (long long)leader->tensor->shape[e]);
+  return CUDROP_OK;
+}
+
+/* Its dimensions are those of the leader from `from` on, `rank` of them. */
+static cudrop_status_t check_dimensions(const check_t *check, const argument_t *arg,
+                                        int from, int rank) {
+  const argument_t *leader = check->leader;
+  REQUIRE(arg->tensor->rank == rank, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d, and with %s of rank = %d it must be %d", check->function,
+          arg->slot->name, arg->tensor->rank, leader->slot->name, leader->tensor->rank,
+          rank);
+  for (int d = 0; d < rank; ++d) TRY(check_size(check, arg, d, from + d));
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_same_shape(const check_t *check, const argument_t *arg) {
+  const argument_t *leader = check->leader;
+  REQUIRE(arg->tensor->rank == leader->tensor->rank, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d and %s has rank = %d", check->function, arg->slot->name,
+          arg->tensor->rank, leader->slot->name, leader->tensor->rank);
+  for (int d = 0; d < arg->tensor->rank; ++d) {
+    REQUIRE(arg->tensor->shape[d] == leader->tensor->shape[d], CUDROP_ERROR_SHAPE,
+            "%s: %s has shape[%d] = %lld and %s has %lld", check->function,
+            arg->slot->name, d, (long long)arg->tensor->shape[d], leader->slot->name,
+            (long long)leader->tensor->shape[d]);
+  }
+  return CUDROP_OK;
+}
+
+/* A matrix whose rows are as long as those of the leader. */
+static cudrop_status_t check_table(const check_t *check, const argument_t *table) {
+  REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d, and a table has 2", check->function, table->slot->name,
+          table->tensor->rank);
+  return check_size(check, table, 1, check->leader->tensor->rank - 1);
+}
+
+/* A row of it for each place in the last dimension but one. */
+static cudrop_status_t check_places(const check_t *check, const argument_t *table) {
+  const int place = check->leader->tensor->rank - 2;
+  REQUIRE(place >= 0, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = 1, and places for %s are the dimension before the last",
+          check->function, check->leader->slot->name, table->slot->name);
+  return check_size(check, table, 0, place);
+}
+
+static cudrop_status_t check_extent(const check_t *check, const argument_t *arg) {
+  const int outer = check->leader->tensor->rank - 1;
+  switch ((cudropi_extent_t)arg->slot->extent) {
+    case CUDROPI_EXTENT_ONE:
+      return CUDROP_OK;
+    case CUDROPI_EXTENT_EACH:
+      return check_dimensions(check, arg, 0, outer);
+    case CUDROPI_EXTENT_FIRST:
+      return check_dimensions(check, arg, 0, 1);
+    case CUDROPI_EXTENT_ROW:
+      return check_dimensions(check, arg, outer, 1);
+    case CUDROPI_EXTENT_TABLE:
+      return check_table(check, arg);
+    case CUDROPI_EXTENT_PLACES:
+      TRY(check_table(check, arg));
+      return check_places(check, arg);
+    default:
+      return check_same_shape(check, arg);
+  }
+}
+
+/* The elements of a row are neighbours. */
+static cudrop_status_t check_row(const check_t *check, const argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const int inner = tensor->rank - 1;
+  const cudropi_extent_t extent = (cudropi_extent_t)arg->slot->extent;
+  if (!check->call->op->has_rows || extent == CUDROPI_EXTENT_ONE ||
+      extent == CUDROPI_EXTENT_EACH || extent == CUDROPI_EXTENT_FIRST)
+    return CUDROP_OK;
+  REQUIRE(tensor->stride[inner] == 1 || tensor->shape[inner] <= 1,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has stride[%d] = %lld, and rows have 1",
+          check->function, arg->slot->name, inner, (long long)tensor->stride[inner]);
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_same_type(const check_t *check, const argument_t *arg) {
+  const argument_t *leader = check->leader;
+  const cudrop_dtype_t dtype = arg->tensor->dtype, wanted = leader->tensor->dtype;
+  const bool may_be_f32 = (arg->slot->flags & CUDROPI_OR_F32) != 0;
+  if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* has types of its own */
+  REQUIRE(dtype == wanted || (may_be_f32 && dtype == CUDROP_F32), CUDROP_ERROR_DTYPE,
+          "%s: %s is %s and %s is %s", check->function, arg->slot->name,
+          cudropi_dtype_name(dtype), leader->slot->name, cudropi_dtype_name(wanted));
+  return CUDROP_OK;
+}
+
+static cudrop_status_t check_rank(const check_t *check) {
+  REQUIRE(!check->call->op->has_rows || check->leader->tensor->rank >= 1,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has rank = 0, and rows need a dimension",
+          check->function, check->leader->slot->name);
+  return CUDROP_OK;
+}
+
+/* Each argument by itself, and beside the leader. */
+static cudrop_status_t check_arguments(check_t *check) {
+  const cudropi_call_t *call = check->call;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    const cudropi_slot_t *slot = &call->op->slot[k];
+    argument_t *arg = &check->argument[check->count];
+    REQUIRE(call->tensor[k] != NULL || (slot->flags & CUDROPI_NEEDED) == 0,
+            CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", check->function, slot->name);
+    if (call->tensor[k] == NULL) continue;
+    *arg = (argument_t){.slot = slot, .tensor = call->tensor[k]};
+    TRY(check_argument(check->function, arg));
+    if (k == call->op->leader) check->leader = arg;
+    ++check->count;
+  }
+  TRY(check_rank(check));
+  for (int k = 0; k < check->count; ++k) {
+    const argument_t *arg = &check->argument[k];
+    if (arg == check->leader) {
+      TRY(check_row(check, arg));
+      continue;
+    }
+    TRY(check_extent(check, arg));
+    TRY(check_row(check, arg));
+    TRY(check_same_type(check, arg));
+  }
+  return CUDROP_OK;
+}
+
+/* ---- The mask ---------------------------------------------------------------------------- */
+
+cudrop_status_t cudropi_check_rate(const char *function, double p) {
+  char text[CUDROPI_NUMBER_SIZE];
+  REQUIRE(p >= 0.0 && p <= 1.0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: p = %s is outside [0, 1]", function, cudropi_number(p, text));
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_check_prepared(const char *function,
+                                       const cudrop_prepared_t *prepared) {
+  REQUIRE(prepared != NULL, CUDROP_ERROR_NULL_POINTER, "%s: prepared is NULL", function);
+  REQUIRE((uintptr_t)prepared % CUDROPI_PREPARED_ALIGNMENT == 0,
+          CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: prepared = %p is not aligned to its %d bytes", function,
+          (const void *)prepared, CUDROPI_PREPARED_ALIGNMENT);
+  return CUDROP_OK;
+}
+
+/* seed and p of a prepared mask lie in its block: others beside it would be ignored. */
+static cudrop_status_t check_prepared(const char *function, const cudrop_mask_t *mask) {
+  char text[CUDROPI_NUMBER_SIZE];
+  if (mask->prepared == NULL) return CUDROP_OK;
+  TRY(cudropi_check_prepared(function, mask->prepared));
+  REQUIRE(mask->seed == 0 && mask->p == 0.0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask is prepared and has seed = %llu and p = %s, which must be 0",
+          function, (unsigned long long)mask->seed, cudropi_number(mask->p, text));
+  return CUDROP_OK;
+}
+
+/* The largest index that the mask gives to an element; false past 64 bits. */
+static bool find_last_index(const cudrop_mask_t *mask, const argument_t *arg,
+                            uint64_t *last) {
+  *last = mask->index_base;
+  if (mask->index_rank == 0)
+    return !__builtin_add_overflow(*last, (uint64_t)arg->n - 1, last);
+  for (int d = 0; d < arg->tensor->rank; ++d) {
+    uint64_t extent = 0;
+    if (__builtin_mul_overflow(arg->tensor->shape[d] - 1, mask->index_stride[d],
+                               &extent) ||
+        __builtin_add_overflow(*last, extent, last))
+      return false;
+  }
+  return true;
+}
+
+static cudrop_status_t check_map(const check_t *check, const cudrop_mask_t *mask) {
+  const argument_t *leader = check->leader;
+  const char *function = check->function;
+  uint64_t last = 0;
+  REQUIRE(mask->index_rank >= 0 && mask->index_rank <= CUDROP_MAX_RANK,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: mask has index_rank = %d, outside [0, %d]",
+          function, mask->index_rank, CUDROP_MAX_RANK);
+  REQUIRE(mask->index_rank == 0 || mask->index_rank == leader->tensor->rank,
+          CUDROP_ERROR_SHAPE, "%s: mask has index_rank = %d and %s has rank = %d",
+          function, mask->index_rank, leader->slot->name, leader->tensor->rank);
+  for (int d = 0; d < mask->index_rank; ++d) {
+    REQUIRE(mask->index_stride[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+            "%s: mask has index_stride[%d] = %lld, which is negative", function, d,
+            (long long)mask->index_stride[d]);
+  }
+  REQUIRE(leader->n == 0 || (find_last_index(mask, leader, &last) && last < index_end),
+          CUDROP_ERROR_OVERFLOW,
+          "%s: mask with index_base = %llu reaches an index of 2^59 or more", function,
+          (unsigned long long)mask->index_base);
+  return CUDROP_OK;
+}
+
+/* A mask to draw, or one that is brought and its rate, or neither. */
+static cudrop_status_t check_mask(const check_t *check) {
+  const cudropi_call_t *call = check->call;
+  const char *function = check->function;
+  const bool is_brought = call->op->keep != 0 && call->tensor[call->op->keep] != NULL;
+  char text[CUDROPI_NUMBER_SIZE];
+  REQUIRE(call->mask == NULL || !is_brought, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask and bits are both there, and one of them drops", function);
+  REQUIRE(call->p == 0.0 || is_brought, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: p = %s is the rate of bits, and bits is NULL", function,
+          cudropi_number(call->p, text));
+  if (is_brought) return cudropi_check_rate(function, call->p);
+  REQUIRE(call->mask != NULL || !call->op->needs_mask, CUDROP_ERROR_NULL_POINTER,
+          "%s: mask is NULL", function);
+  if (call->mask == NULL) return CUDROP_OK;
+  TRY(check_prepared(function, call->mask));
+  TRY(cudropi_check_rate(function, call->mask->p));
+  return check_map(check, call->mask);
+}
+
+/* ---- The workspace ----------------------------------------------------------------------- */
+
+static cudrop_status_t check_workspace(check_t *check) {
+  const cudropi_call_t *call = check->call;
+  const char *function = check->function;
+  check->workspace_bytes = 0;
+  if (!call->op->has_workspace) return CUDROP_OK;
+  TRY(cudropi_count_workspace(function, call, &check->workspace_bytes));
+  const size_t needed = check->workspace_bytes;
+  if (needed == 0) return CUDROP_OK;
+  REQUIRE(call->workspace_bytes >= needed, CUDROP_ERROR_WORKSPACE,
+          "%s: workspace_bytes = %zu, and %s_workspace() says %zu", function,
+          call->workspace_bytes, function, needed);
+  REQUIRE(call->workspace != NULL, CUDROP_ERROR_NULL_POINTER, "%s: workspace is NULL",
+          function);
+  REQUIRE((uintptr_t)call->workspace % WORKSPACE_ALIGNMENT == 0,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: workspace = %p is not aligned to %d bytes",
+          function, call->workspace, WORKSPACE_ALIGNMENT);
+  REQUIRE(needed <= most_bytes && needed <= UINTPTR_MAX - (uintptr_t)call->workspace,
+          CUDROP_ERROR_OVERFLOW, "%s: workspace spans more memory than 63 bits address",
+          function);
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_query(const char *function, const cudropi_call_t *call,
+                              size_t *bytes) {
+  const cudropi_op_t *op = call->op;
+  const cudropi_slot_t *slot = &op->slot[op->leader];
+  argument_t leader = {.slot = slot, .tensor = call->tensor[op->leader]};
+  const check_t check = {.call = call, .function = function, .leader = &leader};
+  REQUIRE(bytes != NULL, CUDROP_ERROR_NULL_POINTER, "%s: bytes is NULL", function);
+  REQUIRE(leader.tensor != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", function,
+          slot->name);
+  TRY(check_shape(function, &leader));
+  TRY(check_rank(&check));
+  return cudropi_count_workspace(function, call, bytes);
+}
+
+/* ---- Memory that is shared --------------------------------------------------------------- */
+
+static const char block_name[] = "the block of the prepared mask";
+
+static cudropi_footprint_t find_footprint(const argument_t *arg) {
+  const cudrop_tensor_t *tensor = arg->tensor;
+  const int64_t bytes = cudropi_element_bits(arg->slot, tensor->dtype) / 8;
+  cudropi_footprint_t view = {.address = (uintptr_t)tensor->data, .width = bytes};
+  if (is_made_by_library(arg->slot)) { /* in one piece */
+    view.width = (int64_t)(arg->high - arg->low);
+    return view;
+  }
+  view.rank = tensor->rank;
+  for (int d = 0; d < view.rank; ++d) {
+    view.shape[d] = tensor->shape[d];
+    view.stride[d] = tensor->shape[d] > 1 ? tensor->stride[d] * bytes : 0;
+  }
+  return view;
+}
+
+static bool is_row_major(const cudrop_tensor_t *tensor) {
+  int64_t step = 1;
+  for (int d = tensor->rank - 1; d >= 0; --d) {
+    if (tensor->shape[d] != 1 && tensor->stride[d] != step) return false;
+    step *= tensor->shape[d];
+  }
+  return true;
+}
+
+/* An output has no two elements in one place. */
+static cudrop_status_t check_output(const check_t *check, const argument_t *output) {
+  if (is_made_by_library(output->slot) || is_row_major(output->tensor)) return CUDROP_OK;
+  const cudropi_footprint_t footprint = find_footprint(output);
+  REQUIRE(!cudropi_may_repeat(&footprint), CUDROP_ERROR_OVERLAP,
+          "%s: %s has strides that put two elements in one place", check->function,
+          output->slot->name);
+  return CUDROP_OK;
+}
+
+static bool is_same_view(const argument_t *a, const argument_t *b) {
+  const cudrop_tensor_t *x = a->tensor, *y = b->tensor;
+  bool same = x->data == y->data && x->dtype == y->dtype &&
+              is_made_by_library(a->slot) == is_made_by_library(b->slot);
+  for (int d = 0; d < x->rank && same; ++d)
+    same = x->stride[d] == y->stride[d] || x->shape[d] <= 1;
+  return same;
+}
+
+static bool may_meet(const argument_t *a, const argument_t *b) {
+  if (a->high <= b->low || b->high <= a->low) return false;
+  const cudropi_footprint_t at = find_footprint(a), bt = find_footprint(b);
+  return cudropi_may_meet(&at, &bt);
+}
+
+/* An output shares no byte with another argument, but that it may be the very tensor of an input
+ * whose elements it takes the place of. */
+static cudrop_status_t check_pair(const check_t *check, const argument_t *output,
+                                  const argument_t *other) {
+  const bool may_be_same = output->slot->extent == CUDROPI_EXTENT_FULL &&
+                           other->slot->extent == CUDROPI_EXTENT_FULL &&
+                           (other->slot->flags & CUDROPI_OUTPUT) == 0;
+  if (other->n == 0 || (may_be_same && is_same_view(other, output))) return CUDROP_OK;
+  const bool is_hint = may_be_same && other->tensor->dtype == output->tensor->dtype;
+  REQUIRE(!may_meet(other, output), CUDROP_ERROR_OVERLAP, "%s: %s overlaps %s%s",
+          check->function, output->slot->name, other->slot->name,
+          is_hint ? " without being the same tensor" : "");
+  return CUDROP_OK;
+}
+
+/* An argument shares no byte with a block of memory. */
+static cudrop_status_t check_apart(const check_t *check, const char *name,
+                                   const void *memory, size_t bytes,
+                                   const argument_t *arg) {
+  const uintptr_t low = (uintptr_t)memory, high = low + bytes;
+  if (memory == NULL || high <= arg->low || arg->high <= low) return CUDROP_OK;
+  const cudropi_footprint_t block = {.address = low, .width = (int64_t)bytes};
+  const cudropi_footprint_t view = find_footprint(arg);
+  REQUIRE(!cudropi_may_meet(&block, &view), CUDROP_ERROR_OVERLAP, "%s: %s overlaps %s",
+          check->function, arg->slot->name, name);
+  return CUDROP_OK;
+}
+
+/* Outputs against everything else, and the workspace against everything. */
+static cudrop_status_t check_overlaps(const check_t *check) {
+  const cudropi_call_t *call = check->call;
+  const void *workspace = check->workspace_bytes > 0 ? call->workspace : NULL;
+  const void *block = call->mask != NULL ? call->mask->prepared : NULL;
+  const uintptr_t from = (uintptr_t)workspace, to = (uintptr_t)block;
+  REQUIRE(workspace == NULL || block == NULL || to + CUDROP_PREPARED_BYTES <= from ||
+              from + check->workspace_bytes <= to,
+          CUDROP_ERROR_OVERLAP, "%s: workspace overlaps %s", check->function, block_name);
+  for (int k = 0; k < check->count; ++k) {
+    const argument_t *arg = &check->argument[k];
+    if (arg->n == 0) continue;
+    TRY(check_apart(check, "workspace", workspace, check->workspace_bytes, arg));
+    if ((arg->slot->flags & CUDROPI_OUTPUT) == 0) continue;
+    TRY(check_output(check, arg));
+    TRY(check_apart(check, block_name, block, CUDROP_PREPARED_BYTES, arg));
+    for (int other = 0; other < check->count; ++other)
+      if (other != k) TRY(check_pair(check, arg, &check->argument[other]));
+  }
+  return CUDROP_OK;
+}
+
+/* The rule that only the backend can check: it reaches all memory. */
+static cudrop_status_t check_residence(const cudrop_context_t *context,
+                                       const check_t *check) {
+  const cudropi_backend_t *backend = context->backend;
+  const cudropi_call_t *call = check->call;
+  for (int k = 0; k < check->count; ++k) {
+    const argument_t *arg = &check->argument[k];
+    if (arg->n == 0 && arg->slot->types != CUDROPI_TOTAL) continue;
+    TRY(backend->check_memory(context, check->function, arg->slot->name,
+                              arg->tensor->data));
+  }
+  if (check->workspace_bytes > 0)
+    TRY(backend->check_memory(context, check->function, "workspace", call->workspace));
+  if (call->mask == NULL || call->mask->prepared == NULL) return CUDROP_OK;
+  return backend->check_memory(context, check->function, "prepared",
+                               call->mask->prepared);
+}
+
+/* ---- A call ------------------------------------------------------------------------------ */
+
+static cudrop_status_t check_accumulate(const check_t *check) {
+  const uint32_t bits = CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS;
+  REQUIRE((check->call->accumulate & ~bits) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: accumulate = %#x has bits beside those of cudrop_accumulate_t",
+          check->function, (unsigned)check->call->accumulate);
+  return CUDROP_OK;
+}
+
+cudrop_status_t cudropi_check(const cudrop_context_t *context,
+                              const cudropi_call_t *call) {
+  check_t check;
+  check.call = call;
+  check.function = call->op->function;
+  check.count = 0;
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL",
+          check.function);
+  TRY(check_arguments(&check));
+  TRY(check_accumulate(&check));
+  if (call->op->check != NULL) TRY(call->op->check(call));
+  TRY(check_mask(&check));
+  TRY(check_workspace(&check));
+  TRY(check_overlaps(&check));
+  return check_residence(context, &check);
+}

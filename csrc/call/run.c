@@ -1,0 +1,21 @@
+/* run.c - an operator's call: checked, planned, and given to the backend. */
+#include "core/context.h"
+#include "core/environment.h"
+#include "core/status.h"
+
+cudrop_status_t cudropi_run_checked(cudrop_context_t *context,
+                                    const cudropi_call_t *call) {
+  const cudropi_plan_t plan = cudropi_plan(call);
+  return context->backend->run(context, &plan);
+}
+
+static cudrop_status_t compute(cudrop_context_t *context, const void *argument) {
+  const cudropi_call_t *call = argument;
+  TRY(cudropi_check(context, call));
+  if (call->op->run != NULL) return call->op->run(context, call);
+  return cudropi_run_checked(context, call);
+}
+
+cudrop_status_t cudropi_run(cudrop_context_t *context, const cudropi_call_t *call) {
+  return cudropi_compute(compute, context, call);
+}
