@@ -157,7 +157,7 @@ static void run_rows(bench_machine_t *machine, const bench_case_t *cases, int co
 /* A kernel of one thread that changes nothing. */
 typedef struct {
   cudrop_context_t *context;
-  void *block;
+  cudrop_prepared_t *block;
 } empty_t;
 
 static bool run_empty(void *argument) {
@@ -171,10 +171,9 @@ static bool time_empty(bench_machine_t *machine, const bench_options_t *options,
   const cudrop_mask_t mask = cudrop_mask(0, 0, options->p);
   const bench_task_t task = {run_empty, &empty};
   const bool timed =
-      bench_ok(cudrop_alloc(machine->context, CUDROP_PREPARED_BYTES, &empty.block)) &&
-      bench_ok(cudrop_prepare(machine->context, &mask, empty.block)) &&
+      bench_ok(cudrop_prepared_create(machine->context, &mask, &empty.block)) &&
       bench_measure_latency(machine, &task, options->repeats, &small->latency);
-  (void)cudrop_free(machine->context, &empty.block);
+  (void)cudrop_prepared_destroy(machine->context, &empty.block);
   return timed;
 }
 

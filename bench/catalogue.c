@@ -40,9 +40,9 @@ static const char *const dtype_names[BENCH_DTYPES] = {[0] = "-",
 #undef NAME_DTYPE
 };
 
-/* U8 is only for masks and I32 for lengths: they cannot be selected. */
+/* U8 is only for masks, I32 and I64 for lengths and ids: they cannot be selected. */
 static bool is_measured(int dtype) {
-  return dtype != CUDROP_U8 && dtype != CUDROP_I32;
+  return dtype != CUDROP_U8 && dtype != CUDROP_I32 && dtype != CUDROP_I64;
 }
 
 /* ---- Cases ------------------------------------------------------------------------------- */

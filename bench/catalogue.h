@@ -47,7 +47,7 @@ typedef enum {
 } bench_layout_id_t;
 
 /* One past the last cudrop_dtype_t. */
-enum { BENCH_DTYPES = CUDROP_I32 + 1 };
+enum { BENCH_DTYPES = CUDROP_I64 + 1 };
 
 /* What operators of one kind have in common; family.h. */
 typedef struct bench_family bench_family_t;

@@ -137,12 +137,13 @@ static bench_operand_t describe(const bench_case_t *what, int k) {
 
 static bool open(bench_work_t *work) {
   const bench_rowwise_t *op = operators[work->what.op];
+  const bench_sizes_t sizes = bench_find_sizes(&work->what);
   for (int k = 0; op->members[k].name != NULL; ++k) {
     work->operand[k] = describe(&work->what, k);
     if (!bench_operand_open(&work->operand[k], work->context)) return false;
   }
   return op->query == NULL ||
-         (bench_ok(op->query(work, &work->workspace_bytes)) &&
+         (bench_ok(op->query(sizes.rows, sizes.cols, &work->workspace_bytes)) &&
           bench_ok(cudrop_alloc(work->context, work->workspace_bytes, &work->workspace)));
 }
 

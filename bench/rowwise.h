@@ -51,8 +51,8 @@ typedef struct bench_near bench_near_t;
 typedef struct {
   bench_member_t members[BENCH_MOST_OPERANDS]; /* to the first without a name */
   bench_inner_t inner;
-  /* The workspace that the call needs; NULL for none. */
-  cudrop_status_t (*query)(const bench_work_t *work, size_t *bytes);
+  /* The workspace that is enough; NULL for none. */
+  cudrop_status_t (*query)(int64_t rows, int64_t cols, size_t *bytes);
   cudrop_status_t (*call)(const bench_work_t *work);
   /* What must be there; rowwise_reference.h. */
   void (*begin)(bench_reference_t *row);

@@ -7,11 +7,6 @@ enum { DY = WEIGHTS + 1, DSCORES };
 
 static const float scale = 0.125f; /* of the scores, with heads of 64; a power of 2 */
 
-static int64_t find_query_offset(const bench_work_t *work) {
-  const bench_sizes_t sizes = bench_find_sizes(&work->what);
-  return bench_count_visible(&sizes, 0) - 1;
-}
-
 static int64_t count_seen(const bench_reference_t *row) {
   return bench_count_visible(&row->sizes, row->place);
 }
@@ -19,10 +14,8 @@ static int64_t count_seen(const bench_reference_t *row) {
 /* ---- Forward ----------------------------------------------------------------------------- */
 
 static cudrop_attention_t get_attention(const bench_work_t *work) {
-  return (cudrop_attention_t){.scale = scale,
-                              .causal = 1,
-                              .query_offset = find_query_offset(work),
-                              .mask = &work->given};
+  return (cudrop_attention_t){
+      .scale = scale, .causal = CUDROP_CAUSAL_LAST, .mask = &work->given};
 }
 
 static cudrop_status_t call_forward(const bench_work_t *work) {

@@ -35,23 +35,15 @@ const bench_rowwise_t bench_embedding_forward = {
 
 /* ---- Backward ---------------------------------------------------------------------------- */
 
-static cudrop_embedding_backward_t describe_backward(const bench_work_t *work) {
-  return (cudrop_embedding_backward_t){.ids = &work->operand[IDS].tensor,
-                                       .dy = &work->operand[DY].tensor,
-                                       .mask = &work->given,
-                                       .dtokens = &work->operand[DTOKENS].tensor,
-                                       .dpositions = &work->operand[DPOSITIONS].tensor,
-                                       .workspace = work->workspace,
-                                       .workspace_bytes = work->workspace_bytes};
-}
-
-static cudrop_status_t query_backward(const bench_work_t *work, size_t *bytes) {
-  const cudrop_embedding_backward_t args = describe_backward(work);
-  return cudrop_embedding_backward_workspace(&args, bytes);
-}
-
 static cudrop_status_t call_backward(const bench_work_t *work) {
-  const cudrop_embedding_backward_t args = describe_backward(work);
+  const cudrop_embedding_backward_t args = {
+      .ids = &work->operand[IDS].tensor,
+      .dy = &work->operand[DY].tensor,
+      .mask = &work->given,
+      .dtokens = &work->operand[DTOKENS].tensor,
+      .dpositions = &work->operand[DPOSITIONS].tensor,
+      .workspace = work->workspace,
+      .workspace_bytes = work->workspace_bytes};
   return cudrop_embedding_backward(work->context, &args);
 }
 
@@ -67,7 +59,7 @@ const bench_rowwise_t bench_embedding_backward = {
                 [DTOKENS] = {"dtokens", .extent = BENCH_TABLE, .is_output = true},
                 [DPOSITIONS] = {"dpositions", .extent = BENCH_PLACES, .is_output = true}},
     .inner = BENCH_POSITIONS,
-    .query = query_backward,
+    .query = cudrop_embedding_backward_workspace,
     .call = call_backward,
     .expect = expect_backward,
 };

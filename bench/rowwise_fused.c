@@ -8,13 +8,19 @@ enum { DY = BIAS + 1, DX, DBIAS };
 /* How far the library's GELU may be from itself, as a part; and its slope, which is near 1. */
 static const double gelu_error = 0x1p-20;
 
+/* What both share. */
+static cudrop_fused_t get_fused(const bench_work_t *work) {
+  return (cudrop_fused_t){.activation = CUDROP_GELU,
+                          .bias = &work->operand[BIAS].tensor,
+                          .mask = &work->given};
+}
+
 /* ---- Forward ----------------------------------------------------------------------------- */
 
 static cudrop_status_t call_forward(const bench_work_t *work) {
-  const cudrop_fused_forward_t args = {.x = &work->operand[X].tensor,
-                                       .bias = &work->operand[BIAS].tensor,
-                                       .activation = CUDROP_GELU,
-                                       .mask = &work->given,
+  const cudrop_fused_t fused = get_fused(work);
+  const cudrop_fused_forward_t args = {.fused = &fused,
+                                       .x = &work->operand[X].tensor,
                                        .residual = &work->operand[RESIDUAL].tensor,
                                        .y = &work->operand[Y].tensor};
   return cudrop_fused_forward(work->context, &args);
@@ -50,25 +56,15 @@ const bench_rowwise_t bench_fused_forward = {
 
 /* ---- Backward ---------------------------------------------------------------------------- */
 
-static cudrop_fused_backward_t describe_backward(const bench_work_t *work) {
-  return (cudrop_fused_backward_t){.dy = &work->operand[DY].tensor,
-                                   .x = &work->operand[X].tensor,
-                                   .bias = &work->operand[BIAS].tensor,
-                                   .activation = CUDROP_GELU,
-                                   .mask = &work->given,
-                                   .dx = &work->operand[DX].tensor,
-                                   .dbias = &work->operand[DBIAS].tensor,
-                                   .workspace = work->workspace,
-                                   .workspace_bytes = work->workspace_bytes};
-}
-
-static cudrop_status_t query_backward(const bench_work_t *work, size_t *bytes) {
-  const cudrop_fused_backward_t args = describe_backward(work);
-  return cudrop_fused_backward_workspace(&args, bytes);
-}
-
 static cudrop_status_t call_backward(const bench_work_t *work) {
-  const cudrop_fused_backward_t args = describe_backward(work);
+  const cudrop_fused_t fused = get_fused(work);
+  const cudrop_fused_backward_t args = {.fused = &fused,
+                                        .dy = &work->operand[DY].tensor,
+                                        .x = &work->operand[X].tensor,
+                                        .dx = &work->operand[DX].tensor,
+                                        .dbias = &work->operand[DBIAS].tensor,
+                                        .workspace = work->workspace,
+                                        .workspace_bytes = work->workspace_bytes};
   return cudrop_fused_backward(work->context, &args);
 }
 
@@ -95,7 +91,7 @@ const bench_rowwise_t bench_fused_backward = {
                 [DY] = {"dy", .extent = BENCH_FULL},
                 [DX] = {"dx", .extent = BENCH_FULL, .is_output = true},
                 [DBIAS] = {"dbias", .extent = BENCH_ROW, .is_output = true}},
-    .query = query_backward,
+    .query = cudrop_fused_backward_workspace,
     .call = call_backward,
     .expect = expect_backward,
 };

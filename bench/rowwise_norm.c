@@ -8,17 +8,23 @@ enum { DY = RSTD + 1, DH, DX, DRESIDUAL, DBIAS, DGAMMA, DBETA };
 
 static const float epsilon = 1e-5f;
 
+/* What both look at; forward has bias and beta, too. */
+static cudrop_norm_t get_norm(const bench_work_t *work) {
+  return (cudrop_norm_t){.kind = CUDROP_LAYER_NORM,
+                         .epsilon = epsilon,
+                         .gamma = &work->operand[GAMMA].tensor,
+                         .mask = &work->given};
+}
+
 /* ---- Forward ----------------------------------------------------------------------------- */
 
 static cudrop_status_t call_forward(const bench_work_t *work) {
-  const cudrop_norm_forward_t args = {.x = &work->operand[X].tensor,
-                                      .bias = &work->operand[BIAS].tensor,
-                                      .mask = &work->given,
+  cudrop_norm_t norm = get_norm(work);
+  norm.bias = &work->operand[BIAS].tensor;
+  norm.beta = &work->operand[BETA].tensor;
+  const cudrop_norm_forward_t args = {.norm = &norm,
+                                      .x = &work->operand[X].tensor,
                                       .residual = &work->operand[RESIDUAL].tensor,
-                                      .norm = CUDROP_LAYER_NORM,
-                                      .gamma = &work->operand[GAMMA].tensor,
-                                      .beta = &work->operand[BETA].tensor,
-                                      .epsilon = epsilon,
                                       .h = &work->operand[H].tensor,
                                       .y = &work->operand[Y].tensor,
                                       .mean = &work->operand[MEAN].tensor,
@@ -101,31 +107,21 @@ const bench_rowwise_t bench_norm_forward = {
 
 /* ---- Backward ---------------------------------------------------------------------------- */
 
-static cudrop_norm_backward_t describe_backward(const bench_work_t *work) {
-  return (cudrop_norm_backward_t){.dy = &work->operand[DY].tensor,
-                                  .dh = &work->operand[DH].tensor,
-                                  .h = &work->operand[H].tensor,
-                                  .mean = &work->operand[MEAN].tensor,
-                                  .rstd = &work->operand[RSTD].tensor,
-                                  .gamma = &work->operand[GAMMA].tensor,
-                                  .norm = CUDROP_LAYER_NORM,
-                                  .mask = &work->given,
-                                  .dx = &work->operand[DX].tensor,
-                                  .dresidual = &work->operand[DRESIDUAL].tensor,
-                                  .dbias = &work->operand[DBIAS].tensor,
-                                  .dgamma = &work->operand[DGAMMA].tensor,
-                                  .dbeta = &work->operand[DBETA].tensor,
-                                  .workspace = work->workspace,
-                                  .workspace_bytes = work->workspace_bytes};
-}
-
-static cudrop_status_t query_backward(const bench_work_t *work, size_t *bytes) {
-  const cudrop_norm_backward_t args = describe_backward(work);
-  return cudrop_norm_backward_workspace(&args, bytes);
-}
-
 static cudrop_status_t call_backward(const bench_work_t *work) {
-  const cudrop_norm_backward_t args = describe_backward(work);
+  const cudrop_norm_t norm = get_norm(work);
+  const cudrop_norm_backward_t args = {.norm = &norm,
+                                       .dy = &work->operand[DY].tensor,
+                                       .dh = &work->operand[DH].tensor,
+                                       .h = &work->operand[H].tensor,
+                                       .mean = &work->operand[MEAN].tensor,
+                                       .rstd = &work->operand[RSTD].tensor,
+                                       .dx = &work->operand[DX].tensor,
+                                       .dresidual = &work->operand[DRESIDUAL].tensor,
+                                       .dbias = &work->operand[DBIAS].tensor,
+                                       .dgamma = &work->operand[DGAMMA].tensor,
+                                       .dbeta = &work->operand[DBETA].tensor,
+                                       .workspace = work->workspace,
+                                       .workspace_bytes = work->workspace_bytes};
   return cudrop_norm_backward(work->context, &args);
 }
 
@@ -193,7 +189,7 @@ const bench_rowwise_t bench_norm_backward = {
                 [DBIAS] = {"dbias", .extent = BENCH_ROW, .is_output = true},
                 [DGAMMA] = {"dgamma", .extent = BENCH_ROW, .is_output = true},
                 [DBETA] = {"dbeta", .extent = BENCH_ROW, .is_output = true}},
-    .query = query_backward,
+    .query = cudrop_norm_backward_workspace,
     .call = call_backward,
     .begin = begin_backward,
     .expect = expect_backward,

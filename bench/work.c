@@ -15,8 +15,7 @@ static bool open_mask(bench_work_t *work) {
     return false;
   work->given = work->mask;
   if (work->what.op != BENCH_FORWARD_PREPARED) return true;
-  if (!bench_ok(cudrop_alloc(work->context, CUDROP_PREPARED_BYTES, &work->block)) ||
-      !bench_ok(cudrop_prepare(work->context, &work->mask, work->block)))
+  if (!bench_ok(cudrop_prepared_create(work->context, &work->mask, &work->block)))
     return false;
   work->given.seed = 0;
   work->given.offset = 0; /* behind the block's */
@@ -35,7 +34,7 @@ void bench_work_close(bench_work_t *work) {
   for (int k = 0; k < BENCH_MOST_OPERANDS; ++k)
     bench_operand_close(&work->operand[k], work->context);
   (void)cudrop_free(work->context, &work->workspace);
-  (void)cudrop_free(work->context, &work->block);
+  (void)cudrop_prepared_destroy(work->context, &work->block);
 }
 
 static bool run(void *argument) {

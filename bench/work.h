@@ -17,7 +17,7 @@ typedef struct {
   cudrop_context_t *context;
   bench_operand_t operand[BENCH_MOST_OPERANDS]; /* as the family numbers them */
   cudrop_mask_t mask;                           /* by value, however the call gets it */
-  void *block;                                  /* the prepared mask's, or NULL */
+  cudrop_prepared_t *block;                     /* the prepared mask's, or NULL */
   cudrop_mask_t given;                          /* the mask that the call gets */
   void *workspace;                              /* that the call is lent, or NULL */
   size_t workspace_bytes;

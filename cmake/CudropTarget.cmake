@@ -49,7 +49,7 @@ function(cudrop_compile_vectors target)
   endforeach()
 endfunction()
 
-# The CUDA backend: its one C file and the kernels, in which nothing rounds otherwise than in
+# The CUDA backend: its C files and the kernels, in which nothing rounds otherwise than in
 # the source, nothing spills, and no warning passes. The host's side of a kernel has neither
 # exceptions nor statics that threads could race for (nvcc makes one for <<< >>>, which is not
 # used), so that the library needs no C++ runtime.

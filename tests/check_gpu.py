@@ -341,7 +341,7 @@ class WhatIsCarried(unittest.TestCase):
         build = f"{machine.folder}/build"
         os.makedirs(f"{build}/bench/peers")
         os.makedirs(f"{build}/tests")
-        for path, source in (("cudrop", CUDROP), ("libcudrop.so.0.1", SUITE),
+        for path, source in (("cudrop", CUDROP), ("libcudrop.so.0.2", SUITE),
                              ("tests/suite", SUITE), ("tests/other", SUITE)):
             shutil.copy(source, f"{build}/{path}")
         programs.pack(build, f"{machine.folder}/packed", SUITES[:1], "abc1234")
@@ -349,7 +349,7 @@ class WhatIsCarried(unittest.TestCase):
         paths = [os.path.relpath(f"{at}/{name}", moved)
                  for at, _, names in os.walk(moved) for name in names]
         own = [path for path in paths if not path.startswith("lib/")]
-        self.assertEqual(sorted(own), ["commit", "cudrop", "libcudrop.so.0.1", "suites.json",
+        self.assertEqual(sorted(own), ["commit", "cudrop", "libcudrop.so.0.2", "suites.json",
                                        "tests/suite"])
         self.assertLess(programs.count_bytes(moved), programs.count_bytes(build))
         suite = programs.read_suites(moved, SOURCE)[0]
@@ -361,7 +361,7 @@ class WhatIsCarried(unittest.TestCase):
     def test_only_the_examples_libraries_may_be_missing(self):
         for name in ("libopenblas.so.0", "libcublas.so.13", "libcudnn.so.9"):
             self.assertRegex(name, programs.OPTIONAL)
-        for name in ("libcudrop.so.0.1", "libsubunit.so.0"):
+        for name in ("libcudrop.so.0.2", "libsubunit.so.0"):
             self.assertNotRegex(name, programs.OPTIONAL)
 
 

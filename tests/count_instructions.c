@@ -52,21 +52,26 @@ static cudrop_status_t apply_bits(const call_t *call) {
   const cudrop_tensor_t x = vector(call, 0), y = vector(call, 1);
   return cudrop_apply_bits(call->context, &x, bits, 0.1, &y);
 }
+/* What forward and backward share. */
+static cudrop_fused_t make_fused(const call_t *call, const cudrop_tensor_t *bias) {
+  return (cudrop_fused_t){.activation = CUDROP_GELU, .bias = bias, .mask = &call->mask};
+}
+static cudrop_norm_t make_norm(const call_t *call, const cudrop_tensor_t *gamma) {
+  return (cudrop_norm_t){.epsilon = 1e-5f, .gamma = gamma, .mask = &call->mask};
+}
+
 static cudrop_status_t fused(const call_t *call) {
   const cudrop_tensor_t x = matrix(call, 0), y = matrix(call, 1), r = matrix(call, 2);
   const cudrop_tensor_t bias = cudrop_vector(memory[3], call->dtype, COLS);
-  const cudrop_fused_forward_t args = {.x = &x,
-                                       .bias = &bias,
-                                       .activation = CUDROP_GELU,
-                                       .mask = &call->mask,
-                                       .residual = &r,
-                                       .y = &y};
+  const cudrop_fused_t shared = make_fused(call, &bias);
+  const cudrop_fused_forward_t args = {
+      .fused = &shared, .x = &x, .residual = &r, .y = &y};
   return cudrop_fused_forward(call->context, &args);
 }
 static cudrop_status_t norm(const call_t *call) {
   const cudrop_tensor_t x = matrix(call, 0), y = matrix(call, 1), r = matrix(call, 2);
-  const cudrop_norm_forward_t args = {
-      .x = &x, .mask = &call->mask, .residual = &r, .epsilon = 1e-5f, .y = &y};
+  const cudrop_norm_t shared = make_norm(call, NULL);
+  const cudrop_norm_forward_t args = {.norm = &shared, .x = &x, .residual = &r, .y = &y};
   return cudrop_norm_forward(call->context, &args);
 }
 static cudrop_status_t attention(const call_t *call) {
@@ -92,11 +97,10 @@ static cudrop_status_t fused_backward(const call_t *call) {
   const cudrop_tensor_t dy = matrix(call, 0), x = matrix(call, 1), dx = matrix(call, 2);
   const cudrop_tensor_t bias = cudrop_vector(memory[3], call->dtype, COLS);
   const cudrop_tensor_t dbias = cudrop_vector(sums[0], CUDROP_F32, COLS);
-  const cudrop_fused_backward_t args = {.dy = &dy,
+  const cudrop_fused_t shared = make_fused(call, &bias);
+  const cudrop_fused_backward_t args = {.fused = &shared,
+                                        .dy = &dy,
                                         .x = &x,
-                                        .bias = &bias,
-                                        .activation = CUDROP_GELU,
-                                        .mask = &call->mask,
                                         .dx = &dx,
                                         .dbias = &dbias,
                                         .workspace = workspace,
@@ -110,12 +114,12 @@ static cudrop_status_t norm_backward(const call_t *call) {
   const cudrop_tensor_t gamma = cudrop_vector(memory[3], call->dtype, COLS);
   const cudrop_tensor_t dgamma = cudrop_vector(sums[0], CUDROP_F32, COLS);
   const cudrop_tensor_t dbeta = cudrop_vector(sums[1], CUDROP_F32, COLS);
-  const cudrop_norm_backward_t args = {.dy = &dy,
+  const cudrop_norm_t shared = make_norm(call, &gamma);
+  const cudrop_norm_backward_t args = {.norm = &shared,
+                                       .dy = &dy,
                                        .h = &h,
                                        .mean = &mean,
                                        .rstd = &rstd,
-                                       .gamma = &gamma,
-                                       .mask = &call->mask,
                                        .dx = &dx,
                                        .dgamma = &dgamma,
                                        .dbeta = &dbeta,

@@ -81,26 +81,28 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
   const cudrop_tensor_t mean = cudrop_vector(each[0], CUDROP_F32, ROWS);
   const cudrop_tensor_t rstd = cudrop_vector(each[1], CUDROP_F32, ROWS);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.3);
-  const cudrop_fused_forward_t fused = {
-      .x = &in, .bias = &bias, .activation = CUDROP_GELU, .mask = &mask, .y = &out};
-  const cudrop_fused_backward_t fused_back = {.dy = &in,
-                                              .mask = &mask,
+  const cudrop_fused_t gelu = {.activation = CUDROP_GELU, .bias = &bias, .mask = &mask};
+  const cudrop_fused_forward_t fused = {.fused = &gelu, .x = &in, .y = &out};
+  const cudrop_fused_backward_t fused_back = {.fused = &gelu,
+                                              .dy = &in,
+                                              .x = &in,
                                               .dx = &out,
                                               .dbias = &dbias,
                                               .workspace = workspace,
                                               .workspace_bytes = sizeof workspace};
+  const cudrop_norm_t layer = {.epsilon = 1e-5f, .mask = &mask};
   const cudrop_norm_forward_t norm = {
-      .x = &in, .mask = &mask, .epsilon = 1e-5f, .y = &out, .mean = &mean, .rstd = &rstd};
-  const cudrop_norm_backward_t norm_back = {.dy = &in,
+      .norm = &layer, .x = &in, .y = &out, .mean = &mean, .rstd = &rstd};
+  const cudrop_norm_backward_t norm_back = {.norm = &layer,
+                                            .dy = &in,
                                             .h = &in,
                                             .mean = &mean,
                                             .rstd = &rstd,
-                                            .mask = &mask,
                                             .dx = &out,
                                             .dbias = &dbias,
                                             .workspace = workspace,
                                             .workspace_bytes = sizeof workspace};
-  const cudrop_attention_t causal = {.causal = 1, .mask = &mask};
+  const cudrop_attention_t causal = {.causal = CUDROP_CAUSAL, .mask = &mask};
   const cudrop_attention_forward_t attention = {
       .attention = &causal, .scores = &in, .y = &out};
   const cudrop_attention_backward_t attention_back = {

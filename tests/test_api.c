@@ -1,4 +1,4 @@
-/* test_api.c - statuses, contexts, buffers, tensors, mask values: all but the operators. */
+/* test_api.c - statuses, contexts, buffers, tensors, mask values, and what is no mask at all. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,9 +9,9 @@
 /* ---- versions and statuses -------------------------------------------------------- */
 
 START_TEST(the_library_is_the_one_of_the_header) {
-  ck_assert_int_eq(
-      cudrop_version(),
-      CUDROP_VERSION_MAJOR * 10000 + CUDROP_VERSION_MINOR * 100 + CUDROP_VERSION_PATCH);
+  ck_assert_int_eq(cudrop_version(), CUDROP_VERSION);
+  ck_assert_int_eq(CUDROP_VERSION, CUDROP_VERSION_MAJOR * 10000 +
+                                       CUDROP_VERSION_MINOR * 100 + CUDROP_VERSION_PATCH);
   ck_assert_ptr_nonnull(strstr(cudrop_build_info(), "backends: host"));
 }
 END_TEST
@@ -347,6 +347,91 @@ START_TEST(offsets_number_steps_microbatches_and_sites) {
 }
 END_TEST
 
+/* ---- elementwise operators with a mask, and without ------------------------------- */
+
+enum { SIDE = 13, N = SIDE * SIDE };
+
+/* Every one of them, from x to y. */
+static cudrop_status_t call_elementwise(cudrop_context_t *context, int which, void *x,
+                                        const cudrop_mask_t *mask, void *y) {
+  const int64_t shape[] = {SIDE, SIDE};
+  const cudrop_tensor_t from = cudrop_matrix(x, CUDROP_F32, SIDE, SIDE);
+  const cudrop_tensor_t to = cudrop_matrix(y, CUDROP_F32, SIDE, SIDE);
+  const cudrop_tensor_t bytes = cudrop_matrix(y, CUDROP_U8, SIDE, SIDE);
+  switch (which) {
+    case 0:
+      return cudrop_forward(context, &from, mask, &to);
+    case 1:
+      return cudrop_backward(context, &from, mask, &to);
+    case 2:
+      return cudrop_backward_accumulate(context, &from, mask, &to);
+    case 3:
+      return cudrop_alpha_forward(context, &from, mask, &to);
+    case 4:
+      return cudrop_alpha_backward(context, &from, mask, &to);
+    case 5:
+      return cudrop_export_bits(context, mask, 2, shape, y);
+    case 6:
+      return cudrop_export_bytes(context, mask, &bytes);
+    case 7:
+      return cudrop_export_scale(context, mask, &to);
+    default:
+      return cudrop_count_kept(context, mask, 2, shape, y);
+  }
+}
+enum { ELEMENTWISE = 9 };
+
+/* What is in y after it; before, its elements are 0.5. */
+static void run_elementwise(cudrop_context_t *context, int which,
+                            const cudrop_mask_t *mask, float y[N]) {
+  void *x_buffer = NULL, *y_buffer = NULL;
+  float x[N];
+  for (int e = 0; e < N; ++e) {
+    x[e] = (float)e * 0.37f - 20.0f;
+    y[e] = 0.5f;
+  }
+  ck_assert_ok(cudrop_alloc(context, sizeof x, &x_buffer));
+  ck_assert_ok(cudrop_alloc(context, sizeof x, &y_buffer));
+  ck_assert_ok(cudrop_upload(context, x_buffer, x, sizeof x));
+  ck_assert_ok(cudrop_upload(context, y_buffer, y, sizeof x));
+  ck_assert_ok(call_elementwise(context, which, x_buffer, mask, y_buffer));
+  ck_assert_ok(cudrop_download(context, y, y_buffer, sizeof x));
+  ck_assert_ok(cudrop_free(context, &x_buffer));
+  ck_assert_ok(cudrop_free(context, &y_buffer));
+}
+
+START_TEST(no_mask_keeps_everything) {
+  const cudrop_mask_t all_kept = cudrop_mask(1, 2, 0.0), half = cudrop_mask(1, 2, 0.5);
+  cudrop_context_t *context = NULL;
+  float got[N], want[N], other[N];
+  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
+  run_elementwise(context, _i, NULL, got);
+  run_elementwise(context, _i, &all_kept, want);
+  run_elementwise(context, _i, &half, other);
+  ck_assert_mem_eq(got, want, sizeof got);
+  ck_assert_mem_ne(got, other, sizeof got);
+  ck_assert_ok(cudrop_destroy(&context));
+}
+END_TEST
+
+START_TEST(a_block_that_is_made_drops_what_its_mask_does) {
+  const cudrop_mask_t mask = cudrop_mask(5, 6, 0.25);
+  cudrop_context_t *context = NULL;
+  cudrop_prepared_t *block = NULL;
+  float got[N], want[N];
+  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
+  ck_assert_ok(cudrop_prepared_create(context, &mask, &block));
+  const cudrop_mask_t prepared = cudrop_prepared_mask(block, 0);
+  run_elementwise(context, 0, &prepared, got);
+  run_elementwise(context, 0, &mask, want);
+  ck_assert_mem_eq(got, want, sizeof got);
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
+  ck_assert_ptr_null(block);
+  ck_assert_ok(cudrop_prepared_destroy(context, &block)); /* NULL is fine */
+  ck_assert_ok(cudrop_destroy(&context));
+}
+END_TEST
+
 static TCase *api_case(void) {
   TCase *tests = suite_case("api", 60);
   tcase_add_test(tests, the_library_is_the_one_of_the_header);
@@ -365,6 +450,8 @@ static TCase *api_case(void) {
   tcase_add_test(tests, shared_dimensions_have_stride_zero);
   tcase_add_test(tests, refinements_that_make_no_sense_are_refused);
   tcase_add_test(tests, offsets_number_steps_microbatches_and_sites);
+  tcase_add_loop_test(tests, no_mask_keeps_everything, 0, ELEMENTWISE);
+  tcase_add_test(tests, a_block_that_is_made_drops_what_its_mask_does);
   return tests;
 }
 

@@ -66,13 +66,16 @@ START_TEST(every_option_is_right_in_every_layout) {
   const int64_t offsets[] = {0, keys / 2, INT64_MAX};
   if (layout->stride != NULL && layout->stride[0] == 0)
     return; /* of inputs alone: below */
-  for (int turn = 0; turn < 12; ++turn) {
+  for (int turn = 0; turn < 12 + DTYPES; ++turn) {
+    const cudrop_causal_t causal = turn >= 12      ? CUDROP_CAUSAL_LAST
+                                   : turn % 4 != 1 ? CUDROP_CAUSAL
+                                                   : CUDROP_NOT_CAUSAL;
     expect_right(&(attention_trial_t){
         .layout = layout,
         .dtype = dtypes[turn % DTYPES],
         .scale = scales[turn % 4],
-        .causal = turn % 4 != 1,
-        .query_offset = offsets[turn / 4],
+        .causal = causal,
+        .query_offset = offsets[turn / 4 % 3],
         .has_lengths = turn % 3 == 1,
         .mask = cudrop_mask(42, (uint64_t)turn, rates[turn % 5]),
         .no_mask = turn == 7,
@@ -91,13 +94,14 @@ enum { SPECIALS = sizeof specials / sizeof specials[0] };
 
 START_TEST(special_scores_are_what_the_formula_says) {
   for (int turn = 0; turn < 2 * DTYPES; ++turn)
-    expect_right(&(attention_trial_t){.layout = &specials[_i],
-                                      .dtype = dtypes[turn % DTYPES],
-                                      .scale = 0.5f,
-                                      .causal = turn >= DTYPES,
-                                      .query_offset = 2,
-                                      .mask = cudrop_mask(1, 2, 0.25),
-                                      .scores = TRIAL_SPECIAL});
+    expect_right(
+        &(attention_trial_t){.layout = &specials[_i],
+                             .dtype = dtypes[turn % DTYPES],
+                             .scale = 0.5f,
+                             .causal = turn >= DTYPES ? CUDROP_CAUSAL : CUDROP_NOT_CAUSAL,
+                             .query_offset = 2,
+                             .mask = cudrop_mask(1, 2, 0.25),
+                             .scores = TRIAL_SPECIAL});
 }
 END_TEST
 
@@ -106,22 +110,25 @@ static const attention_layout_t shapes[] = {{"dense", 3, {2, 9, 56}, NULL, 0},
                                             {"long", 2, {3, 4200}, NULL, 0}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
+enum { SMALL = 3 };
+
 /* Each option on and off, beside each other, with zeros and subnormals of both signs. */
 START_TEST(every_combination_of_options_is_right) {
-  enum { OPTIONS = 6 };
-  static const attention_layout_t small[] = {{"dense", 3, {3, 4, 16}, NULL, 0},
-                                             {"odd", 3, {3, 4, 13}, NULL, 1}};
-  for (int options = 0; options < 1 << OPTIONS; ++options)
+  enum { OPTIONS = 5, CAUSALS = 3 };
+  static const attention_layout_t small[SMALL] = {{"dense", 3, {3, 4, 16}, NULL, 0},
+                                                  {"odd", 3, {3, 4, 13}, NULL, 1},
+                                                  {"few keys", 3, {3, 11, 8}, NULL, 0}};
+  for (int options = 0; options < CAUSALS << OPTIONS; ++options)
     expect_right(&(attention_trial_t){
         .layout = &small[_i],
         .dtype = dtypes[options % DTYPES],
         .scale = options & 1 ? -0.7f : 0.0f,
-        .causal = options & 2,
+        .causal = (cudrop_causal_t)(options >> OPTIONS),
         .query_offset = options & 1 ? 3 : 0,
-        .has_lengths = options & 4,
-        .mask = cudrop_mask(42, (uint64_t)options, options & 8 ? 0.0 : 0.4),
-        .no_mask = options & 16,
-        .without_y = options & 32,
+        .has_lengths = options & 2,
+        .mask = cudrop_mask(42, (uint64_t)options, options & 4 ? 0.0 : 0.4),
+        .no_mask = options & 8,
+        .without_y = options & 16,
         .scores = TRIAL_TINY});
 }
 END_TEST
@@ -131,7 +138,7 @@ START_TEST(in_place_gives_the_same) {
     expect_right(&(attention_trial_t){.layout = &shapes[_i],
                                       .dtype = dtypes[turn],
                                       .scale = 0.3f,
-                                      .causal = true,
+                                      .causal = CUDROP_CAUSAL,
                                       .query_offset = 30,
                                       .mask = cudrop_mask(8, 1, 0.4),
                                       .in_place = true});
@@ -141,18 +148,43 @@ END_TEST
 /* y alone, over the scores too: the y that comes with weights. */
 START_TEST(weights_need_not_be_kept) {
   for (int turn = 0; turn < 4 * DTYPES; ++turn) {
-    const attention_trial_t with = {.layout = &shapes[_i],
-                                    .dtype = dtypes[turn % DTYPES],
-                                    .causal = turn % 2 == 1,
-                                    .has_lengths = true,
-                                    .mask = cudrop_mask(8, 1, 0.4),
-                                    .no_mask = turn < 3};
+    const attention_trial_t with = {
+        .layout = &shapes[_i],
+        .dtype = dtypes[turn % DTYPES],
+        .causal = turn % 2 == 1 ? CUDROP_CAUSAL : CUDROP_NOT_CAUSAL,
+        .has_lengths = true,
+        .mask = cudrop_mask(8, 1, 0.4),
+        .no_mask = turn < 3};
     attention_trial_t without = with;
     without.without_weights = true;
     without.in_place = turn >= 6;
     const char *wrong = attention_trial_compare(host, &with, context, &without);
     ck_assert_msg(wrong[0] == '\0', "%s", wrong);
     wrong = attention_trial_compare(host, &with, host, &without);
+    ck_assert_msg(wrong[0] == '\0', "%s", wrong);
+  }
+}
+END_TEST
+
+/* To the last key: what the offset gives that the shape has, to the bit. */
+START_TEST(aligned_to_the_last_key_is_an_offset) {
+  const attention_layout_t *layout = &layouts[_i];
+  const int64_t keys = layout->shape[layout->rank - 1];
+  const int64_t queries = layout->shape[layout->rank - 2];
+  if (keys < queries) return; /* no offset is negative */
+  for (int turn = 0; turn < 2 * DTYPES; ++turn) {
+    const attention_trial_t first = {.layout = layout,
+                                     .dtype = dtypes[turn % DTYPES],
+                                     .scale = 0.3f,
+                                     .causal = CUDROP_CAUSAL,
+                                     .query_offset = keys - queries,
+                                     .has_lengths = turn >= DTYPES,
+                                     .mask = cudrop_mask(8, 1, 0.4)};
+    attention_trial_t last = first;
+    last.causal = CUDROP_CAUSAL_LAST;
+    const char *wrong = attention_trial_compare(host, &first, context, &last);
+    ck_assert_msg(wrong[0] == '\0', "%s", wrong);
+    wrong = attention_trial_compare(host, &first, host, &last);
     ck_assert_msg(wrong[0] == '\0', "%s", wrong);
   }
 }
@@ -180,7 +212,7 @@ START_TEST(every_index_map_is_that_of_the_mask) {
   for (int turn = 0; turn < DTYPES; ++turn) {
     attention_trial_t trial = {.layout = &maps[_i].layout,
                                .dtype = dtypes[turn],
-                               .causal = turn > 0,
+                               .causal = turn > 0 ? CUDROP_CAUSAL : CUDROP_NOT_CAUSAL,
                                .query_offset = 7,
                                .mask = cudrop_mask(7, 9, 0.4)};
     trial.mask.index_base = maps[_i].base;
@@ -201,7 +233,7 @@ START_TEST(the_mask_inside_is_the_one_outside) {
   static float scores[N], y[N];
   static uint8_t keep[N];
   const cudrop_mask_t mask = cudrop_mask(5, 6, 0.3);
-  const cudrop_attention_t attention = {.causal = 1, .mask = &mask};
+  const cudrop_attention_t attention = {.causal = CUDROP_CAUSAL, .mask = &mask};
   const cudrop_tensor_t s = cudrop_tensor(scores, CUDROP_F32, 3, shape);
   const cudrop_tensor_t dropped = cudrop_tensor(y, CUDROP_F32, 3, shape);
   const cudrop_tensor_t bytes = cudrop_tensor(keep, CUDROP_U8, 3, shape);
@@ -226,7 +258,7 @@ START_TEST(a_cache_of_keys_changes_nothing) {
   static const int64_t whole[] = {HEADS, T, T}, one[] = {HEADS, 1, T};
   static float scores[N], weights[N], y[N], weights_one[HEADS * T], y_one[HEADS * T];
   const cudrop_mask_t mask = cudrop_mask(5, 6, 0.3);
-  const cudrop_attention_t attention = {.causal = 1, .mask = &mask};
+  const cudrop_attention_t attention = {.causal = CUDROP_CAUSAL, .mask = &mask};
   const cudrop_tensor_t s = cudrop_tensor(scores, CUDROP_F32, 3, whole);
   const cudrop_tensor_t p = cudrop_tensor(weights, CUDROP_F32, 3, whole);
   const cudrop_tensor_t dropped = cudrop_tensor(y, CUDROP_F32, 3, whole);
@@ -239,7 +271,8 @@ START_TEST(a_cache_of_keys_changes_nothing) {
   for (int64_t query = 0; query < T; ++query) {
     const int64_t start[] = {0, query, 0};
     cudrop_mask_t part = mask;
-    const cudrop_attention_t cached = {.causal = 1, .query_offset = query, .mask = &part};
+    const cudrop_attention_t cached = {
+        .causal = CUDROP_CAUSAL, .query_offset = query, .mask = &part};
     cudrop_tensor_t row = s;
     ck_assert_ok(cudrop_mask_shard(&part, 3, whole, start));
     row.data = scores + query * T;
@@ -253,6 +286,33 @@ START_TEST(a_cache_of_keys_changes_nothing) {
       const int64_t first = (h * T + query) * T;
       ck_assert_mem_eq(weights_one + h * T, weights + first, seen);
       ck_assert_mem_eq(y_one + h * T, y + first, T * sizeof(float));
+    }
+  }
+}
+END_TEST
+
+/* With more queries than keys the first ones see none; equal scores have equal weights. */
+START_TEST(the_last_query_sees_all_keys) {
+  enum { QUERIES = 5, KEYS = 3, ELEMENTS = HEADS * QUERIES * KEYS };
+  static const int64_t shape[] = {HEADS, QUERIES, KEYS};
+  static const int seen[QUERIES] = {0, 0, 1, 2, 3};
+  float scores[ELEMENTS] = {0.0f}, y[ELEMENTS];
+  const cudrop_attention_t attention = {.causal = CUDROP_CAUSAL_LAST};
+  const cudrop_tensor_t s = cudrop_tensor(scores, CUDROP_F32, 3, shape);
+  const cudrop_tensor_t to = cudrop_tensor(y, CUDROP_F32, 3, shape);
+  for (int e = 0; e < ELEMENTS; ++e) {
+    scores[e] = e % KEYS < seen[e / KEYS % QUERIES] ? 1.0f : NAN;
+    y[e] = NAN;
+  }
+  ck_assert_ok(cudrop_attention_forward(
+      host,
+      &(cudrop_attention_forward_t){.attention = &attention, .scores = &s, .y = &to}));
+  for (int e = 0; e < ELEMENTS; ++e) {
+    const int of_row = seen[e / KEYS % QUERIES];
+    if (e % KEYS < of_row) {
+      ck_assert_double_eq_tol((double)y[e], 1.0 / of_row, 1e-6);
+    } else {
+      ck_assert(y[e] == 0.0f && !signbit(y[e]));
     }
   }
 }
@@ -288,7 +348,7 @@ START_TEST(threads_change_nothing) {
   const attention_trial_t trial = {.layout = &large,
                                    .dtype = CUDROP_BF16,
                                    .scale = 0.125f,
-                                   .causal = true,
+                                   .causal = CUDROP_CAUSAL,
                                    .has_lengths = true,
                                    .mask = cudrop_mask(1, 1, 0.1)};
   cudrop_context_t *threaded = NULL;
@@ -306,7 +366,7 @@ START_TEST(the_bounds_are_tight) {
   const attention_trial_t trial = {.layout = &square,
                                    .dtype = CUDROP_F32,
                                    .scale = 0.125f,
-                                   .causal = true,
+                                   .causal = CUDROP_CAUSAL,
                                    .mask = cudrop_mask(1, 1, 0.1)};
   const char *wrong = attention_trial_run(context, &trial);
   ck_assert_msg(wrong[0] == '\0', "%s", wrong);
@@ -325,12 +385,14 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 SUITE_MAIN("attention",
            loop_case("layouts", every_option_is_right_in_every_layout, LAYOUTS),
            loop_case("special", special_scores_are_what_the_formula_says, SPECIALS),
-           loop_case("options", every_combination_of_options_is_right, 2),
+           loop_case("options", every_combination_of_options_is_right, SMALL),
            loop_case("in_place", in_place_gives_the_same, SHAPES),
            loop_case("y_alone", weights_need_not_be_kept, SHAPES),
+           loop_case("last", aligned_to_the_last_key_is_an_offset, LAYOUTS),
            loop_case("maps", every_index_map_is_that_of_the_mask, MAPS),
            loop_case("mask", the_mask_inside_is_the_one_outside, 1),
            loop_case("cache", a_cache_of_keys_changes_nothing, 1),
+           loop_case("last_query", the_last_query_sees_all_keys, 1),
            loop_case("gradients", gradients_are_those_of_the_formula, 6),
            loop_case("bounds", the_bounds_are_tight, 1),
            loop_case("threads", threads_change_nothing, 1))

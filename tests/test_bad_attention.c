@@ -24,6 +24,7 @@ typedef enum { FORWARD, REAPPLY, BACKWARD } call_t;
 
 static const char *const functions[] = {
     "cudrop_attention_forward", "cudrop_attention_reapply", "cudrop_attention_backward"};
+enum { CALLS = sizeof functions / sizeof functions[0] };
 
 typedef struct {
   call_t call;
@@ -62,7 +63,7 @@ static void one_dimension(arguments_t *a) {
   cudrop_tensor_t *const tensors[] = {&a->scores, &a->weights, &a->y};
   for (int k = 0; k < 3; ++k)
     *tensors[k] = cudrop_vector(tensors[k]->data, CUDROP_F32, KEYS);
-  a->lengths.shape[0] = KEYS;
+  a->attention.lengths = NULL;
 }
 static void weights_type(arguments_t *a) {
   a->weights.dtype = CUDROP_F16;
@@ -76,8 +77,13 @@ static void y_is_smaller(arguments_t *a) {
 static void float_lengths(arguments_t *a) {
   a->lengths.dtype = CUDROP_F32;
 }
-static void lengths_of_queries(arguments_t *a) {
+static void lengths_of_keys(arguments_t *a) {
+  a->lengths = a->scores;
+  a->lengths.dtype = CUDROP_I32;
+}
+static void uneven_lengths(arguments_t *a) {
   a->lengths = cudrop_matrix(a->lengths.data, CUDROP_I32, BATCH, QUERIES);
+  a->lengths.stride[0] = QUERIES + 1;
 }
 static void too_few_lengths(arguments_t *a) {
   a->lengths.shape[0] = BATCH - 1;
@@ -91,14 +97,21 @@ static void scale_nan(arguments_t *a) {
 static void scale_infinite(arguments_t *a) {
   a->attention.scale = -INFINITY;
 }
-static void causal_two(arguments_t *a) {
-  a->attention.causal = 2;
+static void causal_three(arguments_t *a) {
+  a->attention.causal = (cudrop_causal_t)3;
+}
+static void causal_negative(arguments_t *a) {
+  a->attention.causal = (cudrop_causal_t)-1;
 }
 static void offset_negative(arguments_t *a) {
   a->attention.query_offset = -1;
 }
 static void offset_alone(arguments_t *a) {
   a->attention.query_offset = 3;
+}
+static void offset_of_last(arguments_t *a) {
+  a->attention.causal = CUDROP_CAUSAL_LAST;
+  a->attention.query_offset = 1;
 }
 static void mask_and_bits(arguments_t *a) {
   a->attention.bits = a->bits;
@@ -161,20 +174,26 @@ static const rule_t rules[] = {
      "scores has dtype = 8 (I32), which is not F32, F16 or BF16"},
     {FORWARD, y_is_smaller, CUDROP_ERROR_SHAPE, "y has shape[1] = 4 and scores has 5"},
     {FORWARD, float_lengths, CUDROP_ERROR_DTYPE,
-     "lengths has dtype = 1 (F32), which is not I32"},
-    {REAPPLY, lengths_of_queries, CUDROP_ERROR_SHAPE,
-     "lengths has rank = 2, and with weights of rank = 3 it must be 1"},
+     "lengths has dtype = 1 (F32), which is not I32 or I64"},
+    {REAPPLY, lengths_of_keys, CUDROP_ERROR_SHAPE,
+     "lengths has rank = 3, and with weights of rank = 3 it must be 1 to 2"},
+    {FORWARD, uneven_lengths, CUDROP_ERROR_INVALID_ARGUMENT,
+     "lengths has strides that do not put them evenly apart"},
     {BACKWARD, too_few_lengths, CUDROP_ERROR_SHAPE,
      "lengths has shape[0] = 2 and dy has shape[0] = 3"},
     {FORWARD, null_lengths_data, CUDROP_ERROR_NULL_POINTER, "lengths has data = NULL"},
     {FORWARD, scale_nan, CUDROP_ERROR_INVALID_ARGUMENT, "scale = nan is not finite"},
     {BACKWARD, scale_infinite, CUDROP_ERROR_INVALID_ARGUMENT,
      "scale = -inf is not finite"},
-    {FORWARD, causal_two, CUDROP_ERROR_INVALID_ARGUMENT, "causal = 2 is neither 0 nor 1"},
+    {FORWARD, causal_three, CUDROP_ERROR_INVALID_ARGUMENT, "causal = 3 does not exist"},
+    {BACKWARD, causal_negative, CUDROP_ERROR_INVALID_ARGUMENT,
+     "causal = -1 does not exist"},
     {REAPPLY, offset_negative, CUDROP_ERROR_INVALID_ARGUMENT,
      "query_offset = -1 is negative"},
     {FORWARD, offset_alone, CUDROP_ERROR_INVALID_ARGUMENT,
-     "query_offset = 3 means nothing without causal"},
+     "query_offset = 3 means nothing without CUDROP_CAUSAL"},
+    {BACKWARD, offset_of_last, CUDROP_ERROR_INVALID_ARGUMENT,
+     "query_offset = 1 means nothing without CUDROP_CAUSAL"},
     {FORWARD, mask_and_bits, CUDROP_ERROR_INVALID_ARGUMENT,
      "mask and bits are both there, and one of them drops"},
     {BACKWARD, rate_without_bits, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -212,34 +231,73 @@ static cudrop_status_t make_call(const arguments_t *a, call_t call) {
                            : cudrop_attention_backward(a->context, &a->backward);
 }
 
-/* Break a rule, call, and look at the answer and at every byte of every tensor. */
-START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
+static _Alignas(16) float memory[5][2 * N];
+static float before[5][2 * N];
+
+/* Arguments that are right, in poisoned memory. */
+static void make_arguments(arguments_t *a) {
   static const int64_t shape[] = {BATCH, QUERIES, KEYS};
-  static _Alignas(16) float memory[5][2 * N], before[5][2 * N];
-  const rule_t *rule = &rules[_i];
-  char text[200];
   memset(memory, VIEW_POISON, sizeof memory);
   memcpy(before, memory, sizeof memory);
-  arguments_t a = {.context = context,
-                   .scores = cudrop_tensor(memory[0], CUDROP_F32, 3, shape),
-                   .weights = cudrop_tensor(memory[1], CUDROP_F32, 3, shape),
-                   .y = cudrop_tensor(memory[2], CUDROP_F32, 3, shape),
-                   .lengths = cudrop_vector(memory[3], CUDROP_I32, BATCH),
-                   .mask = cudrop_mask(1, 2, 0.5),
-                   .bits = memory[4]};
-  a.attention = (cudrop_attention_t){.lengths = &a.lengths, .mask = &a.mask};
-  a.forward = (cudrop_attention_forward_t){
-      .attention = &a.attention, .scores = &a.scores, .weights = &a.weights, .y = &a.y};
-  a.reapply = (cudrop_attention_reapply_t){
-      .attention = &a.attention, .weights = &a.weights, .y = &a.y};
-  a.backward = (cudrop_attention_backward_t){
-      .attention = &a.attention, .dy = &a.y, .weights = &a.weights, .dscores = &a.scores};
-  rule->spoil(&a);
-  ck_assert_str_eq(cudrop_status_name(make_call(&a, rule->call)),
-                   cudrop_status_name(rule->status));
-  snprintf(text, sizeof text, "%s: %s", functions[rule->call], rule->text);
+  *a = (arguments_t){.context = context,
+                     .scores = cudrop_tensor(memory[0], CUDROP_F32, 3, shape),
+                     .weights = cudrop_tensor(memory[1], CUDROP_F32, 3, shape),
+                     .y = cudrop_tensor(memory[2], CUDROP_F32, 3, shape),
+                     .lengths = cudrop_vector(memory[3], CUDROP_I32, BATCH),
+                     .mask = cudrop_mask(1, 2, 0.5),
+                     .bits = memory[4]};
+  a->attention = (cudrop_attention_t){.lengths = &a->lengths, .mask = &a->mask};
+  a->forward = (cudrop_attention_forward_t){.attention = &a->attention,
+                                            .scores = &a->scores,
+                                            .weights = &a->weights,
+                                            .y = &a->y};
+  a->reapply = (cudrop_attention_reapply_t){
+      .attention = &a->attention, .weights = &a->weights, .y = &a->y};
+  a->backward = (cudrop_attention_backward_t){.attention = &a->attention,
+                                              .dy = &a->y,
+                                              .weights = &a->weights,
+                                              .dscores = &a->scores};
+}
+
+/* Call, and look at the answer and at every byte of every tensor. */
+static void expect_refused(const arguments_t *a, call_t call, cudrop_status_t status,
+                           const char *rule) {
+  char text[200];
+  ck_assert_str_eq(cudrop_status_name(make_call(a, call)), cudrop_status_name(status));
+  snprintf(text, sizeof text, "%s: %s", functions[call], rule);
   ck_assert_str_eq(cudrop_last_error(), text);
   ck_assert_mem_eq(memory, before, sizeof memory);
+}
+
+START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
+  const rule_t *rule = &rules[_i];
+  arguments_t a;
+  make_arguments(&a);
+  rule->spoil(&a);
+  expect_refused(&a, rule->call, rule->status, rule->text);
+}
+END_TEST
+
+/* Of a call's own arguments, and of the value that all calls share. */
+START_TEST(what_is_reserved_must_be_0) {
+  const call_t call = (call_t)_i;
+  arguments_t a;
+  make_arguments(&a);
+  uint64_t *const args[] = {a.forward.reserved, a.reapply.reserved, a.backward.reserved};
+  for (int k = 0; k < CUDROP_RESERVED; ++k) {
+    const uint64_t bit = (uint64_t)1 << (21 * k); /* the lowest and the highest, too */
+    char rule[100];
+    args[call][k] = bit;
+    snprintf(rule, sizeof rule, "args has reserved[%d] = %#llx, which must be 0", k,
+             (unsigned long long)bit);
+    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    args[call][k] = 0;
+    a.attention.reserved[k] = bit;
+    snprintf(rule, sizeof rule, "attention has reserved[%d] = %#llx, which must be 0", k,
+             (unsigned long long)bit);
+    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    a.attention.reserved[k] = 0;
+  }
 }
 END_TEST
 
@@ -257,6 +315,7 @@ static TCase *rules_case(void) {
   TCase *tests = suite_case("rules", 60);
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
+  tcase_add_loop_test(tests, what_is_reserved_must_be_0, 0, CALLS);
   tcase_add_test(tests, null_arguments_are_named);
   return tests;
 }

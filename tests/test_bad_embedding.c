@@ -136,7 +136,8 @@ static const rule_t rules[] = {
     {BACKWARD, null_y, CUDROP_ERROR_NULL_POINTER, "dy is NULL"},
     {BACKWARD, no_output, CUDROP_ERROR_NULL_POINTER,
      "dtokens and dpositions are both NULL"},
-    {FORWARD, float_ids, CUDROP_ERROR_DTYPE, "ids has dtype = 1 (F32), which is not I32"},
+    {FORWARD, float_ids, CUDROP_ERROR_DTYPE,
+     "ids has dtype = 1 (F32), which is not I32 or I64"},
     {FORWARD, ids_of_rank_3, CUDROP_ERROR_SHAPE,
      "ids has rank = 3, and with y of rank = 3 it must be 2"},
     {BACKWARD, fewer_ids, CUDROP_ERROR_SHAPE,
@@ -174,7 +175,7 @@ static const rule_t rules[] = {
     {BACKWARD, null_workspace, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
     {BACKWARD, workspace_is_ids, CUDROP_ERROR_OVERLAP, "ids overlaps workspace"},
     {BACKWARD, too_many_ids, CUDROP_ERROR_OVERFLOW,
-     "dy has 10737418240 rows, and the most is 2^31 - 1"},
+     "there are 10737418240 rows, and the most is 2147483647"},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -258,13 +259,30 @@ START_TEST(a_byte_of_workspace_less_is_refused) {
   size_t bytes = 0;
   arguments_t a;
   make_arguments(&a);
-  ck_assert_ok(cudrop_embedding_backward_workspace(&a.backward, &bytes));
+  ck_assert_ok(cudrop_embedding_backward_workspace(BATCH * PLACES, COLS, &bytes));
   a.backward.workspace_bytes = bytes;
   small_workspace(&a);
   snprintf(text, sizeof text,
-           "workspace_bytes = %zu, and cudrop_embedding_backward_workspace() says %zu",
+           "workspace_bytes = %zu, and %zu are needed; see "
+           "cudrop_embedding_backward_workspace()",
            bytes - 1, bytes);
   expect_refusal(&a, BACKWARD, CUDROP_ERROR_WORKSPACE, text);
+}
+END_TEST
+
+START_TEST(what_is_reserved_must_be_0) {
+  arguments_t a;
+  make_arguments(&a);
+  for (int k = 0; k < CUDROP_RESERVED; ++k) {
+    const uint64_t bit = (uint64_t)1 << (21 * k); /* the lowest and the highest, too */
+    char rule[100];
+    a.forward.reserved[k] = a.backward.reserved[k] = bit;
+    snprintf(rule, sizeof rule, "args has reserved[%d] = %#llx, which must be 0", k,
+             (unsigned long long)bit);
+    expect_refusal(&a, FORWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    expect_refusal(&a, BACKWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    a.forward.reserved[k] = a.backward.reserved[k] = 0;
+  }
 }
 END_TEST
 
@@ -273,9 +291,6 @@ START_TEST(null_arguments_are_named) {
                   "cudrop_embedding_forward: args is NULL");
   ck_assert_error(cudrop_embedding_backward(context, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_embedding_backward: args is NULL");
-  ck_assert_error(cudrop_embedding_backward_workspace(NULL, NULL),
-                  CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_embedding_backward_workspace: args is NULL");
 }
 END_TEST
 
@@ -285,6 +300,7 @@ static TCase *rules_case(void) {
   tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
   tcase_add_test(tests, a_count_that_is_not_aligned_is_refused);
   tcase_add_test(tests, a_byte_of_workspace_less_is_refused);
+  tcase_add_test(tests, what_is_reserved_must_be_0);
   tcase_add_test(tests, null_arguments_are_named);
   return tests;
 }

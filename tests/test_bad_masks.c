@@ -48,8 +48,6 @@ START_TEST(writing_out_checks_its_output) {
   ck_assert_error(cudrop_export_bits(context, &mask, 2, negative, bytes),
                   CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_export_bits: bits has shape[1] = -1, which is negative");
-  ck_assert_error(cudrop_export_bits(context, NULL, 2, shape, bytes),
-                  CUDROP_ERROR_NULL_POINTER, "cudrop_export_bits: mask is NULL");
   ck_assert_error(cudrop_count_kept(context, &bad, 2, shape, &kept),
                   CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_count_kept: p = 2 is outside [0, 1]");
@@ -132,12 +130,47 @@ START_TEST(preparing_checks_its_arguments) {
 }
 END_TEST
 
+START_TEST(a_block_that_cannot_be_made_is_null) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, -1.0);
+  cudrop_prepared_t *anything = (cudrop_prepared_t *)(void *)&anything;
+  cudrop_prepared_t *block = anything;
+  ck_assert_int_eq(cudrop_prepared_create(NULL, &mask, &block),
+                   CUDROP_ERROR_NULL_POINTER);
+  ck_assert_ptr_null(block);
+  block = anything;
+  ck_assert_int_eq(cudrop_prepared_create(context, NULL, &block),
+                   CUDROP_ERROR_NULL_POINTER);
+  ck_assert_ptr_null(block);
+  block = anything;
+  ck_assert_int_eq(cudrop_prepared_create(context, &bad, &block),
+                   CUDROP_ERROR_INVALID_ARGUMENT);
+  ck_assert_ptr_null(block);
+  ck_assert_error(cudrop_prepared_create(context, &mask, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_prepared_create: prepared is NULL");
+}
+END_TEST
+
+START_TEST(a_block_that_cannot_be_destroyed_stays) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  cudrop_prepared_t *block = NULL;
+  ck_assert_ok(cudrop_prepared_create(context, &mask, &block));
+  cudrop_prepared_t *const made = block;
+  ck_assert_int_eq(cudrop_prepared_destroy(NULL, &block), CUDROP_ERROR_NULL_POINTER);
+  ck_assert_ptr_eq(block, made);
+  ck_assert_error(cudrop_prepared_destroy(context, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_prepared_destroy: prepared is NULL");
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
+}
+END_TEST
+
 static TCase *bad_masks_case(void) {
   TCase *tests = suite_case("bad masks", 60);
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_test(tests, writing_out_checks_its_output);
   tcase_add_test(tests, applying_checks_the_mask_that_is_brought);
   tcase_add_test(tests, preparing_checks_its_arguments);
+  tcase_add_test(tests, a_block_that_cannot_be_made_is_null);
+  tcase_add_test(tests, a_block_that_cannot_be_destroyed_stays);
   return tests;
 }
 

@@ -8,14 +8,24 @@
 
 enum { ROWS = 40, COLS = 8 };
 
-/* The arguments of both calls, right until a row of a table below spoils them. */
+/* The arguments of all calls, right until a row of a table below spoils them. */
 typedef struct {
   cudrop_context_t *context;
-  cudrop_tensor_t x, bias, residual, y, dbias;
+  cudrop_tensor_t x, bias, residual, y, dbias, each;
   cudrop_mask_t mask;
+  cudrop_fused_t fused;
+  cudrop_norm_t norm;
   cudrop_fused_forward_t forward;
   cudrop_fused_backward_t backward; /* dy is the residual's tensor, dx is y's */
+  cudrop_norm_forward_t norm_forward;
+  cudrop_norm_backward_t norm_backward; /* so here, and h is x's */
 } arguments_t;
+
+typedef enum { FORWARD, BACKWARD, NORM_FORWARD, NORM_BACKWARD } call_t;
+
+static const char *const functions[] = {"cudrop_fused_forward", "cudrop_fused_backward",
+                                        "cudrop_norm_forward", "cudrop_norm_backward"};
+enum { CALLS = sizeof functions / sizeof functions[0] };
 
 typedef struct {
   void (*spoil)(arguments_t *a);
@@ -27,6 +37,9 @@ typedef struct {
 
 static void null_context(arguments_t *a) {
   a->context = NULL;
+}
+static void null_fused(arguments_t *a) {
+  a->forward.fused = a->backward.fused = NULL;
 }
 static void null_x(arguments_t *a) {
   a->forward.x = NULL;
@@ -91,10 +104,10 @@ static void index_too_large(arguments_t *a) {
   a->mask.index_base = (uint64_t)1 << 59;
 }
 static void no_activation(arguments_t *a) {
-  a->forward.activation = (cudrop_activation_t)5;
+  a->fused.activation = (cudrop_activation_t)5;
 }
 static void negative_activation(arguments_t *a) {
-  a->forward.activation = (cudrop_activation_t)-1;
+  a->fused.activation = (cudrop_activation_t)-1;
 }
 static void block_in_y(arguments_t *a) {
   a->mask = cudrop_prepared_mask((const cudrop_prepared_t *)a->y.data, 0);
@@ -108,6 +121,7 @@ static void size_overflows(arguments_t *a) {
 
 static const rule_t forward_rules[] = {
     {null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
+    {null_fused, CUDROP_ERROR_NULL_POINTER, "fused is NULL"},
     {null_x, CUDROP_ERROR_NULL_POINTER, "x is NULL"},
     {null_y, CUDROP_ERROR_NULL_POINTER, "y is NULL"},
     {null_data, CUDROP_ERROR_NULL_POINTER, "residual has data = NULL"},
@@ -184,14 +198,16 @@ static void dx_is_x_shifted(arguments_t *a) {
 
 static const rule_t backward_rules[] = {
     {null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
+    {null_fused, CUDROP_ERROR_NULL_POINTER, "fused is NULL"},
     {null_dy, CUDROP_ERROR_NULL_POINTER, "dy is NULL"},
     {null_x_of_activation, CUDROP_ERROR_NULL_POINTER,
      "x is NULL, and activation = 2 needs it"},
     {no_output, CUDROP_ERROR_NULL_POINTER, "dx and dbias are both NULL"},
+    {no_activation, CUDROP_ERROR_INVALID_ARGUMENT, "activation = 5 does not exist"},
     {unknown_bit, CUDROP_ERROR_INVALID_ARGUMENT,
      "accumulate = 0x4 has bits beside those of cudrop_accumulate_t"},
     {workspace_short, CUDROP_ERROR_WORKSPACE,
-     "workspace_bytes = 31, and cudrop_fused_backward_workspace() says 32"},
+     "workspace_bytes = 31, and 32 are needed; see cudrop_fused_backward_workspace()"},
     {workspace_null, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
     {workspace_misaligned, CUDROP_ERROR_INVALID_ARGUMENT, NULL},
     {workspace_in_x, CUDROP_ERROR_OVERLAP, "x overlaps workspace"},
@@ -214,42 +230,64 @@ static void close_context(void) {
   ck_assert_ok(cudrop_destroy(&context));
 }
 
-/* Break a rule, call, and look at the answer and at every byte of every tensor. */
-static void expect_refused(const rule_t *rule, bool is_forward) {
-  static _Alignas(16) float memory[8][ROWS * COLS], before[8][ROWS * COLS];
-  const char *const function =
-      is_forward ? "cudrop_fused_forward" : "cudrop_fused_backward";
-  arguments_t a = {.context = context, .mask = cudrop_mask(1, 2, 0.5)};
+static _Alignas(16) float memory[9][ROWS * COLS];
+static float before[9][ROWS * COLS];
+
+/* Arguments that are right, in poisoned memory. */
+static void make_arguments(arguments_t *a) {
   memset(memory, VIEW_POISON, sizeof memory);
   memcpy(before, memory, sizeof memory);
-  a.x = cudrop_matrix(memory[0], CUDROP_F32, ROWS, COLS);
-  a.residual = cudrop_matrix(memory[2], CUDROP_F32, ROWS, COLS);
-  a.y = cudrop_matrix(memory[4], CUDROP_F32, ROWS, COLS);
-  a.bias = cudrop_vector(memory[6], CUDROP_F32, COLS);
-  a.dbias = cudrop_vector(memory[6] + COLS, CUDROP_F32, COLS);
-  a.forward = (cudrop_fused_forward_t){.x = &a.x,
-                                       .bias = &a.bias,
-                                       .activation = CUDROP_GELU,
-                                       .mask = &a.mask,
-                                       .residual = &a.residual,
-                                       .y = &a.y};
-  a.backward = (cudrop_fused_backward_t){.dy = &a.residual,
-                                         .x = &a.x,
-                                         .bias = &a.bias,
-                                         .activation = CUDROP_GELU,
-                                         .mask = &a.mask,
-                                         .dx = &a.y,
-                                         .dbias = &a.dbias,
-                                         .workspace = memory[7]};
-  ck_assert_ok(cudrop_fused_backward_workspace(&a.backward, &a.backward.workspace_bytes));
-  rule->spoil(&a);
-  const cudrop_status_t status = is_forward
-                                     ? cudrop_fused_forward(a.context, &a.forward)
-                                     : cudrop_fused_backward(a.context, &a.backward);
-  ck_assert_str_eq(cudrop_status_name(status), cudrop_status_name(rule->status));
+  *a = (arguments_t){.context = context, .mask = cudrop_mask(1, 2, 0.5)};
+  a->x = cudrop_matrix(memory[0], CUDROP_F32, ROWS, COLS);
+  a->residual = cudrop_matrix(memory[2], CUDROP_F32, ROWS, COLS);
+  a->y = cudrop_matrix(memory[4], CUDROP_F32, ROWS, COLS);
+  a->bias = cudrop_vector(memory[6], CUDROP_F32, COLS);
+  a->dbias = cudrop_vector(memory[6] + COLS, CUDROP_F32, COLS);
+  a->each = cudrop_vector(memory[8], CUDROP_F32, ROWS);
+  a->fused =
+      (cudrop_fused_t){.bias = &a->bias, .activation = CUDROP_GELU, .mask = &a->mask};
+  a->norm = (cudrop_norm_t){.epsilon = 1e-5f, .bias = &a->bias, .mask = &a->mask};
+  a->forward = (cudrop_fused_forward_t){
+      .fused = &a->fused, .x = &a->x, .residual = &a->residual, .y = &a->y};
+  a->backward = (cudrop_fused_backward_t){.fused = &a->fused,
+                                          .dy = &a->residual,
+                                          .x = &a->x,
+                                          .dx = &a->y,
+                                          .dbias = &a->dbias,
+                                          .workspace = memory[7]};
+  a->norm_forward = (cudrop_norm_forward_t){.norm = &a->norm, .x = &a->x, .y = &a->y};
+  a->norm_backward = (cudrop_norm_backward_t){.norm = &a->norm,
+                                              .dy = &a->residual,
+                                              .h = &a->x,
+                                              .mean = &a->each,
+                                              .rstd = &a->each,
+                                              .dx = &a->y,
+                                              .workspace = memory[7]};
+  ck_assert_ok(cudrop_fused_backward_workspace(ROWS, COLS, &a->backward.workspace_bytes));
+  ck_assert_ok(
+      cudrop_norm_backward_workspace(ROWS, COLS, &a->norm_backward.workspace_bytes));
+}
+
+static cudrop_status_t make_call(const arguments_t *a, call_t call) {
+  switch (call) {
+    case FORWARD:
+      return cudrop_fused_forward(a->context, &a->forward);
+    case BACKWARD:
+      return cudrop_fused_backward(a->context, &a->backward);
+    case NORM_FORWARD:
+      return cudrop_norm_forward(a->context, &a->norm_forward);
+    default:
+      return cudrop_norm_backward(a->context, &a->norm_backward);
+  }
+}
+
+/* Call, and look at the answer and at every byte of every tensor. */
+static void expect_refused(const arguments_t *a, call_t call, cudrop_status_t status,
+                           const char *rule) {
   char text[200];
-  snprintf(text, sizeof text, "%s: %s", function, rule->text != NULL ? rule->text : "");
-  if (rule->text != NULL) {
+  ck_assert_str_eq(cudrop_status_name(make_call(a, call)), cudrop_status_name(status));
+  snprintf(text, sizeof text, "%s: %s", functions[call], rule != NULL ? rule : "");
+  if (rule != NULL) {
     ck_assert_str_eq(cudrop_last_error(), text);
   } else {
     ck_assert(strncmp(cudrop_last_error(), text, strlen(text)) == 0);
@@ -257,48 +295,59 @@ static void expect_refused(const rule_t *rule, bool is_forward) {
   ck_assert_mem_eq(memory, before, sizeof memory);
 }
 
+static void expect_rule(const rule_t *rule, call_t call) {
+  arguments_t a;
+  make_arguments(&a);
+  rule->spoil(&a);
+  expect_refused(&a, call, rule->status, rule->text);
+}
+
 START_TEST(a_broken_rule_of_forward_is_named) {
-  expect_refused(&forward_rules[_i], true);
+  expect_rule(&forward_rules[_i], FORWARD);
 }
 END_TEST
 
 START_TEST(a_broken_rule_of_backward_is_named) {
-  expect_refused(&backward_rules[_i], false);
+  expect_rule(&backward_rules[_i], BACKWARD);
+}
+END_TEST
+
+/* Of a call's own arguments, and of the value that it shares with others. */
+START_TEST(what_is_reserved_must_be_0) {
+  const call_t call = (call_t)_i;
+  arguments_t a;
+  make_arguments(&a);
+  uint64_t *const args[] = {a.forward.reserved, a.backward.reserved,
+                            a.norm_forward.reserved, a.norm_backward.reserved};
+  const bool is_fused = call == FORWARD || call == BACKWARD;
+  uint64_t *const shared = is_fused ? a.fused.reserved : a.norm.reserved;
+  for (int k = 0; k < CUDROP_RESERVED; ++k) {
+    const uint64_t bit = (uint64_t)1 << (21 * k); /* the lowest and the highest, too */
+    char rule[100];
+    args[call][k] = bit;
+    snprintf(rule, sizeof rule, "args has reserved[%d] = %#llx, which must be 0", k,
+             (unsigned long long)bit);
+    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    args[call][k] = 0;
+    shared[k] = bit;
+    snprintf(rule, sizeof rule, "%s has reserved[%d] = %#llx, which must be 0",
+             is_fused ? "fused" : "norm", k, (unsigned long long)bit);
+    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+    shared[k] = 0;
+  }
 }
 END_TEST
 
 START_TEST(null_arguments_are_named) {
-  size_t bytes = 77;
-  const cudrop_fused_backward_t nothing = {.dy = NULL};
+  arguments_t a;
+  make_arguments(&a);
+  a.norm_forward.norm = a.norm_backward.norm = NULL;
+  expect_refused(&a, NORM_FORWARD, CUDROP_ERROR_NULL_POINTER, "norm is NULL");
+  expect_refused(&a, NORM_BACKWARD, CUDROP_ERROR_NULL_POINTER, "norm is NULL");
   ck_assert_error(cudrop_fused_forward(context, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_fused_forward: args is NULL");
   ck_assert_error(cudrop_fused_backward(context, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_fused_backward: args is NULL");
-  ck_assert_error(cudrop_fused_backward_workspace(NULL, &bytes),
-                  CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_fused_backward_workspace: args is NULL");
-  ck_assert_error(cudrop_fused_backward_workspace(&nothing, &bytes),
-                  CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_fused_backward_workspace: dy is NULL");
-  ck_assert_error(cudrop_fused_backward_workspace(&nothing, NULL),
-                  CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_fused_backward_workspace: bytes is NULL");
-  ck_assert_uint_eq(bytes, 77);
-}
-END_TEST
-
-/* What a query needs is a shape; a dbias makes the difference. */
-START_TEST(a_query_needs_no_data) {
-  size_t bytes = 77;
-  const cudrop_tensor_t dy = cudrop_matrix(NULL, CUDROP_F16, 100000, 768);
-  const cudrop_tensor_t dbias = cudrop_vector(NULL, CUDROP_F32, 768);
-  cudrop_fused_backward_t args = {.dy = &dy};
-  ck_assert_ok(cudrop_fused_backward_workspace(&args, &bytes));
-  ck_assert_uint_eq(bytes, 0);
-  args.dbias = &dbias;
-  ck_assert_ok(cudrop_fused_backward_workspace(&args, &bytes));
-  ck_assert_uint_gt(bytes, 0);
-  ck_assert_uint_lt(bytes, (size_t)100000 * 768 * 2 / 10); /* little beside the data */
 }
 END_TEST
 
@@ -307,8 +356,8 @@ static TCase *rules_case(void) {
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_loop_test(tests, a_broken_rule_of_forward_is_named, 0, FORWARD_RULES);
   tcase_add_loop_test(tests, a_broken_rule_of_backward_is_named, 0, BACKWARD_RULES);
+  tcase_add_loop_test(tests, what_is_reserved_must_be_0, 0, CALLS);
   tcase_add_test(tests, null_arguments_are_named);
-  tcase_add_test(tests, a_query_needs_no_data);
   return tests;
 }
 

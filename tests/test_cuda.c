@@ -278,7 +278,7 @@ START_TEST(the_current_device_stays_what_it_was) {
   ck_assert_ok(cudrop_prepare(context, &mask, block));
   ck_assert_ok(cudrop_advance(context, block, 1));
   ck_assert_ok(cudrop_synchronize(context));
-  ck_assert_int_eq(cudrop_forward(context, &in, NULL, &out), CUDROP_ERROR_NULL_POINTER);
+  ck_assert_int_eq(cudrop_forward(context, NULL, &mask, &out), CUDROP_ERROR_NULL_POINTER);
   ck_assert_ok(cudrop_free(context, &buffer));
   ck_assert_cuda(cudaGetDevice(&current));
   ck_assert_int_eq(current, 1);

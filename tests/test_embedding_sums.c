@@ -94,7 +94,7 @@ static gradients_t run(cudrop_context_t *context, const text_t *text) {
       cudrop_matrix(dpositions, CUDROP_F32, text->places, COLS);
   cudrop_embedding_backward_t args = {
       .ids = &of_ids, .dy = &of_dy, .dtokens = &tokens, .dpositions = &positions};
-  ck_assert_ok(cudrop_embedding_backward_workspace(&args, &args.workspace_bytes));
+  ck_assert_ok(cudrop_embedding_backward_workspace(n, COLS, &args.workspace_bytes));
   args.workspace = place(context, NULL, args.workspace_bytes);
   ck_assert_ok(cudrop_embedding_backward(context, &args));
   const gradients_t gradients = {fetch(context, &dtokens, text->vocabulary),

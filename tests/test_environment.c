@@ -155,9 +155,9 @@ static cudrop_status_t refuse(int which) {
   if (which < 4) return cudrop_forward(context, &x, &mask, &y);
   mask.prepared = (const cudrop_prepared_t *)(const void *)block;
   if (which == 4) return cudrop_forward(context, &x, &mask, &y);
-  return cudrop_norm_forward(
-      context,
-      &(cudrop_norm_forward_t){.x = &x, .epsilon = epsilons[which - 5], .y = &y});
+  const cudrop_norm_t norm = {.epsilon = epsilons[which - 5]};
+  return cudrop_norm_forward(context,
+                             &(cudrop_norm_forward_t){.norm = &norm, .x = &x, .y = &y});
 }
 
 START_TEST(numbers_are_judged_and_told_as_in_the_default_environment) {

@@ -171,13 +171,11 @@ START_TEST(fused_equals_the_calls_it_stands_for) {
   const cudrop_tensor_t dropped = cudrop_matrix(data[3], CUDROP_F32, ROWS, COLS);
   const cudrop_tensor_t vector = cudrop_vector(bias, CUDROP_F32, COLS);
   const cudrop_mask_t mask = cudrop_mask(3, 4, 0.2);
-  ck_assert_ok(
-      cudrop_fused_forward(host, &(cudrop_fused_forward_t){.x = &x,
-                                                           .bias = &vector,
-                                                           .activation = CUDROP_RELU,
-                                                           .mask = &mask,
-                                                           .residual = &residual,
-                                                           .y = &y}));
+  const cudrop_fused_t fused = {
+      .activation = CUDROP_RELU, .bias = &vector, .mask = &mask};
+  ck_assert_ok(cudrop_fused_forward(
+      host, &(cudrop_fused_forward_t){
+                .fused = &fused, .x = &x, .residual = &residual, .y = &y}));
   for (int e = 0; e < N; ++e) {
     const float z = data[0][e] + bias[e % COLS];
     composed[e] = z < 0.0f ? 0.0f : z;
@@ -211,8 +209,9 @@ START_TEST(two_sites_in_a_row_are_independent) {
   for (int e = 0; e < N; ++e) data[e] = 1.0f;
   for (uint64_t site = 0; site < 2; ++site) {
     const cudrop_mask_t mask = cudrop_mask(5, site, 0.3);
+    const cudrop_fused_t fused = {.mask = &mask};
     ck_assert_ok(cudrop_fused_forward(
-        host, &(cudrop_fused_forward_t){.x = &x, .mask = &mask, .y = &x}));
+        host, &(cudrop_fused_forward_t){.fused = &fused, .x = &x, .y = &x}));
   }
   for (int e = 0; e < N; ++e) {
     const float scale = 1.0f / 0.7f;

@@ -132,6 +132,16 @@ START_TEST(children_of_a_seed_differ) {
 }
 END_TEST
 
+/* Whose numbers have no padding between them. */
+START_TEST(the_schedule_of_a_mask_is_that_of_its_numbers) {
+  const cudrop_mask_t masks[] = {cudrop_mask(words[5], words[6], 0.25),
+                                 cudrop_mask(words[6], words[5], rates[_i])};
+  const cudrop_mask_schedule_t want = cudrop_mask_schedule(words[6], words[5], rates[_i]);
+  const cudrop_mask_schedule_t got = CUDROP_SCHEDULE_OF(*(masks + 1));
+  ck_assert_mem_eq(&got, &want, sizeof got);
+}
+END_TEST
+
 static TCase *mask_case(void) {
   TCase *tests = suite_case("mask", 120);
   tcase_add_loop_test(tests, philox_equals_the_oracle_and_random123, 0, WORDS);
@@ -141,6 +151,7 @@ static TCase *mask_case(void) {
   tcase_add_test(tests, thresholds_hold_every_bit_of_p);
   tcase_add_test(tests, scales_are_rounded_once_and_are_zero_for_rate_one);
   tcase_add_test(tests, children_of_a_seed_differ);
+  tcase_add_loop_test(tests, the_schedule_of_a_mask_is_that_of_its_numbers, 0, RATES);
   return tests;
 }
 

@@ -83,7 +83,7 @@ START_TEST(every_part_is_right_in_every_layout) {
         .layout = layout,
         .dtype = dtype,
         .vector_dtype = turn / 3 % 2 ? dtype : CUDROP_F32,
-        .norm = turn / 2 % 2 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM,
+        .kind = turn / 2 % 2 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM,
         .epsilon = turn % 5 == 4 ? 0.5f : 1e-5f,
         .shift = turn % 4 == 1 ? 10.0f : 0.0f,
         .parts = parts[turn % 7],
@@ -109,7 +109,7 @@ START_TEST(every_combination_of_parts_is_right) {
     norm_trial_t trial = {.layout = &shapes[_i / 2],
                           .dtype = dtypes[parts % DTYPES],
                           .vector_dtype = dtypes[parts % 5 < 2 ? parts % DTYPES : 0],
-                          .norm = parts % 7 < 3 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM,
+                          .kind = parts % 7 < 3 ? CUDROP_RMS_NORM : CUDROP_LAYER_NORM,
                           .epsilon = 1e-5f,
                           .parts = parts | other,
                           .accumulate = parts % 11 < 5 ? adds : 0,
@@ -210,7 +210,7 @@ static double weigh(int e, double phase) {
 }
 
 /* The sum of y and h, each element with a weight of its own. */
-static double find_loss(cudrop_norm_t norm, const parameters_t *q) {
+static double find_loss(cudrop_norm_kind_t kind, const parameters_t *q) {
   double loss = 0.0, h[COLS];
   for (int row = 0; row < ROWS; ++row) {
     double mean = 0.0, variance = 0.0;
@@ -218,7 +218,7 @@ static double find_loss(cudrop_norm_t norm, const parameters_t *q) {
       const int e = row * COLS + c;
       const bool kept = oracle_keep(8, 9, (uint64_t)e, 0.25);
       h[c] = q->residual[e] + (kept ? (q->x[e] + q->bias[c]) / 0.75 : 0.0);
-      if (norm == CUDROP_LAYER_NORM) mean += h[c] / COLS;
+      if (kind == CUDROP_LAYER_NORM) mean += h[c] / COLS;
     }
     for (int c = 0; c < COLS; ++c) variance += (h[c] - mean) * (h[c] - mean) / COLS;
     for (int c = 0; c < COLS; ++c) {
@@ -234,9 +234,10 @@ typedef struct {
   float x[N], residual[N], bias[COLS], gamma[COLS], beta[COLS];
 } arrays_t;
 
-static void find_gradients(cudrop_norm_t norm, const arrays_t *q, arrays_t *gradients) {
+static void find_gradients(cudrop_norm_kind_t kind, const arrays_t *q,
+                           arrays_t *gradients) {
   static float data[4][N], saved[2][ROWS], workspace[4096];
-  const bool centred = norm == CUDROP_LAYER_NORM;
+  const bool centred = kind == CUDROP_LAYER_NORM;
   const cudrop_mask_t mask = cudrop_mask(8, 9, 0.25);
   const cudrop_tensor_t x = cudrop_matrix(q->x, CUDROP_F32, ROWS, COLS);
   const cudrop_tensor_t residual = cudrop_matrix(q->residual, CUDROP_F32, ROWS, COLS);
@@ -259,28 +260,27 @@ static void find_gradients(cudrop_norm_t norm, const arrays_t *q, arrays_t *grad
     data[2][e] = (float)weigh(e, 0.0);
     data[3][e] = (float)weigh(e, 1.0);
   }
+  const cudrop_norm_t norm = {.kind = kind,
+                              .epsilon = 1e-3f,
+                              .bias = &bias,
+                              .gamma = &gamma,
+                              .beta = &beta,
+                              .mask = &mask};
   ck_assert_ok(
-      cudrop_norm_forward(host, &(cudrop_norm_forward_t){.x = &x,
-                                                         .bias = &bias,
-                                                         .mask = &mask,
+      cudrop_norm_forward(host, &(cudrop_norm_forward_t){.norm = &norm,
+                                                         .x = &x,
                                                          .residual = &residual,
-                                                         .norm = norm,
-                                                         .gamma = &gamma,
-                                                         .beta = &beta,
-                                                         .epsilon = 1e-3f,
                                                          .h = &h,
                                                          .y = &y,
                                                          .mean = centred ? &mean : NULL,
                                                          .rstd = &rstd}));
   ck_assert_ok(cudrop_norm_backward(
-      host, &(cudrop_norm_backward_t){.dy = &dy,
+      host, &(cudrop_norm_backward_t){.norm = &norm,
+                                      .dy = &dy,
                                       .dh = &dh,
                                       .h = &h,
                                       .mean = centred ? &mean : NULL,
                                       .rstd = &rstd,
-                                      .gamma = &gamma,
-                                      .norm = norm,
-                                      .mask = &mask,
                                       .dx = &dx,
                                       .dresidual = &dresidual,
                                       .dbias = &dbias,
@@ -291,7 +291,7 @@ static void find_gradients(cudrop_norm_t norm, const arrays_t *q, arrays_t *grad
 }
 
 START_TEST(gradients_are_differences_of_a_loss) {
-  const cudrop_norm_t norm = _i == 0 ? CUDROP_LAYER_NORM : CUDROP_RMS_NORM;
+  const cudrop_norm_kind_t kind = _i == 0 ? CUDROP_LAYER_NORM : CUDROP_RMS_NORM;
   arrays_t values, gradients;
   parameters_t q;
   float *value = (float *)&values;
@@ -300,13 +300,13 @@ START_TEST(gradients_are_differences_of_a_loss) {
     value[k] = (float)(0.5 + sin(3.1 * k));
     parameter[k] = (double)value[k];
   }
-  find_gradients(norm, &values, &gradients);
+  find_gradients(kind, &values, &gradients);
   for (int k = 0; k < PARAMETERS; ++k) {
     const double step = 1e-5, at = parameter[k];
     parameter[k] = at + step;
-    const double above = find_loss(norm, &q);
+    const double above = find_loss(kind, &q);
     parameter[k] = at - step;
-    const double below = find_loss(norm, &q);
+    const double below = find_loss(kind, &q);
     parameter[k] = at;
     ck_assert_double_eq_tol((double)((const float *)&gradients)[k],
                             (above - below) / (2.0 * step), 2e-5);
@@ -322,7 +322,8 @@ START_TEST(a_nan_stays_in_its_row) {
   const cudrop_tensor_t x = cudrop_matrix(data[0], CUDROP_F32, ROWS, COLS);
   const cudrop_tensor_t y = cudrop_matrix(data[1], CUDROP_F32, ROWS, COLS);
   const cudrop_mask_t mask = cudrop_mask(1, 1, 0.5);
-  const cudrop_norm_forward_t args = {.x = &x, .mask = &mask, .epsilon = 1e-5f, .y = &y};
+  const cudrop_norm_t norm = {.epsilon = 1e-5f, .mask = &mask};
+  const cudrop_norm_forward_t args = {.norm = &norm, .x = &x, .y = &y};
   for (int e = 0; e < N; ++e) {
     const bool kept = oracle_keep(1, 1, (uint64_t)e, 0.5);
     data[0][e] = kept && e / COLS != 2 ? (float)e : NAN;
@@ -333,11 +334,15 @@ START_TEST(a_nan_stays_in_its_row) {
 END_TEST
 
 static float memory[16][N];
-static cudrop_tensor_t full[6], vectors[3], each[2];
+static cudrop_tensor_t full[6], vectors[3], each[2], sums[3];
+static cudrop_norm_t norm_value; /* which all calls take */
 
 static void make_arguments(void) {
+  norm_value = (cudrop_norm_t){
+      .epsilon = 1e-5f, .bias = &vectors[0], .gamma = &vectors[1], .beta = &vectors[2]};
   for (int k = 0; k < 6; ++k) full[k] = cudrop_matrix(memory[k], CUDROP_F32, ROWS, COLS);
   for (int k = 0; k < 3; ++k) vectors[k] = cudrop_vector(memory[6 + k], CUDROP_F32, COLS);
+  for (int k = 0; k < 3; ++k) sums[k] = cudrop_vector(memory[11 + k], CUDROP_F32, COLS);
   for (int k = 0; k < 2; ++k) each[k] = cudrop_vector(memory[9 + k], CUDROP_F32, ROWS);
   memset(memory, 0x55, sizeof memory);
 }
@@ -356,12 +361,9 @@ static void make_arguments(void) {
   EXPECT_REFUSAL(cudrop_norm_forward, right, CUDROP_ERROR_##status, text, __VA_ARGS__)
 
 START_TEST(forward_refuses_what_makes_no_sense) {
-  const cudrop_norm_forward_t right = {.x = &full[0],
-                                       .bias = &vectors[0],
+  const cudrop_norm_forward_t right = {.norm = &norm_value,
+                                       .x = &full[0],
                                        .residual = &full[1],
-                                       .gamma = &vectors[1],
-                                       .beta = &vectors[2],
-                                       .epsilon = 1e-5f,
                                        .h = &full[2],
                                        .y = &full[3],
                                        .mean = &each[0],
@@ -373,17 +375,25 @@ START_TEST(forward_refuses_what_makes_no_sense) {
                   "cudrop_norm_forward: args is NULL");
   REFUSES(NULL_POINTER, "x is NULL", args.x = NULL);
   REFUSES(NULL_POINTER, "y is NULL", args.y = NULL);
-  REFUSES(INVALID_ARGUMENT, "norm = 2 does not exist", args.norm = (cudrop_norm_t)2);
+  REFUSES(NULL_POINTER, "norm is NULL", args.norm = NULL);
+  REFUSES(INVALID_ARGUMENT, "kind = 2 does not exist",
+          norm_value.kind = (cudrop_norm_kind_t)2);
   REFUSES(INVALID_ARGUMENT, "there is a mean, and CUDROP_RMS_NORM has none",
-          args.norm = CUDROP_RMS_NORM);
-  REFUSES(INVALID_ARGUMENT, "epsilon = 0 is not finite and above 0", args.epsilon = 0.0f);
+          norm_value.kind = CUDROP_RMS_NORM);
+  REFUSES(INVALID_ARGUMENT, "norm has reserved[3] = 0x10, which must be 0",
+          norm_value.reserved[3] = 16);
+  REFUSES(INVALID_ARGUMENT, "args has reserved[0] = 0x1, which must be 0",
+          args.reserved[0] = 1);
+  REFUSES(INVALID_ARGUMENT, "epsilon = 0 is not finite and above 0",
+          norm_value.epsilon = 0.0f);
   REFUSES(INVALID_ARGUMENT, "epsilon = -1 is not finite and above 0",
-          args.epsilon = -1.0f);
+          norm_value.epsilon = -1.0f);
   REFUSES(INVALID_ARGUMENT, "epsilon = inf is not finite and above 0",
-          args.epsilon = INFINITY);
+          norm_value.epsilon = INFINITY);
   REFUSES(INVALID_ARGUMENT, "epsilon = nan is not finite and above 0",
-          args.epsilon = NAN);
-  REFUSES(DTYPE, "mean has dtype = 3 (BF16), which is not F32", each[0].dtype = CUDROP_BF16);
+          norm_value.epsilon = NAN);
+  REFUSES(DTYPE, "mean has dtype = 3 (BF16), which is not F32",
+          each[0].dtype = CUDROP_BF16);
   REFUSES(DTYPE, "gamma is F16 and x is F32", vectors[1].dtype = CUDROP_F16);
   REFUSES(SHAPE, "rstd has shape[0] = 4 and x has shape[0] = 5", each[1].shape[0] = 4);
   REFUSES(SHAPE, "mean has rank = 2, and with x of rank = 2 it must be 1",
@@ -400,23 +410,22 @@ END_TEST
 
 START_TEST(backward_refuses_what_makes_no_sense) {
   static _Alignas(16) float workspace[4096];
-  size_t bytes = 0;
-  cudrop_norm_backward_t right = {.dy = &full[0],
+  cudrop_norm_backward_t right = {.norm = &norm_value,
+                                  .dy = &full[0],
                                   .dh = &full[1],
                                   .h = &full[2],
                                   .mean = &each[0],
                                   .rstd = &each[1],
                                   .dx = &full[3],
                                   .dresidual = &full[4],
-                                  .dbias = &vectors[0],
-                                  .dgamma = &vectors[1],
-                                  .dbeta = &vectors[2],
+                                  .dbias = &sums[0],
+                                  .dgamma = &sums[1],
+                                  .dbeta = &sums[2],
                                   .workspace = workspace};
-  cudrop_norm_backward_t args = right;
   make_arguments();
-  ck_assert_ok(cudrop_norm_backward_workspace(&args, &bytes));
-  ck_assert_uint_le(bytes, sizeof workspace);
-  right.workspace_bytes = args.workspace_bytes = bytes;
+  ck_assert_ok(cudrop_norm_backward_workspace(ROWS, COLS, &right.workspace_bytes));
+  ck_assert_uint_le(right.workspace_bytes, sizeof workspace);
+  cudrop_norm_backward_t args = right;
   ck_assert_ok(cudrop_norm_backward(host, &args));
   REFUSES(NULL_POINTER, "h is NULL", args.h = NULL);
   REFUSES(NULL_POINTER, "rstd is NULL", args.rstd = NULL);
@@ -428,7 +437,12 @@ START_TEST(backward_refuses_what_makes_no_sense) {
   REFUSES(NULL_POINTER, "dx, dresidual, dbias, dgamma and dbeta are all NULL",
           args.dx = args.dresidual = args.dbias = args.dgamma = args.dbeta = NULL);
   REFUSES(INVALID_ARGUMENT, "there is a mean, and CUDROP_RMS_NORM has none",
-          args.norm = CUDROP_RMS_NORM);
+          norm_value.kind = CUDROP_RMS_NORM);
+  REFUSES(NULL_POINTER, "norm is NULL", args.norm = NULL);
+  REFUSES(INVALID_ARGUMENT, "norm has reserved[1] = 0x2, which must be 0",
+          norm_value.reserved[1] = 2);
+  REFUSES(INVALID_ARGUMENT, "args has reserved[2] = 0x3, which must be 0",
+          args.reserved[2] = 3);
   REFUSES(INVALID_ARGUMENT,
           "accumulate = 0x4 has bits beside those of cudrop_accumulate_t",
           args.accumulate = 4);
@@ -438,23 +452,47 @@ START_TEST(backward_refuses_what_makes_no_sense) {
 }
 END_TEST
 
-/* 3 vectors of one slab, and two floats a row; too large to count, it is refused. */
+/* 3 vectors of one slab, and two floats a row; a call needs those vectors that it has. */
 START_TEST(the_workspace_is_as_large_as_its_parts) {
+  static _Alignas(16) float workspace[4096];
+  const size_t needed = (COLS + 2 * ROWS) * sizeof(float);
   size_t bytes = 0;
-  cudrop_norm_backward_t args = {
-      .dy = &full[0], .dbias = &vectors[0], .dgamma = &vectors[1], .dbeta = &vectors[2]};
+  cudrop_norm_backward_t args = {.norm = &norm_value,
+                                 .dy = &full[0],
+                                 .h = &full[1],
+                                 .mean = &each[0],
+                                 .rstd = &each[1],
+                                 .dbeta = &sums[0],
+                                 .workspace = workspace,
+                                 .workspace_bytes = needed};
   make_arguments();
-  ck_assert_ok(cudrop_norm_backward_workspace(&args, &bytes));
-  ck_assert_uint_eq(bytes, (3 * COLS + 2 * ROWS) * sizeof(float));
-  args.dbias = args.dgamma = NULL;
-  ck_assert_ok(cudrop_norm_backward_workspace(&args, &bytes));
-  ck_assert_uint_eq(bytes, (COLS + 2 * ROWS) * sizeof(float));
-  full[0].shape[0] = INT64_MAX / COLS;
-  ck_assert_ok(cudrop_norm_backward_workspace(&args, &bytes));
-  ck_assert_uint_lt(bytes, SIZE_MAX);
-  full[0].shape[0] = INT64_MAX;
-  full[0].shape[1] = 1;
-  ck_assert_int_eq(cudrop_norm_backward_workspace(&args, &bytes), CUDROP_ERROR_OVERFLOW);
+  ck_assert_ok(cudrop_norm_backward_workspace(ROWS, COLS, &bytes));
+  ck_assert_uint_eq(bytes, needed + 2 * COLS * sizeof(float));
+  ck_assert_ok(cudrop_norm_backward(host, &args));
+  --args.workspace_bytes;
+  ck_assert_error(cudrop_norm_backward(host, &args), CUDROP_ERROR_WORKSPACE,
+                  "cudrop_norm_backward: workspace_bytes = 135, and 136 are needed; see "
+                  "cudrop_norm_backward_workspace()");
+}
+END_TEST
+
+/* Too large to count, or negative, they are refused. */
+START_TEST(sizes_of_a_workspace_are_checked) {
+  size_t bytes = 0;
+  ck_assert_ok(cudrop_norm_backward_workspace(INT64_MAX / COLS, COLS, &bytes));
+  ck_assert_uint_ge(bytes, INT64_MAX / COLS * 2 * sizeof(float));
+  bytes = 7;
+  ck_assert_error(cudrop_norm_backward_workspace(INT64_MAX, 1, &bytes),
+                  CUDROP_ERROR_OVERFLOW,
+                  "cudrop_norm_backward_workspace: the workspace for 9223372036854775807 "
+                  "rows of 1 columns has more bytes than 63 bits count");
+  ck_assert_error(
+      cudrop_norm_backward_workspace(-1, 8, &bytes), CUDROP_ERROR_INVALID_ARGUMENT,
+      "cudrop_norm_backward_workspace: rows = -1 and cols = 8, of which one is "
+      "negative");
+  ck_assert_error(cudrop_norm_backward_workspace(8, 8, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_norm_backward_workspace: bytes is NULL");
+  ck_assert_uint_eq(bytes, 7);
 }
 END_TEST
 
@@ -474,4 +512,5 @@ SUITE_MAIN("norm", loop_case("layouts", every_part_is_right_in_every_layout, LAY
            loop_case("nan", a_nan_stays_in_its_row, 1),
            loop_case("forward", forward_refuses_what_makes_no_sense, 1),
            loop_case("backward", backward_refuses_what_makes_no_sense, 1),
-           loop_case("workspace", the_workspace_is_as_large_as_its_parts, 1))
+           loop_case("workspace", the_workspace_is_as_large_as_its_parts, 1),
+           loop_case("sizes", sizes_of_a_workspace_are_checked, 1))

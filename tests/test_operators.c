@@ -22,7 +22,7 @@ enum { DTYPES = sizeof dtypes / sizeof dtypes[0] };
 static const double rates[] = {0.0, 1e-6, 0.1, 0.5, 0.9, 1.0};
 enum { RATES = sizeof rates / sizeof rates[0] };
 
-/* A trial as it is, and with a prepared mask, if the operator takes it at all. */
+/* A trial as it is, with a prepared mask, and at p = 0 with none, if there is such a call. */
 static void expect_right(const trial_t *trial) {
   if (!trial_takes(trial->op, trial->dtype)) return;
   const char *wrong = trial_run(context, trial);
@@ -31,6 +31,11 @@ static void expect_right(const trial_t *trial) {
   trial_t prepared = *trial;
   prepared.prepared = true;
   wrong = trial_run(context, &prepared);
+  ck_assert_msg(wrong[0] == '\0', "%s", wrong);
+  if (trial->mask.p != 0.0) return;
+  trial_t without = *trial;
+  without.no_mask = true;
+  wrong = trial_run(context, &without);
   ck_assert_msg(wrong[0] == '\0', "%s", wrong);
 }
 
@@ -335,16 +340,16 @@ START_TEST(rate_zero_copies_every_bit_pattern) {
   static uint8_t ones[PATTERNS];
   void *block = NULL, *keep = NULL;
   const cudrop_mask_t prepared = trial_prepare(context, &mask, &block);
+  const cudrop_mask_t *const masks[] = {&mask, &prepared, NULL};
   memset(ones, 0xff, sizeof ones);
   ck_assert_ok(cudrop_alloc(context, sizeof ones, &keep));
   ck_assert_ok(cudrop_upload(context, keep, ones, sizeof ones));
   for (int way = 0; way < (is_f8 ? 4 : 6); ++way) {
-    for (int is_prepared = 0; is_prepared < 2; ++is_prepared) {
+    for (int source = 0; source < 3; ++source) {
       const int64_t n = PATTERNS;
       view_t out = view_make(dtype, 1, &n, NULL, _i % 2);
       placed_t x = view_place(context, &in, false), y = view_place(context, &out, true);
-      ck_assert_ok(
-          copy(way, &x.tensor, is_prepared ? &prepared : &mask, keep, &y.tensor));
+      ck_assert_ok(copy(way, &x.tensor, masks[source], keep, &y.tensor));
       view_fetch(context, &y, &out);
       ck_assert_mem_eq(out.tensor.data, in.tensor.data,
                        PATTERNS * cudrop_dtype_bytes(dtype));

@@ -47,7 +47,8 @@ enum { CUDROP_DLPACK_TEXT = 160 };
   X(U8, 6, 8)                 \
   X(F8E4M3, 10, 8)            \
   X(F8E5M2, 12, 8)            \
-  X(I32, kDLInt, 32)
+  X(I32, kDLInt, 32)          \
+  X(I64, kDLInt, 64)
 
 typedef struct {
   cudrop_dtype_t dtype;

@@ -29,10 +29,14 @@ cudrop_status_t cudropi_run_checked(cudrop_context_t *context,
 cudrop_status_t cudropi_check(const cudrop_context_t *context,
                               const cudropi_call_t *call);
 
-/* Answer the public query `function` for the workspace of a call: only its leader needs to be
- * there. */
-cudrop_status_t cudropi_query(const char *function, const cudropi_call_t *call,
-                              size_t *bytes);
+/* Answer the public query `function`: the workspace that is enough for so many rows and columns,
+ * whichever tensors there are. */
+cudrop_status_t cudropi_query(const char *function, const cudropi_op_t *op, int64_t rows,
+                              int64_t cols, size_t *bytes);
+
+/* The rule of `reserved`, a member of `name`. */
+cudrop_status_t cudropi_check_reserved(const char *function, const char *name,
+                                       const uint64_t reserved[CUDROP_RESERVED]);
 
 /* The rules of a rate, and of the address of a prepared block. */
 cudrop_status_t cudropi_check_rate(const char *function, double p);

@@ -11,7 +11,7 @@ enum { WORKSPACE_ALIGNMENT = 16 };
 /* Mask indices end here: the bits above hold the domain of a Philox counter. */
 static const uint64_t index_end = (uint64_t)1 << 59;
 
-/* Of a workspace, as of a tensor: 63 bits count its bits. Overlaps are looked for in such numbers. */
+/* Of a workspace, as of a tensor: 63 bits count its bits, and overlap.c counts in them. */
 static const uint64_t most_bytes = INT64_MAX / 8;
 
 /* A tensor that there is, and the memory from its first byte to its last. */
@@ -71,7 +71,7 @@ static bool is_type(cudropi_types_t types, cudrop_dtype_t dtype) {
     case CUDROPI_BYTES:
       return dtype == CUDROP_U8;
     case CUDROPI_INTEGERS:
-      return dtype == CUDROP_I32;
+      return dtype == CUDROP_I32 || dtype == CUDROP_I64;
     default:
       return true;
   }
@@ -83,7 +83,7 @@ static cudrop_status_t check_dtype(const char *function, const argument_t *arg) 
                                       [CUDROPI_ROW_FLOATS] = "F32, F16 or BF16",
                                       [CUDROPI_ONLY_F32] = "F32",
                                       [CUDROPI_BYTES] = "U8",
-                                      [CUDROPI_INTEGERS] = "I32"};
+                                      [CUDROPI_INTEGERS] = "I32 or I64"};
   const cudropi_types_t types = (cudropi_types_t)arg->slot->types;
   const cudrop_dtype_t dtype = arg->tensor->dtype;
   REQUIRE(is_type(types, dtype), CUDROP_ERROR_DTYPE,
@@ -178,6 +178,20 @@ static cudrop_status_t check_same_shape(const check_t *check, const argument_t *
   return CUDROP_OK;
 }
 
+/* Its dimensions are the first ones of the leader, which count its rows. */
+static cudrop_status_t check_leading(const check_t *check, const argument_t *arg) {
+  const int outer = check->leader->tensor->rank - 1, rank = arg->tensor->rank;
+  REQUIRE(outer >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 1, and %s is for dimensions before the last",
+          check->function, check->leader->slot->name, arg->slot->name);
+  REQUIRE(rank >= 1 && rank <= outer, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d, and with %s of rank = %d it must be 1 to %d",
+          check->function, arg->slot->name, rank, check->leader->slot->name, outer + 1,
+          outer);
+  for (int d = 0; d < rank; ++d) TRY(check_size(check, arg, d, d));
+  return CUDROP_OK;
+}
+
 /* A matrix whose rows are as long as those of the leader. */
 static cudrop_status_t check_table(const check_t *check, const argument_t *table) {
   REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
@@ -202,8 +216,8 @@ static cudrop_status_t check_extent(const check_t *check, const argument_t *arg)
       return CUDROP_OK;
     case CUDROPI_EXTENT_EACH:
       return check_dimensions(check, arg, 0, outer);
-    case CUDROPI_EXTENT_FIRST:
-      return check_dimensions(check, arg, 0, 1);
+    case CUDROPI_EXTENT_LEADING:
+      return check_leading(check, arg);
     case CUDROPI_EXTENT_ROW:
       return check_dimensions(check, arg, outer, 1);
     case CUDROPI_EXTENT_TABLE:
@@ -222,7 +236,7 @@ static cudrop_status_t check_row(const check_t *check, const argument_t *arg) {
   const int inner = tensor->rank - 1;
   const cudropi_extent_t extent = (cudropi_extent_t)arg->slot->extent;
   if (!check->call->op->has_rows || extent == CUDROPI_EXTENT_ONE ||
-      extent == CUDROPI_EXTENT_EACH || extent == CUDROPI_EXTENT_FIRST)
+      extent == CUDROPI_EXTENT_EACH || extent == CUDROPI_EXTENT_LEADING)
     return CUDROP_OK;
   REQUIRE(tensor->stride[inner] == 1 || tensor->shape[inner] <= 1,
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has stride[%d] = %lld, and rows have 1",
@@ -356,8 +370,6 @@ static cudrop_status_t check_mask(const check_t *check) {
           "%s: p = %s is the rate of bits, and bits is NULL", function,
           cudropi_number(call->p, text));
   if (is_brought) return cudropi_check_rate(function, call->p);
-  REQUIRE(call->mask != NULL || !call->op->needs_mask, CUDROP_ERROR_NULL_POINTER,
-          "%s: mask is NULL", function);
   if (call->mask == NULL) return CUDROP_OK;
   TRY(check_prepared(function, call->mask));
   TRY(cudropi_check_rate(function, call->mask->p));
@@ -366,17 +378,32 @@ static cudrop_status_t check_mask(const check_t *check) {
 
 /* ---- The workspace ----------------------------------------------------------------------- */
 
+/* Count the workspace that the call needs. */
+static cudrop_status_t count_workspace(check_t *check) {
+  const cudropi_call_t *call = check->call;
+  const cudrop_tensor_t *leader = check->leader->tensor;
+  const int outer = leader->rank - 1;
+  int64_t rows = 0;
+  uint32_t slots = 0;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    slots |= (uint32_t)(call->tensor[k] != NULL) << k;
+  /* Rows past 63 bits have no columns. */
+  if (!cudropi_count(outer, leader->shape, &rows)) rows = INT64_MAX;
+  return cudropi_count_workspace(check->function, call->op, slots, rows,
+                                 leader->shape[outer], &check->workspace_bytes);
+}
+
 static cudrop_status_t check_workspace(check_t *check) {
   const cudropi_call_t *call = check->call;
   const char *function = check->function;
   check->workspace_bytes = 0;
   if (!call->op->has_workspace) return CUDROP_OK;
-  TRY(cudropi_count_workspace(function, call, &check->workspace_bytes));
+  TRY(count_workspace(check));
   const size_t needed = check->workspace_bytes;
   if (needed == 0) return CUDROP_OK;
   REQUIRE(call->workspace_bytes >= needed, CUDROP_ERROR_WORKSPACE,
-          "%s: workspace_bytes = %zu, and %s_workspace() says %zu", function,
-          call->workspace_bytes, function, needed);
+          "%s: workspace_bytes = %zu, and %zu are needed; see %s_workspace()", function,
+          call->workspace_bytes, needed, function);
   REQUIRE(call->workspace != NULL, CUDROP_ERROR_NULL_POINTER, "%s: workspace is NULL",
           function);
   REQUIRE((uintptr_t)call->workspace % WORKSPACE_ALIGNMENT == 0,
@@ -388,18 +415,13 @@ static cudrop_status_t check_workspace(check_t *check) {
   return CUDROP_OK;
 }
 
-cudrop_status_t cudropi_query(const char *function, const cudropi_call_t *call,
-                              size_t *bytes) {
-  const cudropi_op_t *op = call->op;
-  const cudropi_slot_t *slot = &op->slot[op->leader];
-  argument_t leader = {.slot = slot, .tensor = call->tensor[op->leader]};
-  const check_t check = {.call = call, .function = function, .leader = &leader};
+cudrop_status_t cudropi_query(const char *function, const cudropi_op_t *op, int64_t rows,
+                              int64_t cols, size_t *bytes) {
   REQUIRE(bytes != NULL, CUDROP_ERROR_NULL_POINTER, "%s: bytes is NULL", function);
-  REQUIRE(leader.tensor != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL", function,
-          slot->name);
-  TRY(check_shape(function, &leader));
-  TRY(check_rank(&check));
-  return cudropi_count_workspace(function, call, bytes);
+  REQUIRE(rows >= 0 && cols >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: rows = %lld and cols = %lld, of which one is negative", function,
+          (long long)rows, (long long)cols);
+  return cudropi_count_workspace(function, op, CUDROPI_ANY_SLOTS, rows, cols, bytes);
 }
 
 /* ---- Memory that is shared --------------------------------------------------------------- */
@@ -525,6 +547,15 @@ static cudrop_status_t check_residence(const cudrop_context_t *context,
 }
 
 /* ---- A call ------------------------------------------------------------------------------ */
+
+cudrop_status_t cudropi_check_reserved(const char *function, const char *name,
+                                       const uint64_t reserved[CUDROP_RESERVED]) {
+  for (int k = 0; k < CUDROP_RESERVED; ++k)
+    REQUIRE(reserved[k] == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+            "%s: %s has reserved[%d] = %#llx, which must be 0", function, name, k,
+            (unsigned long long)reserved[k]);
+  return CUDROP_OK;
+}
 
 static cudrop_status_t check_accumulate(const check_t *check) {
   const uint32_t bits = CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS;

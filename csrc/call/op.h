@@ -30,11 +30,11 @@ enum { CUDROPI_HOST_SCALAR, CUDROPI_HOST_AVX2, CUDROPI_HOST_AVX512, CUDROPI_HOST
 
 /* The shape of a tensor beside the leader's, which is [..., cols]. */
 typedef enum {
-  CUDROPI_EXTENT_FULL,   /* the leader's */
-  CUDROPI_EXTENT_ROW,    /* [cols] */
-  CUDROPI_EXTENT_EACH,   /* [...]: one element a row */
-  CUDROPI_EXTENT_FIRST,  /* [the first size]: one element for all rows of a batch */
-  CUDROPI_EXTENT_TABLE,  /* [any size, cols] */
+  CUDROPI_EXTENT_FULL,    /* the leader's */
+  CUDROPI_EXTENT_ROW,     /* [cols] */
+  CUDROPI_EXTENT_EACH,    /* [...]: one element a row */
+  CUDROPI_EXTENT_LEADING, /* [the first sizes, some of ...]: one element for several rows */
+  CUDROPI_EXTENT_TABLE,   /* [any size, cols] */
   CUDROPI_EXTENT_PLACES, /* [the last size but one, cols] */
   CUDROPI_EXTENT_ONE     /* [] */
 } cudropi_extent_t;
@@ -45,7 +45,7 @@ typedef enum {
   CUDROPI_ROW_FLOATS, /* F32, F16 or BF16: what networks are trained in */
   CUDROPI_ONLY_F32,
   CUDROPI_BYTES,    /* U8 */
-  CUDROPI_INTEGERS, /* I32 */
+  CUDROPI_INTEGERS, /* I32 or I64 */
   CUDROPI_BITS,     /* packed, in memory of the caller's that is no tensor of his */
   CUDROPI_TOTAL     /* one uint64_t, likewise; all elements share it */
 } cudropi_types_t;
@@ -75,7 +75,7 @@ static inline int32_t cudropi_element_bits(const cudropi_slot_t *slot,
 /* The slots of every elementwise operator. */
 enum { CUDROPI_X, CUDROPI_KEEP, CUDROPI_Y };
 
-/* What is done with each element of an elementwise operator, once it is known whether it is kept. */
+/* What an elementwise operator does with an element that is known to be kept or not. */
 typedef enum {
   CUDROPI_KERNEL_SELECT,     /* y = keep ? x : +0, bit for bit */
   CUDROPI_KERNEL_SCALE,      /* y = keep ? x * scale : +0 */
@@ -96,12 +96,12 @@ typedef struct cudropi_plan cudropi_plan_t;
 typedef struct cudropi_op {
   const char *function; /* the public function, for texts */
   cudropi_slot_t slot[CUDROPI_SLOTS];
-  uint8_t leader;  /* the slot whose shape and type the others follow */
-  uint8_t keep;    /* the slot of a mask that the caller brings; 0: there is none such */
-  bool needs_mask; /* NULL is no mask that keeps everything */
-  bool has_rows;   /* the last dimension stays whole; else a tensor is cut anywhere */
+  uint8_t leader; /* the slot whose shape and type the others follow */
+  uint8_t keep;   /* the slot of a mask that the caller brings; 0: there is none such */
+  bool has_rows;  /* the last dimension stays whole; else a tensor is cut anywhere */
   bool has_workspace;   /* which the call lends */
   uint8_t floats_a_row; /* in the workspace, beside the sums of slabs */
+  int64_t most_rows;    /* 0: as many as there are */
 
   /* Elementwise: at p = 0, which must leave the bits of x as they are, and above it. */
   cudropi_kernel_t at_zero, above_zero;
@@ -110,9 +110,9 @@ typedef struct cudropi_op {
   /* Rules of its own, of arguments that keep those of the slots. Here and below NULL is a function
    * that does nothing. */
   cudrop_status_t (*check)(const cudropi_call_t *call);
-  /* Instead of cudropi_count_workspace()'s own rule: the bytes of workspace. */
-  cudrop_status_t (*count_workspace)(const char *function, const cudropi_call_t *call,
-                                     size_t *bytes);
+  /* Instead of those of plan.c, the bytes of workspace for so many rows and columns, if the tensors
+   * in these slots are there; false past 63 bits. */
+  bool (*count_bytes)(uint32_t slots, int64_t rows, int64_t cols, ptrdiff_t *bytes);
   /* Write the options of a plan, and whatever differs from what plan.c has written. */
   void (*plan)(const cudropi_call_t *call, cudropi_plan_t *plan);
   /* Instead of one plan for the backend: of a call that is checked. */

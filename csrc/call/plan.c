@@ -89,33 +89,36 @@ static bool is_sum(const cudropi_call_t *call, int k) {
 }
 
 /* The bytes of partial sums, and of what the operator keeps of each row; false past 63 bits. */
-static bool count_bytes(const cudropi_call_t *call, int64_t rows, int64_t cols,
-                        ptrdiff_t *bytes) {
-  const int64_t size = sizeof(float), a_row = call->op->floats_a_row * size;
+static bool count_bytes(const cudropi_op_t *op, uint32_t slots, int64_t rows,
+                        int64_t cols, ptrdiff_t *bytes) {
+  const int64_t size = sizeof(float), a_row = op->floats_a_row * size;
+  const int64_t slabs = slots == CUDROPI_ANY_SLOTS ? cudropi_most_slabs(rows, cols)
+                                                   : cudropi_tile(rows, cols).slabs;
   int64_t a_col = 0;
   ptrdiff_t of_rows = 0;
-  for (int k = 0; k < CUDROPI_SLOTS; ++k) a_col += is_sum(call, k) ? size : 0;
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    if ((op->slot[k].flags & CUDROPI_SUM) != 0 && slots >> k & 1) a_col += size;
   return !__builtin_mul_overflow(a_col, cols, bytes) &&
-         !__builtin_mul_overflow(*bytes, cudropi_tile(rows, cols).slabs, bytes) &&
+         !__builtin_mul_overflow(*bytes, slabs, bytes) &&
          !__builtin_mul_overflow(a_row, rows, &of_rows) &&
          !__builtin_add_overflow(*bytes, of_rows, bytes);
 }
 
-cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_call_t *call,
+cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_op_t *op,
+                                        uint32_t slots, int64_t rows, int64_t cols,
                                         size_t *bytes) {
-  const cudropi_op_t *op = call->op;
-  const cudrop_tensor_t *leader = call->tensor[op->leader];
-  int64_t rows = 0;
   ptrdiff_t needed = 0;
-  if (op->count_workspace != NULL) return op->count_workspace(function, call, bytes);
-  const int64_t cols = leader->shape[leader->rank - 1];
-  const bool is_counted = cudropi_count(leader->rank - 1, leader->shape, &rows);
-  REQUIRE(
-      rows == 0 || cols == 0 || (is_counted && count_bytes(call, rows, cols, &needed)),
-      CUDROP_ERROR_OVERFLOW,
-      "%s: %s has %lld rows of %lld columns, whose workspace has more bytes than 63 "
-      "bits count",
-      function, op->slot[op->leader].name, (long long)rows, (long long)cols);
+  REQUIRE(op->most_rows == 0 || rows <= op->most_rows, CUDROP_ERROR_OVERFLOW,
+          "%s: there are %lld rows, and the most is %lld", function, (long long)rows,
+          (long long)op->most_rows);
+  const bool fits =
+      rows == 0 || cols == 0 ||
+      (op->count_bytes != NULL ? op->count_bytes(slots, rows, cols, &needed)
+                               : count_bytes(op, slots, rows, cols, &needed));
+  REQUIRE(fits, CUDROP_ERROR_OVERFLOW,
+          "%s: the workspace for %lld rows of %lld columns has more bytes than 63 bits "
+          "count",
+          function, (long long)rows, (long long)cols);
   *bytes = (size_t)needed;
   return CUDROP_OK;
 }

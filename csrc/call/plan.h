@@ -71,11 +71,15 @@ cudropi_constants_t cudropi_constants(bool is_alpha, double p);
 /* Drop dimensions of size 1 and merge neighbours that lie in one piece in every view. */
 void cudropi_merge_dimensions(cudropi_plan_t *plan);
 
+enum { CUDROPI_ANY_SLOTS = 0xffff };
+
 /*
- * Write to *bytes the workspace that a call needs, whose leader is valid, or refuse a shape for
- * which there can be none. No product of sizes is made without a check before this succeeds.
+ * Write to *bytes the workspace for so many rows and columns if the tensors in `slots`, a bit each,
+ * are there; with CUDROPI_ANY_SLOTS what is enough for any of them, and for fewer rows. Or refuse a shape for which there can be none. No product of sizes is made without a
+ * check before this succeeds.
  */
-cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_call_t *call,
+cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_op_t *op,
+                                        uint32_t slots, int64_t rows, int64_t cols,
                                         size_t *bytes);
 
 static inline bool cudropi_has(const cudropi_plan_t *plan, int slot) {

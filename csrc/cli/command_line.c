@@ -2,9 +2,19 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "command_line.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "command.h"
+int complain(int status, const char *format, ...) {
+  va_list arguments;
+  fputs("cudrop: ", stderr);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized) */
+  va_end(arguments);
+  fputc('\n', stderr);
+  return status;
+}
 
 /* The word that getopt_long() has read last, with or without a value behind it. */
 static const char *find_word(char **argv) {

@@ -1,9 +1,14 @@
-/* command_line.h - the options of a command. */
+/* command_line.h - the options of a command, its exit status, and what it complains of. */
 #ifndef CUDROP_COMMAND_LINE_H
 #define CUDROP_COMMAND_LINE_H
 
 #include <getopt.h>
 #include <stdbool.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_ARGUMENTS = 2 };
+
+/* Print "cudrop: " and the formatted line on stderr; returns `status`. */
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 typedef struct {
   const char *command;

@@ -1,10 +1,10 @@
 /* main.c - cudrop: what this machine can do, masks on the command line, a self-test, a clock. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "command.h"
+#include "command_line.h"
 
 static const struct {
   const char *name;
@@ -17,16 +17,6 @@ static const struct {
     {"verify", command_verify, "check this machine against the known answers"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
-int complain(int status, const char *format, ...) {
-  va_list arguments;
-  fputs("cudrop: ", stderr);
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized) */
-  va_end(arguments);
-  fputc('\n', stderr);
-  return status;
-}
 
 static const char usage[] = "cudrop COMMAND [OPTIONS]";
 

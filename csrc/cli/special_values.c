@@ -141,6 +141,7 @@ static bool check_weights(const row_t *row, cudrop_context_t *context) {
 /* p, epsilon and the scale of scores are refused. */
 static bool check_refusals(const row_t *row, cudrop_context_t *context) {
   const cudrop_mask_t mask = cudrop_mask(42, 0, row->argument);
+  const cudrop_norm_t norm = {.epsilon = (float)row->argument};
   const cudrop_attention_t attention = {.scale = (float)row->argument};
   const float ones[VALUES] = {1.0f};
   pair_t pair;
@@ -149,9 +150,7 @@ static bool check_refusals(const row_t *row, cudrop_context_t *context) {
   const cudrop_status_t statuses[] = {
       cudrop_forward(context, &pair.x, &mask, &pair.y),
       cudrop_norm_forward(
-          context,
-          &(cudrop_norm_forward_t){
-              .x = &pair.x, .epsilon = (float)row->argument, .y = &pair.y}),
+          context, &(cudrop_norm_forward_t){.norm = &norm, .x = &pair.x, .y = &pair.y}),
       cudrop_attention_forward(
           context, &(cudrop_attention_forward_t){
                        .attention = &attention, .scores = &pair.x, .y = &pair.y})};

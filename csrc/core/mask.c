@@ -4,7 +4,7 @@
 #include "core/status.h"
 #include "core/tensor.h"
 
-cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p) {
+cudrop_mask_t(cudrop_mask)(uint64_t seed, uint64_t offset, double p) {
   return (cudrop_mask_t){.seed = seed, .offset = offset, .p = p};
 }
 

@@ -13,7 +13,8 @@ static cudrop_status_t infer_shape(const operator_call_t *call) {
 static cudrop_status_t run(const operator_call_t *call) {
   const cudrop_tensor_t x = operator_tensor(call, operator_in(call, 0));
   const cudrop_tensor_t y = operator_tensor(call, operator_out(call, 0));
-  const cudrop_fused_forward_t args = {.x = &x, .activation = CUDROP_RELU, .y = &y};
+  const cudrop_fused_t fused = {.activation = CUDROP_RELU};
+  const cudrop_fused_forward_t args = {.fused = &fused, .x = &x, .y = &y};
   return cudrop_fused_forward(call->engine->context, &args);
 }
 

@@ -76,20 +76,24 @@ static float find_scale(const gpt_t *gpt) {
 static cudrop_status_t add_bias(gpt_t *gpt, int layer) {
   const cudrop_tensor_t qkv = gpt_rows(gpt, gpt->block[layer].qkv, 3 * gpt->shape.inner);
   const cudrop_tensor_t bias = gpt_vector(gpt, gpt->parameter, GPT_QKV_BIAS, layer);
+  const cudrop_fused_t fused = {.bias = &bias};
   if (!gpt->config.has_qkv_bias) return CUDROP_OK;
   TRY(cudrop_fused_forward(
-      gpt->context, &(cudrop_fused_forward_t){.x = &qkv, .bias = &bias, .y = &qkv}));
+      gpt->context, &(cudrop_fused_forward_t){.fused = &fused, .x = &qkv, .y = &qkv}));
   return gpt_lap(gpt, GPT_LAP_REST);
 }
 
 static cudrop_status_t differentiate_bias(gpt_t *gpt, int layer) {
   const gpt_scratch_t *scratch = &gpt->scratch;
   const cudrop_tensor_t dqkv = gpt_rows(gpt, scratch->wide, 3 * gpt->shape.inner);
+  const cudrop_tensor_t bias = gpt_vector(gpt, gpt->parameter, GPT_QKV_BIAS, layer);
   const cudrop_tensor_t dbias = gpt_vector(gpt, gpt->gradient, GPT_QKV_BIAS, layer);
+  const cudrop_fused_t fused = {.bias = &bias};
   if (!gpt->config.has_qkv_bias) return CUDROP_OK;
   TRY(cudrop_fused_backward(
       gpt->context,
-      &(cudrop_fused_backward_t){.dy = &dqkv,
+      &(cudrop_fused_backward_t){.fused = &fused,
+                                 .dy = &dqkv,
                                  .dbias = &dbias,
                                  .workspace = scratch->workspace,
                                  .workspace_bytes = scratch->workspace_bytes}));
@@ -103,7 +107,8 @@ static cudrop_status_t get_attention(const gpt_t *gpt, int site, cudrop_mask_t *
                                      cudrop_attention_t *attention) {
   const cudrop_mask_t *used = NULL;
   TRY(gpt_site_mask(gpt, site, mask, &used));
-  *attention = (cudrop_attention_t){.scale = find_scale(gpt), .causal = 1, .mask = used};
+  *attention = (cudrop_attention_t){
+      .scale = find_scale(gpt), .causal = CUDROP_CAUSAL, .mask = used};
   return CUDROP_OK;
 }
 

@@ -9,41 +9,34 @@
  * From scratch.dy, the gradient of y[k], and scratch.dh, that of h[k] from the next shortcut, to
  * the gradients of h[k-1], in scratch.dh, and of x, in scratch.x.
  */
-static cudrop_status_t differentiate_shortcut(gpt_t *gpt, int k, gpt_kind_t bias_kind) {
-  const int layer = (k - 1) / 2, norm_layer = k / 2;
-  const int site = gpt_attention_site(layer) + (k % 2 == 1 ? 1 : 2);
+static cudrop_status_t differentiate_shortcut(gpt_t *gpt, int k) {
   const int64_t width = gpt->config.width;
-  const gpt_norm_t *norm = &gpt->norm[k];
-  const gpt_kind_t gamma_kind = gpt_norm_gamma(gpt, k);
-  const gpt_kind_t beta_kind = (gpt_kind_t)(gamma_kind + 1);
+  const gpt_norm_t *of = &gpt->norm[k];
   const cudrop_tensor_t dy = gpt_rows(gpt, gpt->scratch.dy, width);
   const cudrop_tensor_t dh = gpt_rows(gpt, gpt->scratch.dh, width);
   const cudrop_tensor_t dx = gpt_rows(gpt, gpt->scratch.x, width);
-  const cudrop_tensor_t h = gpt_rows(gpt, norm->h, width);
-  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
-  const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, gamma_kind, norm_layer);
-  const cudrop_tensor_t dbias = gpt_vector(gpt, gpt->gradient, bias_kind, layer);
-  const cudrop_tensor_t dgamma = gpt_vector(gpt, gpt->gradient, gamma_kind, norm_layer);
-  const cudrop_tensor_t dbeta = gpt_vector(gpt, gpt->gradient, beta_kind, norm_layer);
+  const cudrop_tensor_t h = gpt_rows(gpt, of->h, width);
+  const cudrop_tensor_t mean = gpt_means(gpt, of->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, of->rstd);
+  const gpt_vectors_t parameters = gpt_norm_vectors(gpt, gpt->parameter, k);
+  const gpt_vectors_t gradients = gpt_norm_vectors(gpt, gpt->gradient, k);
   const bool is_last = k == 2 * gpt->config.layers; /* no shortcut comes behind it */
   cudrop_mask_t mask;
-  const cudrop_mask_t *used = NULL;
-  TRY(gpt_site_mask(gpt, site, &mask, &used));
+  cudrop_norm_t norm;
+  TRY(gpt_get_norm(gpt, k, &parameters, &mask, &norm));
   return gpt->sites->norm_backward(
-      gpt, site,
-      &(cudrop_norm_backward_t){.dy = &dy,
+      gpt, gpt_norm_site(k),
+      &(cudrop_norm_backward_t){.norm = &norm,
+                                .dy = &dy,
                                 .dh = is_last ? NULL : &dh,
                                 .h = &h,
                                 .mean = &mean,
                                 .rstd = &rstd,
-                                .gamma = &gamma,
-                                .mask = used,
                                 .dx = &dx,
                                 .dresidual = &dh,
-                                .dbias = &dbias,
-                                .dgamma = &dgamma,
-                                .dbeta = &dbeta,
+                                .dbias = &gradients.bias,
+                                .dgamma = &gradients.gamma,
+                                .dbeta = &gradients.beta,
                                 .workspace = gpt->scratch.workspace,
                                 .workspace_bytes = gpt->scratch.workspace_bytes});
 }
@@ -57,12 +50,12 @@ static cudrop_status_t differentiate_activation(gpt_t *gpt, int layer) {
   const cudrop_tensor_t x = gpt_rows(gpt, gpt->block[layer].hidden, gpt->shape.hidden);
   const cudrop_tensor_t bias = gpt_vector(gpt, gpt->parameter, GPT_HIDDEN_BIAS, layer);
   const cudrop_tensor_t dbias = gpt_vector(gpt, gpt->gradient, GPT_HIDDEN_BIAS, layer);
+  const cudrop_fused_t fused = gpt_get_activation(&bias);
   TRY(cudrop_fused_backward(
       gpt->context,
-      &(cudrop_fused_backward_t){.dy = &d,
+      &(cudrop_fused_backward_t){.fused = &fused,
+                                 .dy = &d,
                                  .x = &x,
-                                 .bias = &bias,
-                                 .activation = CUDROP_GELU_TANH,
                                  .dx = &d,
                                  .dbias = &dbias,
                                  .workspace = scratch->workspace,
@@ -74,14 +67,14 @@ static cudrop_status_t differentiate_block(gpt_t *gpt, int layer) {
   const gpt_block_t *block = &gpt->block[layer];
   const gpt_scratch_t *scratch = &gpt->scratch;
   const int k = 2 * layer;
-  TRY(differentiate_shortcut(gpt, k + 2, GPT_OUTPUT_BIAS));
+  TRY(differentiate_shortcut(gpt, k + 2));
   TRY(gpt_differentiate(gpt, block->active, GPT_OUTPUT_WEIGHT, layer, scratch->x,
                         scratch->wide));
   TRY(differentiate_activation(gpt, layer));
   TRY(gpt_differentiate(gpt, gpt->norm[k + 1].y, GPT_HIDDEN_WEIGHT, layer, scratch->wide,
                         scratch->dy));
   TRY(gpt_sum_parts(gpt, scratch->dy));
-  TRY(differentiate_shortcut(gpt, k + 1, GPT_PROJECTION_BIAS));
+  TRY(differentiate_shortcut(gpt, k + 1));
   TRY(gpt_differentiate(gpt, block->attended, GPT_PROJECTION_WEIGHT, layer, scratch->x,
                         scratch->dy));
   TRY(gpt_attention_backward(gpt, layer));
@@ -94,26 +87,28 @@ static cudrop_status_t differentiate_block(gpt_t *gpt, int layer) {
 
 /* Of h[0], in scratch.dh. */
 static cudrop_status_t differentiate_first_norm(gpt_t *gpt) {
-  const gpt_norm_t *norm = &gpt->norm[0];
+  const gpt_norm_t *of = &gpt->norm[0];
   const cudrop_tensor_t dy = gpt_rows(gpt, gpt->scratch.dy, gpt->config.width);
   const cudrop_tensor_t dh = gpt_rows(gpt, gpt->scratch.dh, gpt->config.width);
-  const cudrop_tensor_t h = gpt_rows(gpt, norm->h, gpt->config.width);
-  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
-  const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, GPT_NORM1_GAMMA, 0);
-  const cudrop_tensor_t dgamma = gpt_vector(gpt, gpt->gradient, GPT_NORM1_GAMMA, 0);
-  const cudrop_tensor_t dbeta = gpt_vector(gpt, gpt->gradient, GPT_NORM1_BETA, 0);
+  const cudrop_tensor_t h = gpt_rows(gpt, of->h, gpt->config.width);
+  const cudrop_tensor_t mean = gpt_means(gpt, of->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, of->rstd);
+  const gpt_vectors_t parameters = gpt_norm_vectors(gpt, gpt->parameter, 0);
+  const gpt_vectors_t gradients = gpt_norm_vectors(gpt, gpt->gradient, 0);
+  cudrop_mask_t mask;
+  cudrop_norm_t norm;
+  TRY(gpt_get_norm(gpt, 0, &parameters, &mask, &norm));
   return gpt->sites->norm_backward(
-      gpt, 0,
-      &(cudrop_norm_backward_t){.dy = &dy,
+      gpt, gpt_norm_site(0),
+      &(cudrop_norm_backward_t){.norm = &norm,
+                                .dy = &dy,
                                 .dh = &dh,
                                 .h = &h,
                                 .mean = &mean,
                                 .rstd = &rstd,
-                                .gamma = &gamma,
                                 .dresidual = &dh,
-                                .dgamma = &dgamma,
-                                .dbeta = &dbeta,
+                                .dgamma = &gradients.gamma,
+                                .dbeta = &gradients.beta,
                                 .workspace = gpt->scratch.workspace,
                                 .workspace_bytes = gpt->scratch.workspace_bytes});
 }

@@ -3,8 +3,6 @@
 #include "gpt.h"
 #include "sites.h"
 
-static const float epsilon = 1e-5f;
-
 /* ---- The embedding ------------------------------------------------------------------ */
 
 static cudrop_status_t embed(gpt_t *gpt) {
@@ -31,54 +29,42 @@ static cudrop_status_t embed(gpt_t *gpt) {
 
 /* y[0] = LayerNorm(h[0]), which nothing is added to. */
 static cudrop_status_t normalise_first(gpt_t *gpt) {
-  const gpt_norm_t *norm = &gpt->norm[0];
-  const cudrop_tensor_t h = gpt_rows(gpt, norm->h, gpt->config.width);
-  const cudrop_tensor_t y = gpt_rows(gpt, norm->y, gpt->config.width);
-  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
-  const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, GPT_NORM1_GAMMA, 0);
-  const cudrop_tensor_t beta = gpt_vector(gpt, gpt->parameter, GPT_NORM1_BETA, 0);
-  return gpt->sites->norm_forward(gpt, 0,
-                                  &(cudrop_norm_forward_t){.x = &h,
-                                                           .gamma = &gamma,
-                                                           .beta = &beta,
-                                                           .epsilon = epsilon,
-                                                           .y = &y,
-                                                           .mean = &mean,
-                                                           .rstd = &rstd});
+  const gpt_norm_t *of = &gpt->norm[0];
+  const cudrop_tensor_t h = gpt_rows(gpt, of->h, gpt->config.width);
+  const cudrop_tensor_t y = gpt_rows(gpt, of->y, gpt->config.width);
+  const cudrop_tensor_t mean = gpt_means(gpt, of->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, of->rstd);
+  const gpt_vectors_t parameters = gpt_norm_vectors(gpt, gpt->parameter, 0);
+  cudrop_mask_t mask;
+  cudrop_norm_t norm;
+  TRY(gpt_get_norm(gpt, 0, &parameters, &mask, &norm));
+  return gpt->sites->norm_forward(
+      gpt, gpt_norm_site(0),
+      &(cudrop_norm_forward_t){
+          .norm = &norm, .x = &h, .y = &y, .mean = &mean, .rstd = &rstd});
 }
 
 /* ---- A shortcut --------------------------------------------------------------------- */
 
 /* h[k] = h[k-1] + drop(x + bias), y[k] = LayerNorm(h[k]) */
-static cudrop_status_t add_shortcut(gpt_t *gpt, int k, gpt_kind_t bias_kind) {
-  const int layer = (k - 1) / 2, norm_layer = k / 2;
-  const int site = gpt_attention_site(layer) + (k % 2 == 1 ? 1 : 2);
+static cudrop_status_t add_shortcut(gpt_t *gpt, int k) {
   const int64_t width = gpt->config.width;
-  const gpt_norm_t *norm = &gpt->norm[k];
-  const gpt_kind_t gamma_kind = gpt_norm_gamma(gpt, k);
+  const gpt_norm_t *of = &gpt->norm[k];
   const cudrop_tensor_t x = gpt_rows(gpt, gpt->scratch.x, width);
-  const cudrop_tensor_t bias = gpt_vector(gpt, gpt->parameter, bias_kind, layer);
   const cudrop_tensor_t residual = gpt_rows(gpt, gpt->norm[k - 1].h, width);
-  const cudrop_tensor_t gamma = gpt_vector(gpt, gpt->parameter, gamma_kind, norm_layer);
-  const cudrop_tensor_t beta =
-      gpt_vector(gpt, gpt->parameter, (gpt_kind_t)(gamma_kind + 1), norm_layer);
-  const cudrop_tensor_t h = gpt_rows(gpt, norm->h, width);
-  const cudrop_tensor_t y = gpt_rows(gpt, norm->y, width);
-  const cudrop_tensor_t mean = gpt_means(gpt, norm->mean);
-  const cudrop_tensor_t rstd = gpt_means(gpt, norm->rstd);
+  const cudrop_tensor_t h = gpt_rows(gpt, of->h, width);
+  const cudrop_tensor_t y = gpt_rows(gpt, of->y, width);
+  const cudrop_tensor_t mean = gpt_means(gpt, of->mean);
+  const cudrop_tensor_t rstd = gpt_means(gpt, of->rstd);
+  const gpt_vectors_t parameters = gpt_norm_vectors(gpt, gpt->parameter, k);
   cudrop_mask_t mask;
-  const cudrop_mask_t *used = NULL;
+  cudrop_norm_t norm;
   TRY(gpt_sum_parts(gpt, gpt->scratch.x));
-  TRY(gpt_site_mask(gpt, site, &mask, &used));
-  return gpt->sites->norm_forward(gpt, site,
-                                  &(cudrop_norm_forward_t){.x = &x,
-                                                           .bias = &bias,
-                                                           .mask = used,
+  TRY(gpt_get_norm(gpt, k, &parameters, &mask, &norm));
+  return gpt->sites->norm_forward(gpt, gpt_norm_site(k),
+                                  &(cudrop_norm_forward_t){.norm = &norm,
+                                                           .x = &x,
                                                            .residual = &residual,
-                                                           .gamma = &gamma,
-                                                           .beta = &beta,
-                                                           .epsilon = epsilon,
                                                            .h = &h,
                                                            .y = &y,
                                                            .mean = &mean,
@@ -93,10 +79,9 @@ static cudrop_status_t activate(gpt_t *gpt, int layer) {
   const cudrop_tensor_t x = gpt_rows(gpt, block->hidden, gpt->shape.hidden);
   const cudrop_tensor_t bias = gpt_vector(gpt, gpt->parameter, GPT_HIDDEN_BIAS, layer);
   const cudrop_tensor_t y = gpt_rows(gpt, block->active, gpt->shape.hidden);
-  TRY(cudrop_fused_forward(
-      gpt->context,
-      &(cudrop_fused_forward_t){
-          .x = &x, .bias = &bias, .activation = CUDROP_GELU_TANH, .y = &y}));
+  const cudrop_fused_t fused = gpt_get_activation(&bias);
+  TRY(cudrop_fused_forward(gpt->context,
+                           &(cudrop_fused_forward_t){.fused = &fused, .x = &x, .y = &y}));
   return gpt_lap(gpt, GPT_LAP_REST);
 }
 
@@ -106,11 +91,11 @@ static cudrop_status_t run_block(gpt_t *gpt, int layer) {
   TRY(gpt_multiply(gpt, gpt->norm[k].y, GPT_QKV_WEIGHT, layer, block->qkv));
   TRY(gpt_attention_forward(gpt, layer));
   TRY(gpt_multiply(gpt, block->attended, GPT_PROJECTION_WEIGHT, layer, gpt->scratch.x));
-  TRY(add_shortcut(gpt, k + 1, GPT_PROJECTION_BIAS));
+  TRY(add_shortcut(gpt, k + 1));
   TRY(gpt_multiply(gpt, gpt->norm[k + 1].y, GPT_HIDDEN_WEIGHT, layer, block->hidden));
   TRY(activate(gpt, layer));
   TRY(gpt_multiply(gpt, block->active, GPT_OUTPUT_WEIGHT, layer, gpt->scratch.x));
-  return add_shortcut(gpt, k + 2, GPT_OUTPUT_BIAS);
+  return add_shortcut(gpt, k + 2);
 }
 
 /* ---- All of it ---------------------------------------------------------------------- */

@@ -172,16 +172,32 @@ cudrop_status_t gpt_differentiate(gpt_t *gpt, const void *x, gpt_kind_t kind, in
 cudrop_status_t gpt_site_mask(const gpt_t *gpt, int site, cudrop_mask_t *mask,
                               const cudrop_mask_t **used);
 
+/*
+ * What h[k] and y[k] have for parameters, or with `array` gradient their gradients. h[0] has no bias;
+ * its .bias is that of a shortcut.
+ */
+typedef struct {
+  cudrop_tensor_t bias, gamma, beta;
+} gpt_vectors_t;
+
+gpt_vectors_t gpt_norm_vectors(const gpt_t *gpt, const float *array, int k);
+
+/* What forward and backward of h[k] and y[k] share, of these parameters, with its mask in *mask. */
+cudrop_status_t gpt_get_norm(const gpt_t *gpt, int k, const gpt_vectors_t *parameters,
+                             cudrop_mask_t *mask, cudrop_norm_t *norm);
+
+/* What those of GELU(hidden + bias) share. */
+cudrop_fused_t gpt_get_activation(const cudrop_tensor_t *bias);
+
 /* Write down what the time since the last lap was for. */
 cudrop_status_t gpt_lap(gpt_t *gpt, gpt_lap_t lap);
 
 /* Sum a [tokens][width] over the ranks that have parts of a product. */
 cudrop_status_t gpt_sum_parts(gpt_t *gpt, void *data);
 
-/* The norm that h[k] goes through, of 2 layers + 1. */
-static inline gpt_kind_t gpt_norm_gamma(const gpt_t *gpt, int k) {
-  if (k == 2 * gpt->config.layers) return GPT_FINAL_GAMMA;
-  return k % 2 == 0 ? GPT_NORM1_GAMMA : GPT_NORM2_GAMMA;
+/* The site whose dropout h[k] has in it. */
+static inline int gpt_norm_site(int k) {
+  return k == 0 ? 0 : gpt_attention_site((k - 1) / 2) + (k % 2 == 1 ? 1 : 2);
 }
 
 #endif /* GPT_H */

@@ -108,7 +108,7 @@ cudrop_status_t gpt_differentiate(gpt_t *gpt, const void *x, gpt_kind_t kind, in
   return gpt_lap(gpt, GPT_LAP_PRODUCTS);
 }
 
-/* ---- Masks, sums and laps ------------------------------------------------------------- */
+/* ---- Masks and what they are for, sums and laps ------------------------------------- */
 
 cudrop_status_t gpt_site_mask(const gpt_t *gpt, int site, cudrop_mask_t *mask,
                               const cudrop_mask_t **used) {
@@ -116,6 +116,40 @@ cudrop_status_t gpt_site_mask(const gpt_t *gpt, int site, cudrop_mask_t *mask,
   if (!gpt->is_training) return CUDROP_OK;
   return gpt_make_mask(&gpt->config, &gpt->parallel, gpt->mask_seed, gpt->step, site,
                        mask);
+}
+
+static gpt_kind_t find_gamma(const gpt_t *gpt, int k) {
+  if (k == 2 * gpt->config.layers) return GPT_FINAL_GAMMA;
+  return k % 2 == 0 ? GPT_NORM1_GAMMA : GPT_NORM2_GAMMA;
+}
+
+gpt_vectors_t gpt_norm_vectors(const gpt_t *gpt, const float *array, int k) {
+  const gpt_kind_t bias = k % 2 == 1 ? GPT_PROJECTION_BIAS : GPT_OUTPUT_BIAS;
+  const gpt_kind_t gamma = find_gamma(gpt, k);
+  return (gpt_vectors_t){
+      .bias = gpt_vector(gpt, array, bias, (k - 1) / 2),
+      .gamma = gpt_vector(gpt, array, gamma, k / 2),
+      .beta = gpt_vector(gpt, array, (gpt_kind_t)(gamma + 1), k / 2),
+  };
+}
+
+cudrop_status_t gpt_get_norm(const gpt_t *gpt, int k, const gpt_vectors_t *parameters,
+                             cudrop_mask_t *mask, cudrop_norm_t *norm) {
+  const cudrop_mask_t *used = NULL;
+  if (k > 0) TRY(gpt_site_mask(gpt, gpt_norm_site(k), mask, &used));
+  *norm = (cudrop_norm_t){
+      .kind = CUDROP_LAYER_NORM,
+      .epsilon = 1e-5f,
+      .bias = k > 0 ? &parameters->bias : NULL,
+      .gamma = &parameters->gamma,
+      .beta = &parameters->beta,
+      .mask = used,
+  };
+  return CUDROP_OK;
+}
+
+cudrop_fused_t gpt_get_activation(const cudrop_tensor_t *bias) {
+  return (cudrop_fused_t){.activation = CUDROP_GELU_TANH, .bias = bias};
 }
 
 /* The ranks' memory is the host's: main.c sees to that. */

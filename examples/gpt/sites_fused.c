@@ -67,23 +67,12 @@ static void take_larger(size_t *largest, size_t bytes) {
 }
 
 cudrop_status_t gpt_sites_workspace(const gpt_t *gpt, size_t *bytes) {
-  const gpt_shape_t *shape = &gpt->shape;
-  const int64_t width = gpt->config.width;
-  const cudrop_tensor_t row = gpt_rows(gpt, NULL, width);
-  const cudrop_tensor_t wide = gpt_rows(gpt, NULL, shape->hidden);
-  const cudrop_tensor_t qkv = gpt_rows(gpt, NULL, 3 * shape->inner);
-  const cudrop_tensor_t vector = cudrop_vector(NULL, CUDROP_F32, width);
+  const int64_t tokens = gpt->shape.tokens, width = gpt->config.width;
   size_t embedding = 0, norm = 0, hidden = 0, projected = 0;
-  TRY(cudrop_embedding_backward_workspace(
-      &(cudrop_embedding_backward_t){.dy = &row, .dtokens = &vector}, &embedding));
-  TRY(cudrop_norm_backward_workspace(
-      &(cudrop_norm_backward_t){
-          .dy = &row, .dbias = &vector, .dgamma = &vector, .dbeta = &vector},
-      &norm));
-  TRY(cudrop_fused_backward_workspace(
-      &(cudrop_fused_backward_t){.dy = &wide, .dbias = &vector}, &hidden));
-  TRY(cudrop_fused_backward_workspace(
-      &(cudrop_fused_backward_t){.dy = &qkv, .dbias = &vector}, &projected));
+  TRY(cudrop_embedding_backward_workspace(tokens, width, &embedding));
+  TRY(cudrop_norm_backward_workspace(tokens, width, &norm));
+  TRY(cudrop_fused_backward_workspace(tokens, gpt->shape.hidden, &hidden));
+  TRY(cudrop_fused_backward_workspace(tokens, 3 * gpt->shape.inner, &projected));
   *bytes = embedding;
   take_larger(bytes, norm);
   take_larger(bytes, hidden);

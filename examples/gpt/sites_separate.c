@@ -39,12 +39,11 @@ static cudrop_status_t drop_by_way(gpt_t *gpt, pass_t pass, int site,
 /* y = drop(x), with y being x or not. */
 static cudrop_status_t drop(gpt_t *gpt, pass_t pass, int site, const cudrop_tensor_t *x,
                             const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
-  const cudrop_mask_t all = cudrop_mask(0, 0, 0.0);
   TRY(gpt_lap(gpt, GPT_LAP_SITES)); /* what has been called for the neighbours */
   if (mask != NULL) {
     TRY(drop_by_way(gpt, pass, site, x, mask, y));
   } else if (x->data != y->data) {
-    TRY(cudrop_forward(gpt->context, x, &all, y)); /* a copy */
+    TRY(cudrop_forward(gpt->context, x, NULL, y)); /* a copy */
   }
   return gpt_lap(gpt, GPT_LAP_DROPOUT);
 }
@@ -73,40 +72,53 @@ static cudrop_status_t embedding_backward(gpt_t *gpt, int site,
 /* h = residual + drop(x + bias), and x is overwritten. */
 static cudrop_status_t add_shortcut(gpt_t *gpt, int site,
                                     const cudrop_norm_forward_t *args) {
+  const cudrop_fused_t biased = {.bias = args->norm->bias}, plain = {.bias = NULL};
   TRY(cudrop_fused_forward(
       gpt->context,
-      &(cudrop_fused_forward_t){.x = args->x, .bias = args->bias, .y = args->x}));
-  TRY(drop(gpt, FORWARD, site, args->x, args->mask, args->x));
+      &(cudrop_fused_forward_t){.fused = &biased, .x = args->x, .y = args->x}));
+  TRY(drop(gpt, FORWARD, site, args->x, args->norm->mask, args->x));
   return cudrop_fused_forward(
       gpt->context,
-      &(cudrop_fused_forward_t){.x = args->x, .residual = args->residual, .y = args->h});
+      &(cudrop_fused_forward_t){
+          .fused = &plain, .x = args->x, .residual = args->residual, .y = args->h});
+}
+
+/* The norm alone. */
+static cudrop_norm_t strip(const cudrop_norm_t *norm) {
+  cudrop_norm_t alone = *norm;
+  alone.bias = NULL;
+  alone.mask = NULL;
+  return alone;
 }
 
 static cudrop_status_t norm_forward(gpt_t *gpt, int site,
                                     const cudrop_norm_forward_t *args) {
-  cudrop_norm_forward_t norm = *args;
+  const cudrop_norm_t alone = strip(args->norm);
+  cudrop_norm_forward_t parts = *args;
   if (args->residual != NULL) {
     TRY(add_shortcut(gpt, site, args));
-    norm.x = args->h;
+    parts.x = args->h;
   }
-  norm.bias = NULL;
-  norm.mask = NULL;
-  norm.residual = NULL;
-  norm.h = NULL;
-  TRY(cudrop_norm_forward(gpt->context, &norm));
+  parts.norm = &alone;
+  parts.residual = NULL;
+  parts.h = NULL;
+  TRY(cudrop_norm_forward(gpt->context, &parts));
   return gpt_lap(gpt, GPT_LAP_SITES);
 }
 
 static cudrop_status_t norm_backward(gpt_t *gpt, int site,
                                      const cudrop_norm_backward_t *args) {
-  cudrop_norm_backward_t norm = *args;
-  norm.mask = NULL;
-  norm.dx = NULL;
-  norm.dbias = NULL;
-  TRY(cudrop_norm_backward(gpt->context, &norm));
+  const cudrop_norm_t alone = strip(args->norm);
+  const cudrop_fused_t biased = {.bias = args->norm->bias};
+  cudrop_norm_backward_t parts = *args;
+  parts.norm = &alone;
+  parts.dx = NULL;
+  parts.dbias = NULL;
+  TRY(cudrop_norm_backward(gpt->context, &parts));
   if (args->dx == NULL) return gpt_lap(gpt, GPT_LAP_SITES);
-  TRY(drop(gpt, BACKWARD, site, args->dresidual, args->mask, args->dx));
+  TRY(drop(gpt, BACKWARD, site, args->dresidual, args->norm->mask, args->dx));
   TRY(cudrop_fused_backward(gpt->context, &(cudrop_fused_backward_t){
+                                              .fused = &biased,
                                               .dy = args->dx,
                                               .dbias = args->dbias,
                                               .workspace = args->workspace,

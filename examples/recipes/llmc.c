@@ -2,6 +2,8 @@
  * llmc.c - the four dropouts of GPT-2, at the places that llm.c leaves for them. C and C++, which
  * llm.c is, both read it.
  */
+#include <string.h>
+
 #include "recipes.h"
 
 static cudrop_tensor_t tensor3(const void *data, int a, int b, int c) {
@@ -48,13 +50,28 @@ void encoder_backward(floatX *dwte, floatX *dwpe, const floatX *dout, const int 
   args.dtokens = &dtokens;
   args.dpositions = &dpositions;
   args.accumulate = CUDROP_ACCUMULATE_PARAMETERS;
-  recipe_check(cudrop_embedding_backward_workspace(&args, &args.workspace_bytes));
+  recipe_check(
+      cudrop_embedding_backward_workspace((int64_t)B * T, C, &args.workspace_bytes));
   args.workspace = lend(ctx, args.workspace_bytes);
   recipe_check(cudrop_embedding_backward(ctx, &args));
   recipe_check(cudrop_free(ctx, &args.workspace));
 }
 
 /* ---- The two residuals ------------------------------------------------------------ */
+
+/* What forward and backward share; backward does not look at beta. It begins with an enum, and so
+ * C++ takes no {0} for it. */
+static cudrop_norm_t make_norm(const cudrop_tensor_t *gamma, const cudrop_tensor_t *beta,
+                               const cudrop_mask_t *mask) {
+  cudrop_norm_t norm;
+  memset(&norm, 0, sizeof norm);
+  norm.kind = CUDROP_LAYER_NORM;
+  norm.epsilon = 1e-5f;
+  norm.gamma = gamma;
+  norm.beta = beta;
+  norm.mask = mask;
+  return norm;
+}
 
 void fused_residual_forward5(floatX *residual, floatX *normed, float *mean, float *rstd,
                              const floatX *inp1, const floatX *inp2, const floatX *weight,
@@ -68,13 +85,11 @@ void fused_residual_forward5(floatX *residual, floatX *normed, float *mean, floa
   const cudrop_tensor_t y = cudrop_matrix(normed, FLOATX, N, C);
   const cudrop_tensor_t means = cudrop_vector(mean, CUDROP_F32, N);
   const cudrop_tensor_t rstds = cudrop_vector(rstd, CUDROP_F32, N);
+  const cudrop_norm_t norm = make_norm(&gamma, &beta, mask);
   cudrop_norm_forward_t args = {0};
+  args.norm = &norm;
   args.x = &x;
-  args.mask = mask;
   args.residual = &before;
-  args.gamma = &gamma;
-  args.beta = &beta;
-  args.epsilon = 1e-5f;
   args.h = &h;
   args.y = &y;
   args.mean = &means;
@@ -96,20 +111,20 @@ void layernorm_backward(floatX *dinp, floatX *drop_dinp, floatX *dweight, floatX
   const cudrop_tensor_t dbeta = cudrop_vector(dbias, FLOATX, C);
   const cudrop_tensor_t means = cudrop_vector(mean, CUDROP_F32, N);
   const cudrop_tensor_t rstds = cudrop_vector(rstd, CUDROP_F32, N);
+  const cudrop_norm_t norm = make_norm(&gamma, NULL, mask);
   cudrop_norm_backward_t args = {0};
+  args.norm = &norm;
   args.dy = &dy;
   args.dh = &dh; /* what has come down the residual so far */
   args.h = &h;
   args.mean = &means;
   args.rstd = &rstds;
-  args.gamma = &gamma;
-  args.mask = mask;
   args.dx = &dx;
   args.dresidual = &dh; /* in place: dinp += */
   args.dgamma = &dgamma;
   args.dbeta = &dbeta;
   args.accumulate = CUDROP_ACCUMULATE_PARAMETERS;
-  recipe_check(cudrop_norm_backward_workspace(&args, &args.workspace_bytes));
+  recipe_check(cudrop_norm_backward_workspace(N, C, &args.workspace_bytes));
   args.workspace = lend(ctx, args.workspace_bytes);
   recipe_check(cudrop_norm_backward(ctx, &args));
   recipe_check(cudrop_free(ctx, &args.workspace));
@@ -120,7 +135,7 @@ void layernorm_backward(floatX *dinp, floatX *drop_dinp, floatX *dweight, floatX
 static cudrop_attention_t make_attention(float scale, const cudrop_mask_t *mask) {
   cudrop_attention_t attention = {0};
   attention.scale = scale;
-  attention.causal = 1;
+  attention.causal = CUDROP_CAUSAL;
   attention.mask = mask;
   return attention;
 }

@@ -46,9 +46,10 @@ static void show(cudrop_context_t *ctx, const char *title, const int64_t *shape,
          (int)mask.index_stride[1], (int)mask.index_stride[2]);
   check(cudrop_forward(ctx, &in, &mask, &out));
   print("y = drop(1)", y, shape);
+  const cudrop_fused_t fused = {.bias = &b, .mask = &mask};
   check(cudrop_fused_forward(
-      ctx, &(cudrop_fused_forward_t){
-               .x = &in, .bias = &b, .mask = &mask, .residual = &to, .y = &out}));
+      ctx,
+      &(cudrop_fused_forward_t){.fused = &fused, .x = &in, .residual = &to, .y = &out}));
   print("y = 10 + drop(1 + 1)", y, shape);
 }
 

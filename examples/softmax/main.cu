@@ -9,9 +9,6 @@
 
 enum { ROWS = 1000, N = ROWS * SOFTMAX_COLS };
 
-static const uint64_t seed = 42, offset = 7;
-static const double p = 0.1;
-
 static void check(cudrop_status_t status) {
   if (status == CUDROP_OK) return;
   fprintf(stderr, "%s\n", cudrop_last_error());
@@ -39,8 +36,9 @@ int main(int argc, char **argv) {
   }
   check(cudrop_create(&context, CUDROP_CUDA, 0));
   for (int i = 0; i < N; ++i) host[i] = (float)(i * 2654435761u % 1000) * 0.01f;
+  const cudrop_mask_t mask = cudrop_mask(42, 7, 0.1); /* seed, offset, p */
   softmax_t args = {take(context), take(context), take(context), ROWS,
-                    cudrop_mask_schedule(seed, offset, p)};
+                    CUDROP_SCHEDULE_OF(mask)};
   check(cudrop_upload(context, (void *)args.scores, host, sizeof host));
 
   softmax_dropout<<<(ROWS + 3) / 4, SOFTMAX_THREADS>>>(args);
@@ -49,7 +47,6 @@ int main(int argc, char **argv) {
 
   const cudrop_tensor_t x =
       cudrop_matrix(args.probabilities, CUDROP_F32, ROWS, SOFTMAX_COLS);
-  const cudrop_mask_t mask = cudrop_mask(seed, offset, p);
   check(cudrop_forward(context, &x, &mask, &x));
   check(cudrop_download(context, composed, args.probabilities, sizeof composed));
   const bool equal = memcmp(fused, composed, sizeof fused) == 0;

@@ -78,6 +78,7 @@
  *                rounding is to nearest even, subnormals are numbers, no exception traps. The
  *                caller's own (a rounding mode, FTZ, DAZ, traps, raised flags) changes no
  *                result, and is put back to the bit.
+ *   Mask         NULL keeps every element: what p = 0 does.
  *   Empty        A tensor without elements is success, and its data may be NULL.
  *   Bad input    Every argument is checked before anything is written: a call that refuses
  *                one has written nothing and launched nothing.
@@ -121,10 +122,12 @@ extern "C" {
  * calls and structs may change with the minor version; the bits of the mask are fixed.
  */
 #define CUDROP_VERSION_MAJOR 0
-#define CUDROP_VERSION_MINOR 1
+#define CUDROP_VERSION_MINOR 2
 #define CUDROP_VERSION_PATCH 0
+#define CUDROP_VERSION \
+  (CUDROP_VERSION_MAJOR * 10000 + CUDROP_VERSION_MINOR * 100 + CUDROP_VERSION_PATCH)
 
-/* The version of the library that is linked: major * 10000 + minor * 100 + patch. */
+/* The CUDROP_VERSION of the library that is linked. */
 CUDROP_API int cudrop_version(void);
 
 /* How that library was built: compiler and backends, as one line of text. Static. */
@@ -288,8 +291,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 /* ---- 5. Tensors ------------------------------------------------------------------- */
 
 /*
- * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone, I32 for
- * lengths and ids (sections 15 and 16). The F8 types are for what moves data: forward, backward,
+ * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone, I32 and I64
+ * for lengths and ids (sections 15 and 16). The F8 types are for what moves data: forward, backward,
  * cudrop_export_scale() and cudrop_apply_...(); the host converts them element by element, some
  * sixty times slower than F32. 0 is no type, so that a tensor that was never filled in is noticed.
  * Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
@@ -302,7 +305,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
   X(U8, 5, 1)     /* one byte */                                    \
   X(F8E4M3, 6, 1) /* OCP FP8 E4M3: to 448, NaN 0x7f, no infinity */ \
   X(F8E5M2, 7, 1) /* OCP FP8 E5M2: the upper half of binary16 */    \
-  X(I32, 8, 4)    /* signed; lengths and ids alone */
+  X(I32, 8, 4)    /* signed; lengths and ids alone */               \
+  X(I64, 9, 8)    /* likewise */
 
 typedef enum {
 #define CUDROP_DTYPE_ENUM(name, value, bytes) CUDROP_##name = value,
@@ -383,8 +387,25 @@ typedef struct {
   const cudrop_prepared_t *prepared; /* NULL, or what section 11 says */
 } cudrop_mask_t;
 
-/* The mask of (seed, offset, p), with the plain index map. Its use checks p. */
+/*
+ * The mask of (seed, offset, p), with the plain index map. Its use checks p. A seed or an offset
+ * that is a floating-point number, as in cudrop_mask(0.1, 42, 0), does not compile.
+ */
 CUDROP_API cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p);
+
+#if !defined(__cplusplus) && __STDC_VERSION__ >= 201112L
+typedef struct {
+  int unused;
+} cudrop_seed_and_offset_are_integers_t;
+#define CUDROP_INTEGER(value)                                        \
+  _Generic((value), float                                            \
+           : (cudrop_seed_and_offset_are_integers_t){0}, double      \
+           : (cudrop_seed_and_offset_are_integers_t){0}, long double \
+           : (cudrop_seed_and_offset_are_integers_t){0}, default     \
+           : (value))
+#define cudrop_mask(seed, offset, p) \
+  cudrop_mask(CUDROP_INTEGER(seed), CUDROP_INTEGER(offset), (p))
+#endif
 
 /*
  * Give *mask the index map of tensors that are a part of a whole of shape whole[0..rank):
@@ -447,7 +468,8 @@ CUDROP_API uint64_t cudrop_child_seed(uint64_t seed, uint64_t id);
 /*
  * y = keep ? x * scale : 0        scale = (float)(1 / (1 - p)), not rounded for F64
  *
- * x, y: equal types (any but U8 and I32) and shapes. p = 0 copies x bit for bit; p = 1 writes zeros.
+ * x, y: equal types (any but U8, I32 and I64) and shapes. p = 0 copies x bit for bit; p = 1 writes
+ * zeros.
  *
  * Statuses of this and of every operator below:
  *   ERROR_NULL_POINTER      a NULL argument, or NULL data with elements
@@ -532,8 +554,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_export_bytes(cudrop_context_t *context,
                                                    const cudrop_tensor_t *keep);
 
 /*
- * scale = kept ? 1 / (1 - p) : 0; a tensor of any type but U8 and I32. For finite x, x * scale is
- * then cudrop_forward(), up to the sign of dropped zeros and, in types narrower than F32,
+ * scale = kept ? 1 / (1 - p) : 0; a tensor of any type but U8, I32 and I64. For finite x, x * scale
+ * is then cudrop_forward(), up to the sign of dropped zeros and, in types narrower than F32,
  * up to the rounding of the scale.
  */
 CUDROP_CHECKED cudrop_status_t cudrop_export_scale(cudrop_context_t *context,
@@ -576,10 +598,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
  * that operators read when they run, so that between replays seed, offset and p can change
  * while the graph stays.
  *
- *   void *block = NULL;
- *   status = cudrop_alloc(ctx, CUDROP_PREPARED_BYTES, &block);
+ *   cudrop_prepared_t *block = NULL;
  *   const cudrop_mask_t first = cudrop_mask(seed, 0, 0.1);
- *   status = cudrop_prepare(ctx, &first, block);          // before the capture
+ *   status = cudrop_prepared_create(ctx, &first, &block); // before the capture
  *
  *   cudrop_mask_t site0 = cudrop_prepared_mask(block, 0); // captured: offsets 0 and 1
  *   cudrop_mask_t site1 = cudrop_prepared_mask(block, 1); // behind the block's
@@ -592,14 +613,26 @@ CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
  * cudrop_prepare() between two replays. Host contexts have prepared masks too, so that one
  * code serves both.
  *
- * In C++ the block's void * needs a cast to cudrop_prepared_t *.
- *
- * A block is CUDROP_PREPARED_BYTES of the backend's memory, aligned to 16 bytes; the caller
- * owns it. Its contents are the library's, except that device.cuh lets a kernel of the
- * caller's read it; what was not written by cudrop_prepare() is not a mask. Blocks are
- * written and read in the order of the stream, and by one stream at a time.
+ * The contents of a block are the library's, except that device.cuh lets a kernel of the caller's
+ * read it. Blocks are written and read in the order of the stream, and by one stream at a time. A
+ * block may also lie in memory of the caller's: CUDROP_PREPARED_BYTES of the backend's, aligned to
+ * 16 bytes, whose address is taken for a cudrop_prepared_t *; it is a mask once cudrop_prepare()
+ * has written it.
  */
 enum { CUDROP_PREPARED_BYTES = 256 };
+
+/*
+ * cudrop_prepared_create() allocates a block, writes *mask to it and its address to *prepared,
+ * which is NULL after an error. cudrop_prepared_destroy() gives a block back and sets *prepared to
+ * NULL, and a NULL *prepared is success. Both allocate and free in the order of the stream, and so
+ * may not be captured.
+ *   as cudrop_alloc(), cudrop_free() and cudrop_prepare()
+ */
+CUDROP_CHECKED cudrop_status_t cudrop_prepared_create(cudrop_context_t *context,
+                                                      const cudrop_mask_t *mask,
+                                                      cudrop_prepared_t **prepared);
+CUDROP_API cudrop_status_t cudrop_prepared_destroy(cudrop_context_t *context,
+                                                   cudrop_prepared_t **prepared);
 
 /*
  * Write seed, offset and p of *mask to the block `prepared`. The index map of *mask is not

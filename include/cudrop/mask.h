@@ -220,6 +220,11 @@ CUDROP_INLINE cudrop_mask_schedule_t cudrop_mask_schedule(uint64_t seed, uint64_
   return schedule;
 }
 
+/* That of a cudrop_mask_t, or of what else has a seed, an offset and a p; the index map is the
+ * caller's to apply. */
+#define CUDROP_SCHEDULE_OF(mask) \
+  cudrop_mask_schedule((mask).seed, (mask).offset, (mask).p)
+
 /* SplitMix64's finaliser: a bijection of 64 bits. Source: G. Steele et al., OOPSLA 2014.
  */
 CUDROP_INLINE uint64_t cudrop_mask_mix(uint64_t x) {

@@ -18,7 +18,11 @@ extern "C" {
  * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
  * pass over the data, forward and backward. Each takes a struct, to be filled in with
  * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
- * is needed is asked for, in words. (C++ takes no address of such a value:
+ * is needed is asked for, in words. `reserved` is left out too: it is room for members of later
+ * versions, and a call refuses what is not 0 there. What forward and backward must both know
+ * (the activation, the parameters, the mask) is a value of its own, a cudrop_fused_t and the like,
+ * that both take, so that backward cannot forget what forward was told. (C++ takes no address of
+ * such a value:
  * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
  * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}, or of more
  * dimensions by cudrop_tensor(data, CUDROP_F32, 4, (int64_t[]){batch, heads, queries, keys}).)
@@ -38,22 +42,32 @@ extern "C" {
  *   Gradients    Gradients of data replace what their tensors hold, and so do those of
  *                parameters, unless `accumulate` says that they are added to it. A sum of no
  *                rows is +0; added, it leaves every bit of what is there.
- *   Workspace    Sums over rows need memory that the caller lends, as large as a query says,
- *                of the context's backend and aligned to 16 bytes. Its contents mean nothing
+ *   Workspace    Sums over rows need memory that the caller lends, of the context's backend and
+ *                aligned to 16 bytes. A query says how much is enough for up to so many rows of
+ *                so many columns, whichever gradients are wanted. The contents mean nothing
  *                before and after the call: one, as large as the largest answer, serves all
  *                calls on a stream.
  *
- *     cudrop_fused_backward_t args = {.dy = &dy, .mask = &mask, .dx = &dx, .dbias = &dbias};
- *     status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);  // from the shapes
- *     status = cudrop_alloc(ctx, args.workspace_bytes, &args.workspace);       // once
+ *     cudrop_fused_backward_t args = {.fused = &fused, .dy = &dy, .dx = &dx, .dbias = &dbias};
+ *     status = cudrop_fused_backward_workspace(rows, cols, &args.workspace_bytes);
+ *     status = cudrop_alloc(ctx, args.workspace_bytes, &args.workspace);  // once
  *     status = cudrop_fused_backward(ctx, &args);
  *
  * Statuses are those of section 7, and
- *   ERROR_WORKSPACE         workspace_bytes below what the query, ..._workspace(), says
+ *   ERROR_WORKSPACE         workspace_bytes below what the call needs, which is at most what the
+ *                           query, ..._workspace(), says
  *   ERROR_OVERFLOW          also: a shape whose workspace has more bytes than 63 bits count
- *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1, an activation or a bit of
- *                           `accumulate` that does not exist
+ *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1; an activation or a bit of
+ *                           `accumulate` that does not exist; a `reserved` that is not 0
+ *
+ * A query writes to *bytes, which after an error is what it was. Its statuses:
+ *   ERROR_NULL_POINTER      bytes
+ *   ERROR_INVALID_ARGUMENT  rows or cols below 0
+ *   ERROR_OVERFLOW          as above
  */
+
+/* Members of later versions: 0. */
+enum { CUDROP_RESERVED = 4 };
 
 /* Bits of `accumulate`. */
 typedef enum {
@@ -80,10 +94,9 @@ typedef enum {
 /*
  * y = residual + drop(act(x + bias))
  *
- *   status = cudrop_fused_forward(ctx, &(cudrop_fused_forward_t){.x = &x,
- *                                                                .bias = &bias,
- *                                                                .activation = CUDROP_GELU,
- *                                                                .mask = &mask,
+ *   cudrop_fused_t fused = {.bias = &bias, .activation = CUDROP_GELU, .mask = &mask};
+ *   status = cudrop_fused_forward(ctx, &(cudrop_fused_forward_t){.fused = &fused,
+ *                                                                .x = &x,
  *                                                                .residual = &residual,
  *                                                                .y = &y});
  *
@@ -92,12 +105,18 @@ typedef enum {
  * GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not subnormal.
  */
 typedef struct {
-  const cudrop_tensor_t *x;
   const cudrop_tensor_t *bias; /* vector, or NULL */
   cudrop_activation_t activation;
-  const cudrop_mask_t *mask;       /* or NULL */
+  const cudrop_mask_t *mask; /* or NULL */
+  uint64_t reserved[CUDROP_RESERVED];
+} cudrop_fused_t;
+
+typedef struct {
+  const cudrop_fused_t *fused;
+  const cudrop_tensor_t *x;
   const cudrop_tensor_t *residual; /* or NULL */
   const cudrop_tensor_t *y;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_fused_forward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
@@ -106,36 +125,29 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
 /*
  * dx = act'(x + bias) * drop(dy)        dbias = the sum of dx over all rows
  *
- * with the x, bias, activation and mask of the forward call; the residual's gradient is dy
- * itself, and dx may be dy where nothing else needs it. dx is summed before it is rounded.
- * x and bias are needed for an activation alone; without one they are not looked at, so mind
- * that .activation is not left out. dx or dbias may be NULL, not both; in one
- * pass dbias costs nearly nothing. ReLU has slope 0 at 0.
+ * with the x and the `fused` of the forward call; the residual's gradient is dy itself, and dx may
+ * be dy where nothing else needs it. dx is summed before it is rounded. x and bias are needed for
+ * an activation alone; for CUDROP_IDENTITY they are not looked at. dx or dbias may be NULL, not
+ * both; in one pass dbias costs nearly nothing. ReLU has slope 0 at 0.
  */
 typedef struct {
+  const cudrop_fused_t *fused; /* forward's */
   const cudrop_tensor_t *dy;
-  const cudrop_tensor_t *x;    /* NULL for CUDROP_IDENTITY */
-  const cudrop_tensor_t *bias; /* vector, or NULL */
-  cudrop_activation_t activation;
-  const cudrop_mask_t *mask; /* or NULL */
+  const cudrop_tensor_t *x; /* NULL for CUDROP_IDENTITY */
   const cudrop_tensor_t *dx;
   const cudrop_tensor_t *dbias; /* vector */
   uint32_t accumulate;          /* bits of cudrop_accumulate_t */
   void *workspace;              /* for dbias */
   size_t workspace_bytes;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_fused_backward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
                                                      const cudrop_fused_backward_t *args);
 
-/*
- * Write to *bytes the workspace that cudrop_fused_backward() needs; it follows from the shape
- * of dy and from whether there is a dbias, and other members need not be set yet.
- * After an error *bytes is what it was.
- *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
- */
-CUDROP_CHECKED cudrop_status_t
-cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args, size_t *bytes);
+/* Write to *bytes the workspace that is enough for a dy of up to so many rows of so many columns. */
+CUDROP_CHECKED cudrop_status_t cudrop_fused_backward_workspace(int64_t rows, int64_t cols,
+                                                               size_t *bytes);
 
 /* ---- 14. Bias, dropout, residual and a norm ---------------------------------------- */
 
@@ -148,18 +160,16 @@ cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args, size_t *byt
  * Sources: J. L. Ba et al., "Layer normalization"; B. Zhang and R. Sennrich, "Root mean square
  * layer normalization".
  */
-typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
+typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
 
 /*
  * h = residual + drop(x + bias)        y = norm(h)
  *
- *   status = cudrop_norm_forward(ctx, &(cudrop_norm_forward_t){.x = &x,
- *                                                              .bias = &bias,
- *                                                              .mask = &mask,
+ *   cudrop_norm_t norm = {.epsilon = 1e-5f, .bias = &bias, .gamma = &gamma, .beta = &beta,
+ *                         .mask = &mask};
+ *   status = cudrop_norm_forward(ctx, &(cudrop_norm_forward_t){.norm = &norm,
+ *                                                              .x = &x,
  *                                                              .residual = &residual,
- *                                                              .gamma = &gamma,
- *                                                              .beta = &beta,
- *                                                              .epsilon = 1e-5f,
  *                                                              .h = &h,
  *                                                              .y = &y,
  *                                                              .mean = &mean,
@@ -196,18 +206,24 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_t;
  *                           CUDROP_RMS_NORM
  */
 typedef struct {
-  const cudrop_tensor_t *x;
-  const cudrop_tensor_t *bias;     /* vector, or NULL */
-  const cudrop_mask_t *mask;       /* or NULL */
-  const cudrop_tensor_t *residual; /* or NULL */
-  cudrop_norm_t norm;
+  const cudrop_tensor_t *bias; /* vector, or NULL */
+  float epsilon;
+  cudrop_norm_kind_t kind;
   const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
   const cudrop_tensor_t *beta;  /* vector; NULL: 0 */
-  float epsilon;
-  const cudrop_tensor_t *h; /* what the next residual and backward need; or NULL */
+  const cudrop_mask_t *mask;    /* or NULL */
+  uint64_t reserved[CUDROP_RESERVED];
+} cudrop_norm_t;
+
+typedef struct {
+  const cudrop_norm_t *norm;
+  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *residual; /* or NULL */
+  const cudrop_tensor_t *h;        /* what the next residual and backward need; or NULL */
   const cudrop_tensor_t *y;
   const cudrop_tensor_t *mean; /* what backward needs; or NULL, as for CUDROP_RMS_NORM */
   const cudrop_tensor_t *rstd; /* what backward needs; or NULL */
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_norm_forward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
@@ -222,9 +238,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  *   dx = drop(dresidual)            dbias = the sum of dx over all rows
  *   dgamma = the sum of dy * hhat   dbeta = the sum of dy
  *
- * RMSNorm has no mean(g). h, mean and rstd are those of the forward call, and so are gamma and the
- * mask. Any of the outputs may be NULL, not all; beside dx the others cost little. dresidual is
- * rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
+ * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; the bias, the beta
+ * and the epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others
+ * cost little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
  * same. dy and h are read twice.
  *
  * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
@@ -240,14 +256,12 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  *                           which would add dh once more
  */
 typedef struct {
+  const cudrop_norm_t *norm; /* forward's */
   const cudrop_tensor_t *dy;
   const cudrop_tensor_t *dh; /* or NULL */
   const cudrop_tensor_t *h;
   const cudrop_tensor_t *mean; /* NULL for CUDROP_RMS_NORM */
   const cudrop_tensor_t *rstd;
-  const cudrop_tensor_t *gamma; /* vector; NULL: 1 */
-  cudrop_norm_t norm;
-  const cudrop_mask_t *mask; /* or NULL */
   const cudrop_tensor_t *dx;
   const cudrop_tensor_t *dresidual;
   const cudrop_tensor_t *dbias;  /* vector */
@@ -256,19 +270,15 @@ typedef struct {
   uint32_t accumulate;           /* bits of cudrop_accumulate_t */
   void *workspace;               /* needed even without dbias, dgamma and dbeta */
   size_t workspace_bytes;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_norm_backward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
                                                     const cudrop_norm_backward_t *args);
 
-/*
- * Write to *bytes the workspace that cudrop_norm_backward() needs; it follows from the shape of dy
- * and from which of dbias, dgamma and dbeta there are, and other members need not be set yet.
- * After an error *bytes is what it was.
- *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
- */
-CUDROP_CHECKED cudrop_status_t
-cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes);
+/* Write to *bytes the workspace that is enough for a dy of up to so many rows of so many columns. */
+CUDROP_CHECKED cudrop_status_t cudrop_norm_backward_workspace(int64_t rows, int64_t cols,
+                                                              size_t *bytes);
 
 /* ---- 15. Attention weights -------------------------------------------------------- */
 
@@ -278,22 +288,25 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  * along each row of S, the scores of one query with all keys. S, P and y have the shape
  * [..., queries, keys], as in [batch, heads, queries, keys], and at least these two dimensions.
  *
- *   cudrop_attention_t attention = {.scale = 0.125f, .causal = 1, .mask = &mask};
+ *   cudrop_attention_t attention = {.scale = 0.125f, .causal = CUDROP_CAUSAL, .mask = &mask};
  *   status = cudrop_attention_forward(ctx, &(cudrop_attention_forward_t){.attention = &attention,
  *                                                                        .scores = &s,
  *                                                                        .weights = &p,
  *                                                                        .y = &y});
  *
- * `attention` says who sees whom and what is dropped. It is a value that all three calls take, as
- * they take a mask, so that backward cannot forget what forward was told.
+ * `attention` says who sees whom and what is dropped, to all three calls.
  *
  * A query sees the first of the keys, and how many follows from its coordinate q along the
- * second to last dimension, and from b along the first one:
+ * second to last dimension, and from its coordinates b, ... along the first ones:
  *
- *   causal    q + query_offset + 1      1, or 0 for off. query_offset, from 0, is how many keys
- *                                       come before query 0, as with a cache of keys
- *   lengths   lengths[b]                an I32 tensor [first size of S] of any stride, or NULL;
- *                                       below 0 it counts as 0
+ *   causal    q + query_offset + 1      query_offset, from 0, is how many keys come before
+ *                                       query 0, as with a cache of keys. With
+ *                                       CUDROP_CAUSAL_LAST it is keys - queries, which may be
+ *                                       below 0: the last query sees all keys
+ *   lengths   lengths[b, ...]           an I32 or I64 tensor, or NULL; its shape is the first
+ *                                       sizes of S, one or more of those before the keys; its
+ *                                       elements are evenly apart, also repeated; one below 0
+ *                                       counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for
@@ -314,24 +327,32 @@ cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args, size_t *bytes
  * cudrop_attention_reapply(); inference needs y alone, and has P there. Either may be S itself.
  *
  * Statuses are those of section 12, and
- *   ERROR_INVALID_ARGUMENT  a scale that is not finite; causal neither 0 nor 1; a negative
- *                           query_offset, or one that is not 0 without causal; mask and bits
- *                           together; p without bits; scores of rank 0 or 1
+ *   ERROR_INVALID_ARGUMENT  a scale that is not finite; a `causal` that does not exist; a negative
+ *                           query_offset, or one that is not 0 without CUDROP_CAUSAL; mask and
+ *                           bits together; p without bits; scores of rank 0 or 1
  */
+typedef enum {
+  CUDROP_NOT_CAUSAL = 0,
+  CUDROP_CAUSAL = 1,     /* aligned to the first query and the first key ("top left") */
+  CUDROP_CAUSAL_LAST = 2 /* to the last query and the last key ("bottom right") */
+} cudrop_causal_t;
+
 typedef struct {
   float scale; /* of the scores; 0 stands for 1 */
-  int causal;
-  int64_t query_offset;
+  cudrop_causal_t causal;
+  int64_t query_offset;           /* with CUDROP_CAUSAL */
   const cudrop_tensor_t *lengths; /* or NULL */
   const cudrop_mask_t *mask;      /* or NULL */
   const void *bits;               /* or NULL */
   double p;                       /* of bits */
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_attention_t;
 
 typedef struct {
   const cudrop_attention_t *attention;
   const cudrop_tensor_t *scores;
   const cudrop_tensor_t *weights, *y; /* one of them may be NULL */
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_attention_forward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_attention_forward(
@@ -347,6 +368,7 @@ typedef struct {
   const cudrop_attention_t *attention; /* forward's; the scale is not looked at */
   const cudrop_tensor_t *weights;
   const cudrop_tensor_t *y;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_attention_reapply_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_attention_reapply(
@@ -362,6 +384,7 @@ typedef struct {
   const cudrop_attention_t *attention; /* forward's */
   const cudrop_tensor_t *dy, *weights;
   const cudrop_tensor_t *dscores;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_attention_backward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
@@ -380,7 +403,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
  *                                                                        .mask = &mask,
  *                                                                        .y = &y});
  *
- * ids is I32 with any strides; y has its shape and one dimension more, a row [cols] for each id.
+ * ids is I32 or I64 with any strides; y has its shape and one dimension more, a row [cols] for each
+ * id.
  * tokens has the shape [vocabulary, cols], positions [last size of ids, cols]: a longer table is
  * given as its first rows. Tables have y's type or F32, and rows any distance apart. In float:
  * z = token + position, then keep ? z * scale : +0, rounded to y's type.
@@ -396,6 +420,7 @@ typedef struct {
   const cudrop_mask_t *mask;        /* or NULL */
   const cudrop_tensor_t *y;
   uint64_t *out_of_range; /* or NULL */
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_embedding_forward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
@@ -417,7 +442,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
  *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data
  *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
- *   ERROR_OVERFLOW          also: more than 2^31 - 1 ids
+ *   ERROR_OVERFLOW          also: more than 2^31 - 1 ids; ids of I64 and dtokens of more than 2^31
+ *                           rows
  */
 typedef struct {
   const cudrop_tensor_t *ids;
@@ -429,19 +455,17 @@ typedef struct {
   uint32_t accumulate; /* CUDROP_ACCUMULATE_PARAMETERS */
   void *workspace;     /* needed with either table */
   size_t workspace_bytes;
+  uint64_t reserved[CUDROP_RESERVED];
 } cudrop_embedding_backward_t;
 
 CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward(
     cudrop_context_t *context, const cudrop_embedding_backward_t *args);
 
-/*
- * Write to *bytes the workspace that cudrop_embedding_backward() needs; it follows from the shape
- * of dy and from whether there is a dtokens, and other members need not be set yet.
- * After an error *bytes is what it was.
- *   ERROR_NULL_POINTER, ERROR_INVALID_ARGUMENT, ERROR_OVERFLOW  as there, of dy
- */
-CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(
-    const cudrop_embedding_backward_t *args, size_t *bytes);
+/* Write to *bytes the workspace that is enough for so many rows, one for each id, and columns;
+ * ERROR_OVERFLOW also for more than 2^31 - 1 rows. */
+CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(int64_t rows,
+                                                                   int64_t cols,
+                                                                   size_t *bytes);
 
 #ifdef __cplusplus
 }

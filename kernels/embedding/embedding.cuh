@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
-    const int32_t id = cudropi_lookup_id<walk>(args, place.row);
+    const int64_t id = cudropi_lookup_id<walk>(args, place.row);
     const int64_t t = cudropi_find_place(&args.options.lookup, place.row);
     const bool is_token = cudropi_is_token(&args.options.lookup, id);
     bool keep[CUDROPI_CHUNK];

@@ -9,13 +9,13 @@ using cudropi_embedding_args_t = cudropi_rows_args_of<cudropi_embedding_t>;
 
 /* The id of a row. */
 template <cudropi_rows_walk_t walk>
-CUDROPI_DEVICE int32_t cudropi_lookup_id(const cudropi_embedding_args_t &args,
+CUDROPI_DEVICE int64_t cudropi_lookup_id(const cudropi_embedding_args_t &args,
                                          int64_t row) {
   const cudropi_rows_side_t &ids = args.side[CUDROPI_EMBEDDING_IDS];
   const int64_t at = walk != CUDROPI_ROWS_GENERAL
                          ? row * ids.stride[0]
                          : cudropi_row_place(args.rank, args.shape, ids.stride, row);
-  return static_cast<const int32_t *>(ids.data)[at];
+  return cudropi_read_id(&args.options.lookup, ids.data, at);
 }
 
 /* values = what lies in a table, if it is there, + values; its type is the kernel's or F32. */

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
     cudropi_sort_list(const __grid_constant__ cudropi_embedding_args_t args) {
   const int64_t row = (int64_t)blockIdx.x * CUDROPI_SORT_THREADS + threadIdx.x;
   if (row >= args.options.gather.entries) return;
-  const int32_t id = cudropi_lookup_id<walk>(args, row);
+  const int64_t id = cudropi_lookup_id<walk>(args, row);
   args.options.gather.key[0][row] = cudropi_is_token(&args.options.lookup, id)
                                         ? (uint32_t)id
                                         : (uint32_t)args.options.gather.keys;

@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_row_add<walk>(place, values, sum);
   }
   sum = cudropi_row_sum(threads, sum, shared_sums);
-  if (args.options.norm == CUDROP_LAYER_NORM) mean = sum / (float)args.cols;
+  if (args.options.kind == CUDROP_LAYER_NORM) mean = sum / (float)args.cols;
 
   sum = 0.0f;
   turn = 0;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_row_add<walk>(place, values, sum);
   }
   cudropi_row_sums(threads, sum, distances, shared_sums);
-  if (args.options.norm == CUDROP_LAYER_NORM) {
+  if (args.options.kind == CUDROP_LAYER_NORM) {
     drift = cudropi_drift(distances, args.cols);
     mean = mean + drift;
   }

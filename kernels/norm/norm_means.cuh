@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
   cudropi_row_sums(threads, sum_g, sum_gh, shared_sums);
   if (row.first.col == 0 && row.end > 0) {
     const float cols = (float)args.cols;
-    args.of_rows[at] = args.options.norm == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;
+    args.of_rows[at] = args.options.kind == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;
     args.of_rows[args.rows + at] = sum_gh / cols;
   }
 }

@@ -205,7 +205,10 @@ request_t take_request(bytes_t *bytes, uint8_t *arena) {
     request.nulls = 0;
   }
   request.mask = take_mask(bytes, &request.y);
-  if (!fits || count_elements(&request.y) > MOST_ELEMENTS) request.mask.p = NAN;
+  if (!fits || count_elements(&request.y) > MOST_ELEMENTS) {
+    request.mask.p = NAN;
+    request.nulls &= ~(unsigned)NULL_MASK; /* which would have no rate */
+  }
   request.drawn = request.mask;
   return request;
 }

@@ -197,6 +197,8 @@ static void make_call(bytes_t *bytes) {
                   "cudrop_set_threads", &request);
   if (choice & 8) refine(bytes, &request);
   if (choice & 16 && request.op < REQUEST_APPLY_BYTES) prepare(bytes, context, &request);
+  if (request.nulls & NULL_MASK && request.op < REQUEST_APPLY_BYTES)
+    request.mask = request.drawn = cudrop_mask(0, 0, 0.0); /* what NULL stands for */
   fetch(before);
   const bool legal = is_legal(&request, arena);
   insist_status(call(&request, context), legal, names[request.op], &request);

@@ -179,58 +179,69 @@ static const cudrop_mask_t *take_mask(call_t *call) {
   return way >= 240 ? NULL : &call->mask;
 }
 
-/* The end of the arena, or a little less than is needed. */
-static void *take_workspace(call_t *call, size_t needed, size_t *bytes) {
+typedef cudrop_status_t query_t(int64_t rows, int64_t cols, size_t *bytes);
+
+/* The end of the arena: enough for dy, unless that is large, or a byte less. */
+static void *take_workspace(call_t *call, query_t *query, const cudrop_tensor_t *dy,
+                            size_t *bytes) {
+  size_t needed = 0;
+  int64_t rows = 1;
+  if (dy == NULL || dy->rank < 1 || dy->rank > CUDROP_MAX_RANK) return NULL;
+  for (int d = 0; d < dy->rank - 1; ++d) rows *= dy->shape[d];
+  if (query(rows, dy->shape[dy->rank - 1], &needed) != CUDROP_OK) return NULL;
   const unsigned choice = take_byte(&call->bytes);
+  if (needed > ARENA - WORKSPACE) needed = ARENA - WORKSPACE; /* a call may need less */
   *bytes = choice == 255 && needed > 0 ? needed - 1 : needed;
-  if (needed > ARENA / 4) *bytes = 0; /* a call that is refused */
   call->workspace = *bytes;
   return call->arena + WORKSPACE + (choice == 254 ? 4 : 0);
 }
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
+static cudrop_fused_t take_fused(call_t *call) {
+  cudrop_fused_t fused = {.bias = take_row(call)};
+  fused.activation = (cudrop_activation_t)(take_byte(&call->bytes) % 6);
+  fused.mask = take_mask(call);
+  return fused;
+}
+
 static cudrop_status_t fused_forward(cudrop_context_t *context, call_t *call) {
+  const cudrop_tensor_t *x = take_full(call);
+  const cudrop_fused_t fused = take_fused(call);
   const cudrop_fused_forward_t args = {
-      .x = take_full(call),
-      .bias = take_row(call),
-      .activation = (cudrop_activation_t)(take_byte(&call->bytes) % 6),
-      .mask = take_mask(call),
-      .residual = take_full(call),
-      .y = take_full(call)};
+      .fused = &fused, .x = x, .residual = take_full(call), .y = take_full(call)};
   return cudrop_fused_forward(context, &args);
 }
 
 static cudrop_status_t fused_backward(cudrop_context_t *context, call_t *call) {
-  cudrop_fused_backward_t args = {
-      .dy = take_full(call),
-      .x = take_full(call),
-      .bias = take_row(call),
-      .activation = (cudrop_activation_t)(take_byte(&call->bytes) % 6),
-      .mask = take_mask(call),
-      .dx = take_full(call),
-      .dbias = take_row(call),
-      .accumulate = take_byte(&call->bytes) % 5};
-  size_t needed = 0;
-  if (cudrop_fused_backward_workspace(&args, &needed) == CUDROP_OK)
-    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+  const cudrop_tensor_t *dy = take_full(call), *x = take_full(call);
+  const cudrop_fused_t fused = take_fused(call);
+  cudrop_fused_backward_t args = {.fused = &fused,
+                                  .dy = dy,
+                                  .x = x,
+                                  .dx = take_full(call),
+                                  .dbias = take_row(call),
+                                  .accumulate = take_byte(&call->bytes) % 5};
+  args.workspace =
+      take_workspace(call, cudrop_fused_backward_workspace, dy, &args.workspace_bytes);
   return cudrop_fused_backward(context, &args);
 }
 
 static cudrop_status_t norm_forward(cudrop_context_t *context, call_t *call) {
-  const cudrop_norm_forward_t args = {
-      .x = take_full(call),
-      .bias = take_row(call),
-      .mask = take_mask(call),
-      .residual = take_full(call),
-      .norm = (cudrop_norm_t)(take_byte(&call->bytes) % 3),
-      .gamma = take_row(call),
-      .beta = take_row(call),
-      .epsilon = take_byte(&call->bytes) < 250 ? 1e-5f : 0.0f,
-      .h = take_full(call),
-      .y = take_full(call),
-      .mean = take_each(call),
-      .rstd = take_each(call)};
+  const cudrop_tensor_t *x = take_full(call);
+  cudrop_norm_t norm = {.bias = take_row(call), .mask = take_mask(call)};
+  const cudrop_tensor_t *residual = take_full(call);
+  norm.kind = (cudrop_norm_kind_t)(take_byte(&call->bytes) % 3);
+  norm.gamma = take_row(call);
+  norm.beta = take_row(call);
+  norm.epsilon = take_byte(&call->bytes) < 250 ? 1e-5f : 0.0f;
+  const cudrop_norm_forward_t args = {.norm = &norm,
+                                      .x = x,
+                                      .residual = residual,
+                                      .h = take_full(call),
+                                      .y = take_full(call),
+                                      .mean = take_each(call),
+                                      .rstd = take_each(call)};
   return cudrop_norm_forward(context, &args);
 }
 
@@ -239,27 +250,29 @@ static cudrop_status_t norm_backward(cudrop_context_t *context, call_t *call) {
                                  .dh = take_full(call),
                                  .h = take_full(call),
                                  .mean = take_each(call),
-                                 .rstd = take_each(call),
-                                 .gamma = take_row(call),
-                                 .norm = (cudrop_norm_t)(take_byte(&call->bytes) % 3),
-                                 .mask = take_mask(call),
-                                 .dx = take_full(call),
-                                 .dresidual = take_full(call),
-                                 .dbias = take_row(call),
-                                 .dgamma = take_row(call),
-                                 .dbeta = take_row(call),
-                                 .accumulate = take_byte(&call->bytes) % 5};
-  size_t needed = 0;
-  if (cudrop_norm_backward_workspace(&args, &needed) == CUDROP_OK)
-    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+                                 .rstd = take_each(call)};
+  cudrop_norm_t norm = {.gamma = take_row(call)};
+  norm.kind = (cudrop_norm_kind_t)(take_byte(&call->bytes) % 3);
+  norm.mask = take_mask(call);
+  args.norm = &norm;
+  args.dx = take_full(call);
+  args.dresidual = take_full(call);
+  args.dbias = take_row(call);
+  args.dgamma = take_row(call);
+  args.dbeta = take_row(call);
+  args.accumulate = take_byte(&call->bytes) % 5;
+  args.workspace = take_workspace(call, cudrop_norm_backward_workspace, args.dy,
+                                  &args.workspace_bytes);
   return cudrop_norm_backward(context, &args);
 }
 
 static cudrop_attention_t take_attention(call_t *call, bool has_scale) {
   cudrop_attention_t attention = {.scale = 0.0f};
   if (has_scale) attention.scale = (float)(take_byte(&call->bytes) % 4) * 0.5f;
-  attention.causal = (int)(take_byte(&call->bytes) % 3);
-  attention.query_offset = (int64_t)(take_byte(&call->bytes) % 9) - 1;
+  const unsigned causal = take_byte(&call->bytes), offset = take_byte(&call->bytes);
+  attention.causal = (cudrop_causal_t)(causal == 255 ? 3 : causal % 3);
+  if (attention.causal == CUDROP_CAUSAL || offset >= 200) /* else it must be 0 */
+    attention.query_offset = (int64_t)(offset % 9) - 1;
   attention.lengths = take(call, FIRST, CUDROP_I32);
   attention.mask = take_mask(call);
   return attention;
@@ -325,9 +338,8 @@ static cudrop_status_t embedding_backward(cudrop_context_t *context, call_t *cal
       .dpositions = take(call, PLACES, dtype),
       .vocabulary = take_byte(&call->bytes) % 2 == 0 ? 29 : 0,
       .accumulate = take_byte(&call->bytes) % 5};
-  size_t needed = 0;
-  if (cudrop_embedding_backward_workspace(&args, &needed) == CUDROP_OK)
-    args.workspace = take_workspace(call, needed, &args.workspace_bytes);
+  args.workspace = take_workspace(call, cudrop_embedding_backward_workspace, args.dy,
+                                  &args.workspace_bytes);
   return cudrop_embedding_backward(context, &args);
 }
 

@@ -82,7 +82,7 @@ static bool takes(request_operator_t op, cudrop_dtype_t dtype) {
 static bool is_needed_null(const request_t *request) {
   const request_operator_t op = request->op;
   const unsigned needed = NULL_CONTEXT | NULL_Y | (has_x(op) ? NULL_X : 0u) |
-                          (brings_mask(op) ? NULL_KEEP : NULL_MASK);
+                          (brings_mask(op) ? NULL_KEEP : 0u);
   return (request->nulls & needed) != 0;
 }
 

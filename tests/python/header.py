@@ -7,9 +7,10 @@ HEADERS = ("cudrop.h", "transformer.h")
 
 
 def read_headers() -> str:
-    """Their text without comments."""
+    """Their text without comments, and without what macros of C alone are made of."""
     text = "\n".join((SOURCE / "include/cudrop" / name).read_text() for name in HEADERS)
-    return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    return re.sub(r"#if !defined\(__cplusplus\).*?#endif", "", text, flags=re.DOTALL)
 
 
 def find_structs(text: str) -> dict:

@@ -135,6 +135,9 @@ class DLPack(unittest.TestCase):
             self.assertIsInstance(got.dx, device.CupyArray)
             np.testing.assert_array_equal(got.dx.memory.read(), want.dx)
             np.testing.assert_array_equal(got.dbias.memory.read(), want.dbias)
+            before = device.FakeDevice.entered
+            cudrop.fused_backward(device.CupyArray(dy), mask=MASK, dbias=False)
+            self.assertEqual(device.FakeDevice.entered - before, 1)  # dx: there is nothing to sum
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ TEXT = header.read_headers()
 STRUCTS = {
     "cudrop_tensor_t": _structs.Tensor,
     "cudrop_mask_t": _structs.MaskStruct,
+    "cudrop_fused_t": _structs.Fused,
     "cudrop_fused_forward_t": _structs.FusedForward,
     "cudrop_fused_backward_t": _structs.FusedBackward,
+    "cudrop_norm_t": _structs.NormStruct,
     "cudrop_norm_forward_t": _structs.NormForward,
     "cudrop_norm_backward_t": _structs.NormBackward,
     "cudrop_attention_t": _structs.Attention,
@@ -117,7 +119,8 @@ class Layout(unittest.TestCase):
                            ("ACTIVATION", _structs.Activation)):
             self.assertEqual({each.name: each.value for each in kind}, lists[name])
         for name, kind in (("cudrop_backend_t", _structs.Backend),
-                           ("cudrop_norm_t", _structs.Norm)):
+                           ("cudrop_norm_kind_t", _structs.Norm),
+                           ("cudrop_causal_t", _structs.Causal)):
             self.assertEqual({each.name: each.value for each in kind}, enums[name])
         self.assertEqual({f"ACCUMULATE_{each.name}": each.value for each in _structs.Accumulate},
                          enums["cudrop_accumulate_t"])
@@ -130,6 +133,7 @@ class Layout(unittest.TestCase):
         soversion = numbers[:2] if numbers[0] == 0 else numbers[:1]
         self.assertEqual(_library.SONAME, "libcudrop.so." + ".".join(map(str, soversion)))
         self.assertIn(f"CUDROP_MAX_RANK = {_structs.MAX_RANK} ", TEXT)
+        self.assertIn(f"CUDROP_RESERVED = {_structs.RESERVED} ", TEXT)
         project = (header.SOURCE / "adapters/python/pyproject.toml").read_text()
         self.assertIn(f'version = "{cudrop.__version__}"', project)
 

@@ -53,6 +53,9 @@ class Refusals(unittest.TestCase):
                     "Activation.SILU$", cudrop.fused, x, activation="gelu")
         self.refuse(ValueError, "9 is not a valid Norm: it is one of Norm.LAYER_NORM, "
                     "Norm.RMS_NORM$", lambda: cudrop.norm(x, kind=9))
+        self.refuse(ValueError, "'last' is not a valid Causal: it is one of Causal.NOT_CAUSAL, "
+                    "Causal.CAUSAL, Causal.CAUSAL_LAST$", cudrop.attention, numbers(4, 4),
+                    cudrop.Attention(causal="last"))
 
     def test_numbers_of_the_wrong_kind_are_refused_by_name(self):
         x, ids = numbers(4, 6), np.zeros((2, 3), np.int32)
@@ -78,11 +81,11 @@ class Refusals(unittest.TestCase):
         self.refuse(TypeError, "scale = 'x' is a str, and not a number", cudrop.attention, x,
                     cudrop.Attention(scale="x"))
 
-    def test_integers_of_64_bits_are_refused_with_the_type_that_is_right(self):
-        ids = np.zeros((2, 3), np.int64)
-        self.refuse(TypeError, "ids has dtype int64, .*: ids and lengths are int32",
-                    cudrop.embedding, ids, numbers(9, 4))
-        self.refuse(TypeError, "lengths has dtype int64, .*: ids and lengths are int32",
+    def test_integers_of_16_bits_are_refused_with_the_types_that_are_right(self):
+        ids, text = np.zeros((2, 3), np.int16), "ids and lengths are int32 or int64"
+        self.refuse(TypeError, f"ids has dtype int16, .*: {text}", cudrop.embedding, ids,
+                    numbers(9, 4))
+        self.refuse(TypeError, f"lengths has dtype int16, .*: {text}",
                     cudrop.attention, numbers(2, 4, 6), cudrop.Attention(lengths=ids[:, 0]))
 
     def test_all_names_are_listed(self):
@@ -95,7 +98,7 @@ class Refusals(unittest.TestCase):
                     np.ma.masked_less(numbers(4), 0), MASK)
 
     def test_types_that_the_library_lacks_are_refused(self):
-        for dtype in (np.int64, np.complex64, ">f4", "O", "U3"):
+        for dtype in (np.int16, np.complex64, ">f4", "O", "U3"):
             self.refuse(TypeError, "x has dtype .*, which cudrop does not have", cudrop.dropout,
                         np.zeros(4, dtype), MASK)
 

@@ -134,7 +134,18 @@ class Attention(unittest.TestCase):
         dweights = dy * scale * seen
         want = 0.5 * weights * (dweights - (dweights * weights).sum(-1, keepdims=True))
         near(self, cudrop.attention_backward(dy, got.weights, options), want)
+        for each in (lengths.astype(np.int64), np.repeat(lengths, 3).reshape(2, 3)):
+            np.testing.assert_array_equal(
+                cudrop.attention(scores, options._replace(lengths=each)).y, got.y)
         self.assertIsNone(cudrop.attention(scores, cudrop.Attention(), weights=False).weights)
+
+    def test_the_last_query_may_be_the_one_that_sees_all_keys(self):
+        last = cudrop.Attention(causal=cudrop.Causal.CAUSAL_LAST)
+        for queries, keys in ((5, 7), (7, 5)):
+            seen = np.tri(queries, keys, keys - queries, bool)
+            weights = cudrop.attention(numbers(2, queries, keys), last).weights
+            np.testing.assert_array_equal(weights != 0, np.broadcast_to(seen, weights.shape))
+            near(self, weights.sum(-1), np.broadcast_to(seen.any(-1), weights.shape[:-1]))
 
 
 class Embedding(unittest.TestCase):
@@ -145,12 +156,18 @@ class Embedding(unittest.TestCase):
         known = (ids >= 0)[..., None]
         y = cudrop.embedding(ids, tokens, positions=positions, mask=MASK)
         near(self, y, (tokens[ids].astype(float) + positions) * scale * known)
+        wide = ids.astype(np.int64)
+        np.testing.assert_array_equal(
+            cudrop.embedding(wide, tokens, positions=positions, mask=MASK), y)
 
         got = cudrop.embedding_backward(ids, dy, vocabulary=10, mask=MASK)
         gradient, dtokens = dy * scale * known, np.zeros((10, COLS))
         np.add.at(dtokens, ids, gradient)
         near(self, got.dtokens, dtokens)
         near(self, got.dpositions, gradient.sum(0))
+        for mine, theirs in zip(
+                cudrop.embedding_backward(wide, dy, vocabulary=10, mask=MASK), got):
+            np.testing.assert_array_equal(mine, theirs)
         once_more = cudrop.embedding_backward(ids, dy, mask=MASK, dtokens=got.dtokens.copy(),
                                               dpositions=False, accumulate_parameters=True)
         near(self, once_more.dtokens, 2 * dtokens)

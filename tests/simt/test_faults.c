@@ -113,16 +113,18 @@ static cudrop_tensor_t matrix(void *data) {
 static cudrop_status_t fused(state_t *s) {
   const cudrop_tensor_t x = matrix(s->x), y = matrix(s->y);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_fused_forward(s->context,
-                              &(cudrop_fused_forward_t){.x = &x, .mask = &mask, .y = &y});
+  const cudrop_fused_t shared = {.mask = &mask};
+  return cudrop_fused_forward(
+      s->context, &(cudrop_fused_forward_t){.fused = &shared, .x = &x, .y = &y});
 }
 static cudrop_status_t fused_backward(state_t *s) {
   const cudrop_tensor_t dy = matrix(s->x);
   const cudrop_tensor_t dbias = cudrop_vector(s->y, CUDROP_F32, COLS);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_fused_t shared = {.mask = &mask};
   return cudrop_fused_backward(s->context,
-                               &(cudrop_fused_backward_t){.dy = &dy,
-                                                          .mask = &mask,
+                               &(cudrop_fused_backward_t){.fused = &shared,
+                                                          .dy = &dy,
                                                           .dbias = &dbias,
                                                           .workspace = s->workspace,
                                                           .workspace_bytes = WORKSPACE});
@@ -130,18 +132,19 @@ static cudrop_status_t fused_backward(state_t *s) {
 static cudrop_status_t norm(state_t *s) {
   const cudrop_tensor_t x = matrix(s->x), y = matrix(s->y);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_norm_forward(
-      s->context,
-      &(cudrop_norm_forward_t){.x = &x, .mask = &mask, .epsilon = 1e-5f, .y = &y});
+  const cudrop_norm_t shared = {.epsilon = 1e-5f, .mask = &mask};
+  return cudrop_norm_forward(s->context,
+                             &(cudrop_norm_forward_t){.norm = &shared, .x = &x, .y = &y});
 }
 static cudrop_status_t norm_backward(state_t *s) {
   const cudrop_tensor_t h = matrix(s->x), dx = matrix(s->y);
   const cudrop_tensor_t rstd = cudrop_vector(s->x, CUDROP_F32, ROWS);
+  const cudrop_norm_t shared = {.kind = CUDROP_RMS_NORM};
   return cudrop_norm_backward(s->context,
-                              &(cudrop_norm_backward_t){.dy = &h,
+                              &(cudrop_norm_backward_t){.norm = &shared,
+                                                        .dy = &h,
                                                         .h = &h,
                                                         .rstd = &rstd,
-                                                        .norm = CUDROP_RMS_NORM,
                                                         .dx = &dx,
                                                         .workspace = s->workspace,
                                                         .workspace_bytes = WORKSPACE});
@@ -446,6 +449,33 @@ START_TEST(a_device_that_reads_host_memory_is_given_it) {
 }
 END_TEST
 
+/* Whichever call fails: there is no block, and no memory of one. */
+START_TEST(a_prepared_block_is_made_or_there_is_none) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  bool reached = true;
+  long k = 0;
+  for (; reached; ++k) {
+    state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    cudrop_prepared_t *prepared = NULL;
+    fake_cuda_reset();
+    const struct CUctx_st *current = become(NOTHING);
+    ck_assert_ok(create(&state));
+    fake_cuda_fail(k, cudaErrorUnknown);
+    const cudrop_status_t status =
+        cudrop_prepared_create(state.context, &mask, &prepared);
+    reached = fake_cuda_failed_call() != NULL;
+    expect_current(current);
+    fake_cuda_fail(-1, 0);
+    ck_assert_int_eq(status, reached ? CUDROP_ERROR_CUDA : CUDROP_OK);
+    ck_assert_int_eq(prepared == NULL, reached);
+    ck_assert_ok(cudrop_prepared_destroy(state.context, &prepared));
+    ck_assert_ptr_null(prepared);
+    clean_up(&state);
+  }
+  ck_assert_int_gt(k, 2);
+}
+END_TEST
+
 static TCase *faults_case(void) {
   TCase *tests = suite_case("faults", 300);
   tcase_add_loop_test(tests, every_call_that_fails_is_named_and_leaves_no_trace, 0,
@@ -454,6 +484,7 @@ static TCase *faults_case(void) {
   tcase_add_loop_test(tests, a_host_context_leaves_the_current_context_alone, 0, CALLERS);
   tcase_add_loop_test(tests, without_a_driver_or_a_device_every_way_in_says_so, -1, 1);
   tcase_add_test(tests, a_device_that_is_lost_is_an_error_and_no_crash);
+  tcase_add_test(tests, a_prepared_block_is_made_or_there_is_none);
   tcase_add_test(tests, without_memory_pools_buffers_are_plain);
   tcase_add_test(tests, a_device_that_reads_host_memory_is_given_it);
   return tests;

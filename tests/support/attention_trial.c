@@ -27,17 +27,25 @@ static int32_t get_length(const attention_trial_t *trial, int64_t batch) {
   return (int32_t)lengths[batch % 6];
 }
 
+/* How many keys come before query 0. */
+static int64_t get_offset(const attention_trial_t *trial) {
+  const int64_t queries = trial->layout->shape[trial->layout->rank - 2];
+  return trial->causal == CUDROP_CAUSAL ? trial->query_offset
+                                        : count_keys(trial) - queries;
+}
+
 int64_t attention_count_seen(const attention_trial_t *trial, const view_t *view,
                              int64_t e) {
   const int64_t query = view_coordinate(view, e, trial->layout->rank - 2);
+  const int64_t offset = get_offset(trial);
   int64_t seen = count_keys(trial);
   if (trial->has_lengths) {
     const int32_t length = get_length(trial, view_coordinate(view, e, 0));
     if (length < seen) seen = length < 0 ? 0 : length;
   }
-  if (trial->causal && trial->query_offset < seen - query - 1)
-    seen = query + trial->query_offset + 1;
-  return seen;
+  if (trial->causal != CUDROP_NOT_CAUSAL && offset < seen - query - 1)
+    seen = query + offset + 1;
+  return seen < 0 ? 0 : seen;
 }
 
 static double draw_value(uint64_t *state) {
@@ -141,7 +149,7 @@ static cudrop_attention_t get_attention(const attention_trial_t *trial,
   return (cudrop_attention_t){
       .scale = trial->scale,
       .causal = trial->causal,
-      .query_offset = trial->causal ? trial->query_offset : 0,
+      .query_offset = trial->causal == CUDROP_CAUSAL ? trial->query_offset : 0,
       .lengths = trial->has_lengths ? &options->lengths.tensor : NULL,
       .mask = trial->no_mask || options->bits != NULL ? NULL : &options->mask,
       .bits = options->bits,
@@ -263,8 +271,8 @@ static const char *explain(const attention_trial_t *trial, const char *wrong) {
   snprintf(whole, sizeof whole,
            "%s, dtype %d, scale %g, causal %d + %lld, lengths %d, p = %g, source %d, "
            "scores %d, in place %d: %s",
-           trial->layout->name, (int)trial->dtype, (double)trial->scale, trial->causal,
-           (long long)trial->query_offset, trial->has_lengths,
+           trial->layout->name, (int)trial->dtype, (double)trial->scale,
+           (int)trial->causal, (long long)trial->query_offset, trial->has_lengths,
            trial->no_mask ? -1.0 : trial->mask.p, (int)trial->source, (int)trial->scores,
            trial->in_place, wrong);
   return whole;

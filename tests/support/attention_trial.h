@@ -32,9 +32,9 @@ typedef struct {
   const attention_layout_t *layout;
   cudrop_dtype_t dtype;
   float scale;
-  bool causal;
-  int64_t query_offset;
-  bool has_lengths; /* 0, some, all, too many and a negative number take turns */
+  cudrop_causal_t causal;
+  int64_t query_offset; /* of CUDROP_CAUSAL alone */
+  bool has_lengths;     /* 0, some, all, too many and a negative number take turns */
   cudrop_mask_t mask;
   bool no_mask;
   trial_source_t source; /* how the mask is given */

@@ -153,8 +153,8 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
       .dpositions = trial->no_positions ? NULL : &dpositions.tensor,
       .vocabulary = trial->no_tokens ? trial->layout->vocabulary : 0,
       .accumulate = trial->accumulate};
-  cudrop_status_t status =
-      cudrop_embedding_backward_workspace(&args, &args.workspace_bytes);
+  cudrop_status_t status = cudrop_embedding_backward_workspace(
+      view_count(&t->ids), trial->layout->cols, &args.workspace_bytes);
   if (status == CUDROP_OK)
     args.workspace = view_make_workspace(context, args.workspace_bytes, &workspace);
   if (status == CUDROP_OK)

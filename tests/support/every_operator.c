@@ -74,7 +74,7 @@ static const char *try_norm(cudrop_context_t *reference, cudrop_context_t *conte
         .layout = &rows_layouts[k % ROWS_LAYOUTS],
         .dtype = dtypes[k / ROWS_LAYOUTS % ROW_DTYPES],
         .vector_dtype = k % 2 == 0 ? dtypes[k / ROWS_LAYOUTS % ROW_DTYPES] : CUDROP_F32,
-        .norm = (cudrop_norm_t)(k / ROWS_LAYOUTS / ROW_DTYPES),
+        .kind = (cudrop_norm_kind_t)(k / ROWS_LAYOUTS / ROW_DTYPES),
         .epsilon = 1e-5f,
         .parts = NORM_EVERYTHING,
         .accumulate = (uint32_t)k / 3 % 2 * CUDROP_ACCUMULATE_PARAMETERS,
@@ -90,7 +90,10 @@ static const attention_layout_t attention_layouts[] = {
     {"33 keys", 4, {2, 2, 5, 33}, NULL, 0},
     {"264 keys", 3, {6, 7, 264}, NULL, 0},
     {"4200 keys", 2, {3, 4200}, NULL, 0}};
-enum { ATTENTION_LAYOUTS = sizeof attention_layouts / sizeof attention_layouts[0] };
+enum {
+  ATTENTION_LAYOUTS = sizeof attention_layouts / sizeof attention_layouts[0],
+  CAUSALS = 3
+};
 
 static const char *try_attention(cudrop_context_t *reference, cudrop_context_t *context) {
   const char *wrong = "";
@@ -100,7 +103,7 @@ static const char *try_attention(cudrop_context_t *reference, cudrop_context_t *
         .layout = &attention_layouts[k % ATTENTION_LAYOUTS],
         .dtype = dtypes[k / ATTENTION_LAYOUTS % ROW_DTYPES],
         .scale = 0.3f,
-        .causal = k % 2 == 0,
+        .causal = (cudrop_causal_t)((k / ATTENTION_LAYOUTS + k) % CAUSALS),
         .has_lengths = k % 3 == 1,
         .mask = cudrop_mask(10, (uint64_t)k, p),
         .source = (trial_source_t)(k / ATTENTION_LAYOUTS / ROW_DTYPES)};

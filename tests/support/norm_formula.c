@@ -98,7 +98,7 @@ static const char *check_norm(const norm_trial_t *trial, const tensors_t *t, int
     sum += h[c];
     size += fabs(h[c]);
   }
-  if (trial->norm == CUDROP_LAYER_NORM)
+  if (trial->kind == CUDROP_LAYER_NORM)
     mean = (near_t){sum / n, (additions + 1.0) * u * size / n};
   for (int64_t c = 0; c < cols; ++c) squares += (h[c] - mean.value) * (h[c] - mean.value);
   const double variance = squares / n + (double)trial->epsilon;
@@ -178,7 +178,7 @@ static row_t find_means(const norm_trial_t *trial, const tensors_t *t, int64_t r
     add(&g, value, u * fabs(value));
     add(&gh, product, 4.0 * u * fabs(product));
   }
-  if (trial->norm == CUDROP_LAYER_NORM) r.mean_g = finish(&g, additions + 1.0, n);
+  if (trial->kind == CUDROP_LAYER_NORM) r.mean_g = finish(&g, additions + 1.0, n);
   r.mean_gh = finish(&gh, additions + 1.0, n);
   return r;
 }

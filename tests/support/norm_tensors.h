@@ -35,13 +35,11 @@ static inline bool has(const norm_trial_t *trial, uint32_t part) {
 }
 
 static inline int64_t count_cols(const norm_trial_t *trial) {
-  return trial->layout->shape[trial->layout->rank - 1];
+  return rows_count_cols(trial->layout);
 }
 
 static inline int64_t count_rows(const norm_trial_t *trial) {
-  int64_t rows = 1;
-  for (int d = 0; d < trial->layout->rank - 1; ++d) rows *= trial->layout->shape[d];
-  return rows;
+  return rows_count(trial->layout);
 }
 
 /* An empty text if the outputs of a call are right, else what is wrong. */

@@ -62,7 +62,7 @@ static void fill_saved(const norm_trial_t *trial, tensors_t *t) {
   for (int64_t row = 0; row < rows; ++row) {
     double sum = 0.0, squares = 0.0;
     for (int64_t c = 0; c < cols; ++c) sum += view_get(&t->view[H], row * cols + c);
-    const double mean = trial->norm == CUDROP_LAYER_NORM ? sum / (double)cols : 0.0;
+    const double mean = trial->kind == CUDROP_LAYER_NORM ? sum / (double)cols : 0.0;
     for (int64_t c = 0; c < cols; ++c)
       squares += pow(view_get(&t->view[H], row * cols + c) - mean, 2.0);
     const double rstd = 1.0 / sqrt(squares / (double)cols + (double)trial->epsilon);
@@ -85,7 +85,7 @@ static void choose_sharing(const norm_trial_t *trial, tensors_t *t, bool is_back
 }
 
 static void choose_parts(const norm_trial_t *trial, tensors_t *t, bool is_backward) {
-  const bool centred = trial->norm == CUDROP_LAYER_NORM;
+  const bool centred = trial->kind == CUDROP_LAYER_NORM;
   const bool inputs = !is_backward || !has(trial, NORM_NO_INPUTS);
   const bool gradients = is_backward && !has(trial, NORM_NO_GRADIENTS);
   const bool there[VIEWS] = {[X] = true,
@@ -93,9 +93,9 @@ static void choose_parts(const norm_trial_t *trial, tensors_t *t, bool is_backwa
                              [H] = is_backward || has(trial, NORM_H),
                              [Y] = !is_backward || has(trial, NORM_DX),
                              [DRESIDUAL] = gradients && has(trial, NORM_RESIDUAL),
-                             [BIAS] = !is_backward && has(trial, NORM_BIAS),
+                             [BIAS] = has(trial, NORM_BIAS),
                              [GAMMA] = inputs && has(trial, NORM_GAMMA),
-                             [BETA] = !is_backward && has(trial, NORM_BETA),
+                             [BETA] = has(trial, NORM_BETA),
                              [DBIAS] = is_backward && has(trial, NORM_BIAS),
                              [DGAMMA] = gradients && has(trial, NORM_GAMMA),
                              [DBETA] = is_backward && has(trial, NORM_BETA),
@@ -172,24 +172,30 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
   view_insist(cudrop_free(context, &p->workspace));
 }
 
+/* What both directions share. */
+static cudrop_norm_t get_norm(const norm_trial_t *trial, const places_t *p) {
+  return (cudrop_norm_t){.kind = trial->kind,
+                         .epsilon = trial->epsilon,
+                         .bias = p->tensor[BIAS],
+                         .gamma = p->tensor[GAMMA],
+                         .beta = p->tensor[BETA],
+                         .mask = trial->no_mask ? NULL : &p->mask};
+}
+
 static cudrop_status_t run_forward(cudrop_context_t *context, const norm_trial_t *trial,
                                    tensors_t *t) {
   places_t p = {0};
   place(context, trial, t, &p);
+  const cudrop_norm_t norm = get_norm(trial, &p);
   const cudrop_status_t status = AROUND(
-      context, cudrop_norm_forward(context, &(cudrop_norm_forward_t){
-                                                .x = p.tensor[X],
-                                                .bias = p.tensor[BIAS],
-                                                .mask = trial->no_mask ? NULL : &p.mask,
-                                                .residual = p.tensor[RESIDUAL],
-                                                .norm = trial->norm,
-                                                .gamma = p.tensor[GAMMA],
-                                                .beta = p.tensor[BETA],
-                                                .epsilon = trial->epsilon,
-                                                .h = p.tensor[H],
-                                                .y = p.tensor[Y],
-                                                .mean = p.tensor[MEAN],
-                                                .rstd = p.tensor[RSTD]}));
+      context, cudrop_norm_forward(
+                   context, &(cudrop_norm_forward_t){.norm = &norm,
+                                                     .x = p.tensor[X],
+                                                     .residual = p.tensor[RESIDUAL],
+                                                     .h = p.tensor[H],
+                                                     .y = p.tensor[Y],
+                                                     .mean = p.tensor[MEAN],
+                                                     .rstd = p.tensor[RSTD]}));
   fetch(context, &p, t);
   return status;
 }
@@ -198,21 +204,21 @@ static cudrop_status_t run_backward(cudrop_context_t *context, const norm_trial_
                                     tensors_t *t) {
   places_t p = {0};
   place(context, trial, t, &p);
-  cudrop_norm_backward_t args = {.dy = p.tensor[X],
+  const cudrop_norm_t norm = get_norm(trial, &p);
+  cudrop_norm_backward_t args = {.norm = &norm,
+                                 .dy = p.tensor[X],
                                  .dh = p.tensor[RESIDUAL],
                                  .h = p.tensor[H],
                                  .mean = p.tensor[MEAN],
                                  .rstd = p.tensor[RSTD],
-                                 .gamma = p.tensor[GAMMA],
-                                 .norm = trial->norm,
-                                 .mask = trial->no_mask ? NULL : &p.mask,
                                  .dx = p.tensor[Y],
                                  .dresidual = p.tensor[DRESIDUAL],
                                  .dbias = p.tensor[DBIAS],
                                  .dgamma = p.tensor[DGAMMA],
                                  .dbeta = p.tensor[DBETA],
                                  .accumulate = trial->accumulate};
-  cudrop_status_t status = cudrop_norm_backward_workspace(&args, &args.workspace_bytes);
+  cudrop_status_t status = cudrop_norm_backward_workspace(
+      count_rows(trial), count_cols(trial), &args.workspace_bytes);
   if (status == CUDROP_OK)
     args.workspace = view_make_workspace(context, args.workspace_bytes, &p.workspace);
   if (status == CUDROP_OK) status = AROUND(context, cudrop_norm_backward(context, &args));
@@ -226,10 +232,10 @@ static const char *explain(const norm_trial_t *trial, const char *wrong) {
   static char whole[900];
   if (wrong[0] == '\0') return wrong;
   snprintf(whole, sizeof whole,
-           "%s, dtype %d, vector %d, norm %d, parts %#x, accumulate %u, sharing %d, "
+           "%s, dtype %d, vector %d, kind %d, parts %#x, accumulate %u, sharing %d, "
            "p = %g, prepared %d, wild %d: %s",
            trial->layout->name, (int)trial->dtype, (int)trial->vector_dtype,
-           (int)trial->norm, trial->parts, trial->accumulate, (int)trial->sharing,
+           (int)trial->kind, trial->parts, trial->accumulate, (int)trial->sharing,
            trial->no_mask ? -1.0 : trial->mask.p, trial->prepared, trial->is_wild, wrong);
   return whole;
 }

@@ -34,7 +34,7 @@ typedef enum {
 typedef struct {
   const rows_layout_t *layout;
   cudrop_dtype_t dtype, vector_dtype; /* of full tensors, of vectors */
-  cudrop_norm_t norm;
+  cudrop_norm_kind_t kind;
   float epsilon, shift; /* shift: added to x, to make a mean */
   uint32_t parts, accumulate;
   norm_sharing_t sharing;

@@ -173,17 +173,23 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
   view_insist(cudrop_free(context, &p->workspace));
 }
 
+/* What both directions share. */
+static cudrop_fused_t get_fused(const rows_trial_t *trial, const places_t *p) {
+  return (cudrop_fused_t){.activation = trial->activation,
+                          .bias = has_bias(trial) ? &p->bias.tensor : NULL,
+                          .mask = trial->no_mask ? NULL : &p->mask};
+}
+
 static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t *trial,
                                    tensors_t *t) {
   places_t p = place(context, trial, t);
+  const cudrop_fused_t fused = get_fused(trial, &p);
   const cudrop_status_t status =
       AROUND(context,
              cudrop_fused_forward(
                  context, &(cudrop_fused_forward_t){
+                              .fused = &fused,
                               .x = &p.x.tensor,
-                              .bias = has_bias(trial) ? &p.bias.tensor : NULL,
-                              .activation = trial->activation,
-                              .mask = trial->no_mask ? NULL : &p.mask,
                               .residual = trial->has_residual ? &p.residual.tensor : NULL,
                               .y = &p.y.tensor}));
   fetch(context, &p, t);
@@ -194,17 +200,17 @@ static cudrop_status_t run_forward(cudrop_context_t *context, const rows_trial_t
 static cudrop_status_t run_backward(cudrop_context_t *context, const rows_trial_t *trial,
                                     tensors_t *t) {
   places_t p = place(context, trial, t);
+  const cudrop_fused_t fused = get_fused(trial, &p);
   const cudrop_tensor_t *x = trial->in_place ? &p.residual.tensor : &p.x.tensor;
   cudrop_fused_backward_t args = {
+      .fused = &fused,
       .dy = trial->in_place ? &p.x.tensor : &p.residual.tensor,
       .x = has_x(trial) ? x : NULL,
-      .bias = has_bias(trial) ? &p.bias.tensor : NULL,
-      .activation = trial->activation,
-      .mask = trial->no_mask ? NULL : &p.mask,
       .dx = has_dx(trial) ? &p.y.tensor : NULL,
       .dbias = has_dbias(trial) ? &p.dbias.tensor : NULL,
       .accumulate = trial->accumulate};
-  cudrop_status_t status = cudrop_fused_backward_workspace(&args, &args.workspace_bytes);
+  cudrop_status_t status = cudrop_fused_backward_workspace(
+      rows_count(trial->layout), rows_count_cols(trial->layout), &args.workspace_bytes);
   if (status == CUDROP_OK)
     args.workspace = view_make_workspace(context, args.workspace_bytes, &p.workspace);
   if (status == CUDROP_OK)
@@ -261,8 +267,7 @@ static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) 
 
 static const char *check_sums(const rows_trial_t *trial, const tensors_t *t,
                               const double *sums, const double *sizes) {
-  const int64_t cols = t->dbias.tensor.shape[0];
-  const int64_t rows = cols > 0 ? view_count(&t->x) / cols : 0;
+  const int64_t rows = rows_count(trial->layout), cols = rows_count_cols(trial->layout);
   for (int64_t c = 0; c < cols; ++c) {
     const bool adds = (trial->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
     if (rows == 0 && !(adds ? view_is_untouched(&t->dbias, &t->dbias_before, c)

@@ -18,6 +18,15 @@ typedef struct {
   bool repeats_residual; /* one row of it for all */
 } rows_layout_t;
 
+static inline int64_t rows_count(const rows_layout_t *layout) {
+  int64_t rows = 1;
+  for (int d = 0; d < layout->rank - 1; ++d) rows *= layout->shape[d];
+  return rows;
+}
+static inline int64_t rows_count_cols(const rows_layout_t *layout) {
+  return layout->shape[layout->rank - 1];
+}
+
 /* What a call does without, beside what vector_dtype and has_residual say. */
 enum {
   ROWS_NO_BIAS = 1,

@@ -133,9 +133,9 @@ static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial
   cudrop_mask_t mask = trial->mask;
   void *block = NULL;
   if (trial->prepared) mask = trial_prepare(context, &trial->mask, &block);
-  const cudrop_status_t status =
-      AROUND(context, call(context, trial, &mask, trial->in_place ? &y.tensor : &x.tensor,
-                           &keep.tensor, &y.tensor));
+  const cudrop_status_t status = AROUND(
+      context, call(context, trial, trial->no_mask ? NULL : &mask,
+                    trial->in_place ? &y.tensor : &x.tensor, &keep.tensor, &y.tensor));
   view_fetch(context, &y, &t->y);
   view_displace(context, &x);
   view_displace(context, &keep);
@@ -220,6 +220,7 @@ static const char *describe(const trial_t *trial, const tensors_t *t,
            (unsigned long long)trial->mask.index_base, trial->x_shift, trial->y_shift,
            trial->in_place   ? ", in place"
            : trial->prepared ? ", prepared"
+           : trial->no_mask  ? ", no mask"
                              : "",
            cudrop_status_name(status), status == CUDROP_OK ? "" : cudrop_last_error(),
            at < 0 ? -1 : from_data);

@@ -41,6 +41,7 @@ typedef struct {
   cudrop_mask_t mask;
   bool in_place; /* y is x; the layout's y_stride is not used */
   bool prepared; /* the mask's numbers lie in a block */
+  bool no_mask;  /* NULL is given in the place of the mask, whose p is 0 */
   int x_shift, y_shift;
 } trial_t;
 

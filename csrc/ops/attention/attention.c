@@ -10,22 +10,30 @@
 #define FULL(NAME, FLAGS) \
   { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
 #define LENGTHS \
-  { .name = "lengths", .extent = CUDROPI_EXTENT_FIRST, .types = CUDROPI_INTEGERS }
+  { .name = "lengths", .extent = CUDROPI_EXTENT_LEADING, .types = CUDROPI_INTEGERS }
 #define BITS \
   { .name = "bits", .types = CUDROPI_BITS }
-#define REQUIRE_ATTENTION(args)                                                          \
-  REQUIRE((args) != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);      \
-  REQUIRE((args)->attention != NULL, CUDROP_ERROR_NULL_POINTER, "%s: attention is NULL", \
-          __func__)
+#define REQUIRE_ATTENTION(args)                                                     \
+  REQUIRE((args) != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__); \
+  TRY(check_shared(__func__, (args)->attention, (args)->reserved))
+
+static cudrop_status_t check_shared(const char *function,
+                                    const cudrop_attention_t *attention,
+                                    const uint64_t *reserved) {
+  REQUIRE(attention != NULL, CUDROP_ERROR_NULL_POINTER, "%s: attention is NULL",
+          function);
+  TRY(cudropi_check_reserved(function, "attention", attention->reserved));
+  return cudropi_check_reserved(function, "args", reserved);
+}
 
 /* What a call asks for, as it stands. */
 typedef struct {
   float scale;
-  int causal;
+  cudrop_causal_t causal;
   int64_t query_offset;
 } options_t;
 
-static cudrop_status_t check(const cudropi_call_t *call) {
+static cudrop_status_t check_options(const cudropi_call_t *call) {
   const char *function = call->op->function;
   const options_t *options = call->options;
   REQUIRE(call->tensor[call->op->leader]->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -33,14 +41,40 @@ static cudrop_status_t check(const cudropi_call_t *call) {
           call->op->slot[call->op->leader].name);
   REQUIRE(isfinite(options->scale), CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: scale = %g is not finite", function, (double)options->scale);
-  REQUIRE(options->causal == 0 || options->causal == 1, CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: causal = %d is neither 0 nor 1", function, options->causal);
+  REQUIRE(options->causal == CUDROP_NOT_CAUSAL || options->causal == CUDROP_CAUSAL ||
+              options->causal == CUDROP_CAUSAL_LAST,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: causal = %d does not exist", function,
+          (int)options->causal);
   REQUIRE(options->query_offset >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: query_offset = %lld is negative", function,
           (long long)options->query_offset);
-  REQUIRE(options->query_offset == 0 || options->causal, CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: query_offset = %lld means nothing without causal", function,
+  REQUIRE(options->query_offset == 0 || options->causal == CUDROP_CAUSAL,
+          CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: query_offset = %lld means nothing without CUDROP_CAUSAL", function,
           (long long)options->query_offset);
+  return CUDROP_OK;
+}
+
+/* The elements from length to length; false if they are not evenly apart. */
+static bool find_stride(const cudrop_tensor_t *lengths, int64_t *stride) {
+  bool is_even = true;
+  int64_t inner = 1; /* lengths of the dimensions behind d */
+  *stride = 0;
+  for (int d = lengths->rank - 1; d >= 0; --d) {
+    if (lengths->shape[d] == 1) continue;
+    if (inner == 1) *stride = lengths->stride[d];
+    is_even = is_even && lengths->stride[d] == *stride * inner;
+    inner *= lengths->shape[d];
+  }
+  return is_even;
+}
+
+static cudrop_status_t check_lengths(const cudropi_call_t *call) {
+  const cudrop_tensor_t *lengths = call->tensor[CUDROPI_ATTENTION_LENGTHS];
+  int64_t stride = 0;
+  REQUIRE(lengths == NULL || find_stride(lengths, &stride), CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: lengths has strides that do not put them evenly apart",
+          call->op->function);
   return CUDROP_OK;
 }
 
@@ -49,26 +83,36 @@ static cudropi_visible_t find_visible(const options_t *options,
                                       const cudrop_tensor_t *leader,
                                       const cudrop_tensor_t *lengths,
                                       const cudropi_plan_t *plan) {
-  const int64_t keys = plan->cols, offset = options->query_offset;
-  return (cudropi_visible_t){
-      .keys = keys,
-      .queries = leader->shape[leader->rank - 2],
-      .batch_rows = plan->rows / leader->shape[0],
-      .is_causal = options->causal != 0,
-      .query_offset = offset < keys ? offset : keys,
-      .lengths = lengths != NULL ? lengths->data : NULL,
-      .length_stride = lengths != NULL ? lengths->stride[0] : 0,
-  };
+  const int64_t keys = plan->cols, queries = leader->shape[leader->rank - 2];
+  const int64_t offset =
+      options->causal == CUDROP_CAUSAL_LAST ? keys - queries : options->query_offset;
+  cudropi_visible_t visible = {.keys = keys,
+                               .queries = queries,
+                               .batch_rows = plan->rows,
+                               .is_causal = options->causal != CUDROP_NOT_CAUSAL,
+                               .query_offset = offset < keys ? offset : keys};
+  if (lengths == NULL) return visible;
+  for (int d = 0; d < lengths->rank; ++d) visible.batch_rows /= lengths->shape[d];
+  visible.lengths = lengths->data;
+  visible.has_wide_lengths = lengths->dtype == CUDROP_I64;
+  find_stride(lengths, &visible.length_stride);
+  return visible;
 }
 
-static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan, int lengths) {
+static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
   const options_t *options = call->options;
   const cudrop_tensor_t *leader = call->tensor[call->op->leader];
   cudropi_attention_t made = {.scores_scale =
                                   options->scale != 0.0f ? options->scale : 1.0f};
   if (plan->rows > 0)
-    made.visible = find_visible(options, leader, call->tensor[lengths], plan);
+    made.visible =
+        find_visible(options, leader, call->tensor[CUDROPI_ATTENTION_LENGTHS], plan);
   memcpy(plan->options, &made, sizeof made);
+}
+
+static cudrop_status_t check(const cudropi_call_t *call) {
+  TRY(check_options(call));
+  return check_lengths(call);
 }
 
 /* The packed bits of a tensor like `full`, made in *made; NULL for none. */
@@ -80,10 +124,6 @@ static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tenso
 }
 
 /* ---- Forward ----------------------------------------------------------------------------- */
-
-static void plan_forward(const cudropi_call_t *call, cudropi_plan_t *plan) {
-  plan_options(call, plan, CUDROPI_ATTENTION_LENGTHS);
-}
 
 cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                          const cudrop_attention_forward_t *args) {
@@ -98,7 +138,7 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
       .keep = CUDROPI_ATTENTION_BITS,
       .has_rows = true,
       .check = check,
-      .plan = plan_forward,
+      .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_forward),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention)};
   cudrop_tensor_t packed;
@@ -124,10 +164,6 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
 
 /* ---- Reapply ----------------------------------------------------------------------------- */
 
-static void plan_reapply(const cudropi_call_t *call, cudropi_plan_t *plan) {
-  plan_options(call, plan, CUDROPI_REAPPLY_LENGTHS);
-}
-
 cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
                                          const cudrop_attention_reapply_t *args) {
   static const cudropi_op_t op = {
@@ -140,7 +176,7 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
       .keep = CUDROPI_REAPPLY_BITS,
       .has_rows = true,
       .check = check,
-      .plan = plan_reapply,
+      .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_reapply),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention_reapply)};
   cudrop_tensor_t packed;
@@ -161,10 +197,6 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
 
 /* ---- The gradient ------------------------------------------------------------------------ */
 
-static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
-  plan_options(call, plan, CUDROPI_ATTENTION_GRADIENT_LENGTHS);
-}
-
 cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
                                           const cudrop_attention_backward_t *args) {
   static const cudropi_op_t op = {
@@ -179,7 +211,7 @@ cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
       .keep = CUDROPI_ATTENTION_GRADIENT_BITS,
       .has_rows = true,
       .check = check,
-      .plan = plan_gradient,
+      .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_gradient),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention_gradient)};
   cudrop_tensor_t packed;

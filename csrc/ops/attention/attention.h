@@ -17,14 +17,14 @@ enum {
 };
 enum {
   CUDROPI_REAPPLY_WEIGHTS,
-  CUDROPI_REAPPLY_LENGTHS,
+  CUDROPI_REAPPLY_LENGTHS = CUDROPI_ATTENTION_LENGTHS,
   CUDROPI_REAPPLY_BITS,
   CUDROPI_REAPPLY_Y
 };
 enum {
   CUDROPI_ATTENTION_GRADIENT_DY,
+  CUDROPI_ATTENTION_GRADIENT_LENGTHS = CUDROPI_ATTENTION_LENGTHS,
   CUDROPI_ATTENTION_GRADIENT_WEIGHTS,
-  CUDROPI_ATTENTION_GRADIENT_LENGTHS,
   CUDROPI_ATTENTION_GRADIENT_BITS,
   CUDROPI_ATTENTION_GRADIENT_DSCORES
 };
@@ -34,8 +34,9 @@ typedef struct {
   int64_t keys, queries;
   int64_t batch_rows; /* of one length */
   bool is_causal;
-  int64_t query_offset; /* 0 to keys */
-  const void *lengths;  /* int32_t, or NULL; ... */
+  int64_t query_offset;  /* at most keys */
+  const void *lengths;   /* int32_t, or int64_t ... */
+  bool has_wide_lengths; /* ... then; or NULL */
   int64_t length_stride;
 } cudropi_visible_t;
 
@@ -55,13 +56,15 @@ CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
   int64_t count = visible->keys;
   if (visible->lengths != NULL) {
     const int64_t batch = row / visible->batch_rows;
-    const int64_t length =
-        ((const int32_t *)visible->lengths)[batch * visible->length_stride];
+    const int64_t at = batch * visible->length_stride;
+    const int64_t length = visible->has_wide_lengths
+                               ? ((const int64_t *)visible->lengths)[at]
+                               : ((const int32_t *)visible->lengths)[at];
     if (length < count) count = length < 0 ? 0 : length;
   }
   if (visible->is_causal) {
     const int64_t last = row % visible->queries + visible->query_offset;
-    if (last < count) count = last + 1;
+    if (last < count) count = last < 0 ? 0 : last + 1;
   }
   return count;
 }

@@ -43,7 +43,6 @@ cudrop_status_t cudrop_forward(cudrop_context_t *context, const cudrop_tensor_t 
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {IN("x", CUDROPI_NUMBERS), OUT("y", CUDROPI_NUMBERS)},
-      .needs_mask = true,
       DROP};
   return run_drawn(context, &op, x, mask, y);
 }
@@ -53,7 +52,6 @@ cudrop_status_t cudrop_backward(cudrop_context_t *context, const cudrop_tensor_t
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {IN("dy", CUDROPI_NUMBERS), OUT("dx", CUDROPI_NUMBERS)},
-      .needs_mask = true,
       DROP};
   return run_drawn(context, &op, dy, mask, dx);
 }
@@ -65,7 +63,6 @@ cudrop_status_t cudrop_backward_accumulate(cudrop_context_t *context,
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {IN("dy", CUDROPI_FLOATS), OUT("dx", CUDROPI_FLOATS)},
-      .needs_mask = true,
       KERNELS(CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE, cudropi_launch_drop)};
   return run_drawn(context, &op, dy, mask, dx);
 }
@@ -103,7 +100,6 @@ cudrop_status_t cudrop_alpha_forward(cudrop_context_t *context, const cudrop_ten
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {IN("x", CUDROPI_FLOATS), OUT("y", CUDROPI_FLOATS)},
-      .needs_mask = true,
       .is_alpha = true,
       KERNELS(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE, cudropi_launch_drop)};
   return run_drawn(context, &op, x, mask, y);
@@ -116,7 +112,6 @@ cudrop_status_t cudrop_alpha_backward(cudrop_context_t *context,
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {IN("dy", CUDROPI_FLOATS), OUT("dx", CUDROPI_FLOATS)},
-      .needs_mask = true,
       .is_alpha = true,
       DROP};
   return run_drawn(context, &op, dy, mask, dx);
@@ -129,7 +124,6 @@ cudrop_status_t cudrop_export_bits(cudrop_context_t *context, const cudrop_mask_
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {OUT("bits", CUDROPI_BITS)},
-      .needs_mask = true,
       KERNELS(CUDROPI_KERNEL_BITS, CUDROPI_KERNEL_BITS, cudropi_launch_bits)};
   REQUIRE(rank <= 0 || shape != NULL, CUDROP_ERROR_NULL_POINTER, "%s: shape is NULL",
           __func__);
@@ -142,7 +136,6 @@ cudrop_status_t cudrop_export_bytes(cudrop_context_t *context, const cudrop_mask
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {OUT("keep", CUDROPI_BYTES)},
-      .needs_mask = true,
       KERNELS(CUDROPI_KERNEL_BYTES, CUDROPI_KERNEL_BYTES, cudropi_launch_drop)};
   return run_drawn(context, &op, NULL, mask, keep);
 }
@@ -152,7 +145,6 @@ cudrop_status_t cudrop_export_scale(cudrop_context_t *context, const cudrop_mask
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {OUT("scale", CUDROPI_NUMBERS)},
-      .needs_mask = true,
       KERNELS(CUDROPI_KERNEL_FILL, CUDROPI_KERNEL_FILL, cudropi_launch_drop)};
   return run_drawn(context, &op, NULL, mask, scale);
 }
@@ -162,7 +154,6 @@ cudrop_status_t cudrop_count_kept(cudrop_context_t *context, const cudrop_mask_t
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {OUT("kept", CUDROPI_TOTAL)},
-      .needs_mask = true,
       KERNELS(CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT, cudropi_launch_count)};
   REQUIRE(rank <= 0 || shape != NULL, CUDROP_ERROR_NULL_POINTER, "%s: shape is NULL",
           __func__);

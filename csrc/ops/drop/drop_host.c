@@ -1,4 +1,4 @@
-/* kernels.c - what the host does with a tile once its keep bits are known. */
+/* drop_host.c - what the host does with a tile once its keep bits are known. */
 #include <string.h>
 
 #include "host/storage.h"

@@ -30,13 +30,15 @@ static int64_t find_table_stride(const cudrop_tensor_t *table) {
 }
 
 static cudropi_lookup_t find_lookup(const cudrop_tensor_t *leader,
+                                    const cudrop_tensor_t *ids,
                                     const cudrop_tensor_t *tokens,
                                     const cudrop_tensor_t *positions) {
   return (cudropi_lookup_t){
       .vocabulary = tokens != NULL ? tokens->shape[0] : 0,
       .places = leader->rank > 1 ? leader->shape[leader->rank - 2] : 1,
       .token_stride = find_table_stride(tokens),
-      .place_stride = find_table_stride(positions)};
+      .place_stride = find_table_stride(positions),
+      .has_wide_ids = ids->dtype == CUDROP_I64};
 }
 
 /* ---- Forward ----------------------------------------------------------------------------- */
@@ -45,6 +47,7 @@ static void plan_forward(const cudropi_call_t *call, cudropi_plan_t *plan) {
   const cudrop_tensor_t *counter = call->tensor[CUDROPI_EMBEDDING_COUNTER];
   cudropi_embedding_t options = {
       .lookup = find_lookup(call->tensor[CUDROPI_EMBEDDING_Y],
+                            call->tensor[CUDROPI_EMBEDDING_IDS],
                             call->tensor[CUDROPI_EMBEDDING_TOKENS],
                             call->tensor[CUDROPI_EMBEDDING_POSITIONS])};
   if (counter != NULL) options.lookup.out_of_range = counter->data;
@@ -69,6 +72,7 @@ cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
       .host = CUDROPI_HOST(cudropi_embedding_forward),
       .launch = CUDROPI_LAUNCH(cudropi_launch_embedding)};
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  TRY(cudropi_check_reserved(__func__, "args", args->reserved));
   const cudrop_tensor_t counter = cudropi_pack(args->out_of_range, 0, NULL);
   const cudropi_call_t call = {
       .op = &op,
@@ -90,33 +94,13 @@ static int64_t count_counts(int64_t entries) {
   return CUDROPI_SORT_DIGITS * (tiles + 1);
 }
 
-/* The bytes for `entries` rows, at most INT32_MAX; false past 63 bits. */
-static bool count_bytes(int64_t entries, int64_t cols, bool is_sorted, ptrdiff_t *bytes) {
+static bool count_bytes(uint32_t slots, int64_t entries, int64_t cols, ptrdiff_t *bytes) {
+  const bool is_sorted = slots >> CUDROPI_EMBEDDING_GRADIENT_DTOKENS & 1;
   const int64_t size = sizeof(float); /* of a float, and of a number of the sort */
   const int64_t of_sort = is_sorted ? (4 * entries + count_counts(entries)) * size : 0;
   const int64_t a_col = 2 * cudropi_count_segments(entries) * size; /* head and tail */
   return !__builtin_mul_overflow(a_col, cols, bytes) &&
          !__builtin_add_overflow(*bytes, of_sort, bytes);
-}
-
-static cudrop_status_t count_workspace(const char *function, const cudropi_call_t *call,
-                                       size_t *bytes) {
-  const cudrop_tensor_t *dy = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY];
-  const int64_t cols = dy->shape[dy->rank - 1];
-  const bool is_sorted = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] != NULL;
-  int64_t rows = 0;
-  ptrdiff_t needed = 0;
-  REQUIRE(cudropi_count(dy->rank - 1, dy->shape, &rows), CUDROP_ERROR_OVERFLOW,
-          "%s: dy has more rows than 63 bits count", function);
-  REQUIRE(rows <= INT32_MAX, CUDROP_ERROR_OVERFLOW,
-          "%s: dy has %lld rows, and the most is 2^31 - 1", function, (long long)rows);
-  REQUIRE(rows == 0 || cols == 0 || count_bytes(rows, cols, is_sorted, &needed),
-          CUDROP_ERROR_OVERFLOW,
-          "%s: dy has %lld rows of %lld columns, whose workspace has more bytes than 63 "
-          "bits count",
-          function, (long long)rows, (long long)cols);
-  *bytes = (size_t)needed;
-  return CUDROP_OK;
 }
 
 /* Deal that memory out. */
@@ -150,6 +134,11 @@ static cudrop_status_t check_vocabulary(const cudropi_call_t *call) {
   REQUIRE(vocabulary == 0 || dtokens == NULL || vocabulary == dtokens->shape[0],
           CUDROP_ERROR_SHAPE, "%s: vocabulary = %lld and dtokens has shape[0] = %lld",
           function, vocabulary, (long long)(dtokens != NULL ? dtokens->shape[0] : 0));
+  REQUIRE(dtokens == NULL || dtokens->shape[0] <= (int64_t)INT32_MAX + 1 ||
+              call->tensor[CUDROPI_EMBEDDING_GRADIENT_IDS]->dtype == CUDROP_I32,
+          CUDROP_ERROR_OVERFLOW,
+          "%s: dtokens has shape[0] = %lld, and the most with ids of I64 is 2^31",
+          function, (long long)dtokens->shape[0]);
   return CUDROP_OK;
 }
 
@@ -181,7 +170,8 @@ static void plan_tiling(cudropi_tiling_t *tiling, int64_t segments) {
 static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
   const cudrop_tensor_t *dtokens = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS];
   cudropi_embedding_t options = {
-      .lookup = find_lookup(call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY], dtokens,
+      .lookup = find_lookup(call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY],
+                            call->tensor[CUDROPI_EMBEDDING_IDS], dtokens,
                             call->tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS])};
   if (dtokens == NULL)
     options.lookup.vocabulary = ((const options_t *)call->options)->vocabulary;
@@ -243,7 +233,8 @@ static const cudropi_op_t backward = {
     .has_rows = true,
     .has_workspace = true,
     .check = check_vocabulary,
-    .count_workspace = count_workspace,
+    .most_rows = INT32_MAX,
+    .count_bytes = count_bytes,
     .plan = plan_gradient,
     .run = sum_tables,
     .host = CUDROPI_HOST(cudropi_embedding_gradient),
@@ -267,6 +258,7 @@ static cudropi_call_t describe(const cudrop_embedding_backward_t *args,
 cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
                                           const cudrop_embedding_backward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  TRY(cudropi_check_reserved(__func__, "args", args->reserved));
   REQUIRE(args->dtokens != NULL || args->dpositions != NULL, CUDROP_ERROR_NULL_POINTER,
           "%s: dtokens and dpositions are both NULL", __func__);
   REQUIRE((args->accumulate & CUDROP_ACCUMULATE_DATA) == 0, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -277,9 +269,7 @@ cudrop_status_t cudrop_embedding_backward(cudrop_context_t *context,
   return cudropi_run(context, &call);
 }
 
-cudrop_status_t cudrop_embedding_backward_workspace(
-    const cudrop_embedding_backward_t *args, size_t *bytes) {
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_call_t call = describe(args, NULL);
-  return cudropi_query(__func__, &call, bytes);
+cudrop_status_t cudrop_embedding_backward_workspace(int64_t rows, int64_t cols,
+                                                    size_t *bytes) {
+  return cudropi_query(__func__, &backward, rows, cols, bytes);
 }

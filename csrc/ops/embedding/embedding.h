@@ -58,11 +58,19 @@ typedef struct {
   int64_t places;                     /* row r has place r % places */
   int64_t token_stride, place_stride; /* elements from row to row of the tables */
   uint64_t *out_of_range;             /* to be counted there, or NULL */
+  bool has_wide_ids;                  /* int64_t, not int32_t */
 } cudropi_lookup_t;
 
 /* Is it the number of a row of the tokens? */
-CUDROP_INLINE bool cudropi_is_token(const cudropi_lookup_t *lookup, int32_t id) {
+CUDROP_INLINE bool cudropi_is_token(const cudropi_lookup_t *lookup, int64_t id) {
   return id >= 0 && id < lookup->vocabulary;
+}
+
+/* Element `at` of the ids. */
+CUDROP_INLINE int64_t cudropi_read_id(const cudropi_lookup_t *lookup, const void *ids,
+                                      int64_t at) {
+  if (lookup->has_wide_ids) return ((const int64_t *)ids)[at];
+  return ((const int32_t *)ids)[at];
 }
 
 CUDROP_INLINE int64_t cudropi_find_place(const cudropi_lookup_t *lookup, int64_t row) {

@@ -22,16 +22,16 @@ static void load_table(const cudropi_strip_t *strip, int table, int64_t stride,
 }
 
 /* The id of a row. */
-static int32_t get_id(const cudropi_plan_t *plan, int64_t row) {
+static int64_t get_id(const cudropi_plan_t *plan, int64_t row) {
   const cudropi_operand_t *ids = &plan->operand[CUDROPI_EMBEDDING_IDS];
-  return ((const int32_t *)
-              ids->data)[cudropi_row_place(plan->rank, plan->shape, ids->stride, row)];
+  return cudropi_read_id(&cudropi_embedding(plan)->lookup, ids->data,
+                         cudropi_row_place(plan->rank, plan->shape, ids->stride, row));
 }
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
 /* tokens[id] + positions[place], dropped; zeros for an id out of range. */
-static void embed(const cudropi_strip_t *strip, int32_t id, float *z) {
+static void embed(const cudropi_strip_t *strip, int64_t id, float *z) {
   const cudropi_plan_t *plan = strip->plan;
   const cudropi_lookup_t *lookup = &cudropi_embedding(plan)->lookup;
   float position[CUDROPI_STRIP];
@@ -54,7 +54,7 @@ static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
   int64_t first = 0, end = 0;
   cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
-    const int32_t id = get_id(plan, row);
+    const int64_t id = get_id(plan, row);
     out_of_range += !cudropi_is_token(&cudropi_embedding(plan)->lookup, id);
     for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
       const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
@@ -95,7 +95,7 @@ static void list_entries(const cudropi_rows_job_t *job) {
   const cudropi_gather_t *gather = &cudropi_embedding(plan)->gather;
   if (!gather->is_sorted) return;
   for (int64_t row = 0; row < gather->entries; ++row) {
-    const int32_t id = get_id(plan, row);
+    const int64_t id = get_id(plan, row);
     gather->key[0][row] = cudropi_is_token(&cudropi_embedding(plan)->lookup, id)
                               ? (uint32_t)id
                               : (uint32_t)gather->keys;

@@ -18,6 +18,14 @@ static cudrop_status_t check(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
+/* The value that forward and backward take, and what is reserved. */
+static cudrop_status_t check_shared(const char *function, const cudrop_fused_t *fused,
+                                    const uint64_t *reserved) {
+  REQUIRE(fused != NULL, CUDROP_ERROR_NULL_POINTER, "%s: fused is NULL", function);
+  TRY(cudropi_check_reserved(function, "fused", fused->reserved));
+  return cudropi_check_reserved(function, "args", reserved);
+}
+
 static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
   memcpy(plan->options, call->options, sizeof(cudropi_fused_t));
 }
@@ -43,13 +51,14 @@ static const cudropi_op_t forward = {
 cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
                                      const cudrop_fused_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_fused_t options = {args->activation};
+  TRY(check_shared(__func__, args->fused, args->reserved));
+  const cudropi_fused_t options = {args->fused->activation};
   const cudropi_call_t call = {.op = &forward,
                                .tensor = {[CUDROPI_FUSED_X] = args->x,
-                                          [CUDROPI_FUSED_BIAS] = args->bias,
+                                          [CUDROPI_FUSED_BIAS] = args->fused->bias,
                                           [CUDROPI_FUSED_RESIDUAL] = args->residual,
                                           [CUDROPI_FUSED_Y] = args->y},
-                               .mask = args->mask,
+                               .mask = args->fused->mask,
                                .options = &options};
   return cudropi_run(context, &call);
 }
@@ -82,10 +91,10 @@ static cudropi_call_t describe(const cudrop_fused_backward_t *args,
   return (cudropi_call_t){.op = &backward,
                           .tensor = {[CUDROPI_FUSED_GRADIENT_DY] = args->dy,
                                      [CUDROPI_FUSED_GRADIENT_X] = args->x,
-                                     [CUDROPI_FUSED_GRADIENT_BIAS] = args->bias,
+                                     [CUDROPI_FUSED_GRADIENT_BIAS] = args->fused->bias,
                                      [CUDROPI_FUSED_GRADIENT_DX] = args->dx,
                                      [CUDROPI_FUSED_GRADIENT_DBIAS] = args->dbias},
-                          .mask = args->mask,
+                          .mask = args->fused->mask,
                           .accumulate = args->accumulate,
                           .options = options,
                           .workspace = args->workspace,
@@ -95,19 +104,18 @@ static cudropi_call_t describe(const cudrop_fused_backward_t *args,
 cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
                                       const cudrop_fused_backward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
+  TRY(check_shared(__func__, args->fused, args->reserved));
   REQUIRE(args->dx != NULL || args->dbias != NULL, CUDROP_ERROR_NULL_POINTER,
           "%s: dx and dbias are both NULL", __func__);
-  REQUIRE(args->x != NULL || args->activation == CUDROP_IDENTITY,
+  REQUIRE(args->x != NULL || args->fused->activation == CUDROP_IDENTITY,
           CUDROP_ERROR_NULL_POINTER, "%s: x is NULL, and activation = %d needs it",
-          __func__, (int)args->activation);
-  const cudropi_fused_t options = {args->activation};
+          __func__, (int)args->fused->activation);
+  const cudropi_fused_t options = {args->fused->activation};
   const cudropi_call_t call = describe(args, &options);
   return cudropi_run(context, &call);
 }
 
-cudrop_status_t cudrop_fused_backward_workspace(const cudrop_fused_backward_t *args,
+cudrop_status_t cudrop_fused_backward_workspace(int64_t rows, int64_t cols,
                                                 size_t *bytes) {
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_call_t call = describe(args, NULL);
-  return cudropi_query(__func__, &call, bytes);
+  return cudropi_query(__func__, &backward, rows, cols, bytes);
 }

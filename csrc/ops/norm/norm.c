@@ -18,12 +18,17 @@
     .flags = (FLAGS)                                                          \
   }
 
-static cudrop_status_t check_norm(const char *function, cudrop_norm_t norm,
-                                  const cudrop_tensor_t *mean) {
-  REQUIRE(norm == CUDROP_LAYER_NORM || norm == CUDROP_RMS_NORM,
-          CUDROP_ERROR_INVALID_ARGUMENT, "%s: norm = %d does not exist", function,
-          (int)norm);
-  REQUIRE(norm == CUDROP_LAYER_NORM || mean == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+/* The value that forward and backward take, and what is reserved. */
+static cudrop_status_t check_shared(const char *function, const cudrop_norm_t *norm,
+                                    const uint64_t *reserved,
+                                    const cudrop_tensor_t *mean) {
+  REQUIRE(norm != NULL, CUDROP_ERROR_NULL_POINTER, "%s: norm is NULL", function);
+  TRY(cudropi_check_reserved(function, "norm", norm->reserved));
+  TRY(cudropi_check_reserved(function, "args", reserved));
+  REQUIRE(norm->kind == CUDROP_LAYER_NORM || norm->kind == CUDROP_RMS_NORM,
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: kind = %d does not exist", function,
+          (int)norm->kind);
+  REQUIRE(norm->kind == CUDROP_LAYER_NORM || mean == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: there is a mean, and CUDROP_RMS_NORM has none", function);
   return CUDROP_OK;
 }
@@ -63,19 +68,19 @@ static const cudropi_op_t forward = {
 cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
                                     const cudrop_norm_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  TRY(check_norm(__func__, args->norm, args->mean));
-  const cudropi_norm_t options = {args->norm, args->epsilon};
+  TRY(check_shared(__func__, args->norm, args->reserved, args->mean));
+  const cudropi_norm_t options = {args->norm->kind, args->norm->epsilon};
   const cudropi_call_t call = {.op = &forward,
                                .tensor = {[CUDROPI_NORM_X] = args->x,
-                                          [CUDROPI_NORM_BIAS] = args->bias,
+                                          [CUDROPI_NORM_BIAS] = args->norm->bias,
                                           [CUDROPI_NORM_RESIDUAL] = args->residual,
-                                          [CUDROPI_NORM_GAMMA] = args->gamma,
-                                          [CUDROPI_NORM_BETA] = args->beta,
+                                          [CUDROPI_NORM_GAMMA] = args->norm->gamma,
+                                          [CUDROPI_NORM_BETA] = args->norm->beta,
                                           [CUDROPI_NORM_H] = args->h,
                                           [CUDROPI_NORM_Y] = args->y,
                                           [CUDROPI_NORM_MEAN] = args->mean,
                                           [CUDROPI_NORM_RSTD] = args->rstd},
-                               .mask = args->mask,
+                               .mask = args->norm->mask,
                                .options = &options};
   return cudropi_run(context, &call);
 }
@@ -85,7 +90,7 @@ cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
 static cudrop_status_t check_mean(const cudropi_call_t *call) {
   const cudropi_norm_t *options = call->options;
   REQUIRE(call->tensor[CUDROPI_NORM_GRADIENT_MEAN] != NULL ||
-              options->norm == CUDROP_RMS_NORM,
+              options->kind == CUDROP_RMS_NORM,
           CUDROP_ERROR_NULL_POINTER, "%s: mean is NULL", call->op->function);
   return CUDROP_OK;
 }
@@ -121,13 +126,13 @@ static cudropi_call_t describe(const cudrop_norm_backward_t *args,
                                      [CUDROPI_NORM_GRADIENT_H] = args->h,
                                      [CUDROPI_NORM_GRADIENT_MEAN] = args->mean,
                                      [CUDROPI_NORM_GRADIENT_RSTD] = args->rstd,
-                                     [CUDROPI_NORM_GRADIENT_GAMMA] = args->gamma,
+                                     [CUDROPI_NORM_GRADIENT_GAMMA] = args->norm->gamma,
                                      [CUDROPI_NORM_GRADIENT_DX] = args->dx,
                                      [CUDROPI_NORM_GRADIENT_DRESIDUAL] = args->dresidual,
                                      [CUDROPI_NORM_GRADIENT_DBIAS] = args->dbias,
                                      [CUDROPI_NORM_GRADIENT_DGAMMA] = args->dgamma,
                                      [CUDROPI_NORM_GRADIENT_DBETA] = args->dbeta},
-                          .mask = args->mask,
+                          .mask = args->norm->mask,
                           .accumulate = args->accumulate,
                           .options = options,
                           .workspace = args->workspace,
@@ -152,16 +157,14 @@ static cudrop_status_t check_outputs(const char *function,
 cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
                                      const cudrop_norm_backward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  TRY(check_norm(__func__, args->norm, args->mean));
+  TRY(check_shared(__func__, args->norm, args->reserved, args->mean));
   TRY(check_outputs(__func__, args));
-  const cudropi_norm_t options = {.norm = args->norm};
+  const cudropi_norm_t options = {.kind = args->norm->kind};
   const cudropi_call_t call = describe(args, &options);
   return cudropi_run(context, &call);
 }
 
-cudrop_status_t cudrop_norm_backward_workspace(const cudrop_norm_backward_t *args,
+cudrop_status_t cudrop_norm_backward_workspace(int64_t rows, int64_t cols,
                                                size_t *bytes) {
-  REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
-  const cudropi_call_t call = describe(args, NULL);
-  return cudropi_query(__func__, &call, bytes);
+  return cudropi_query(__func__, &backward, rows, cols, bytes);
 }

@@ -68,7 +68,7 @@ enum {
 };
 
 typedef struct {
-  cudrop_norm_t norm;
+  cudrop_norm_kind_t kind;
   float epsilon; /* of forward */
 } cudropi_norm_t;
 

@@ -60,7 +60,7 @@ static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
 static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *mean,
                             float *rstd) {
   const cudropi_plan_t *plan = job->plan;
-  const bool is_centred = cudropi_norm(plan)->norm == CUDROP_LAYER_NORM;
+  const bool is_centred = cudropi_norm(plan)->kind == CUDROP_LAYER_NORM;
   const int32_t threads = cudropi_row_threads(plan->cols);
   cudropi_row_total_t sum, squares;
   float values[CUDROPI_STRIP];
@@ -141,7 +141,7 @@ static void find_means(const cudropi_rows_job_t *job, int64_t row) {
   }
   const float total = cudropi_finish_total(&g), cols = (float)plan->cols;
   plan->of_rows[row] =
-      cudropi_norm(plan)->norm == CUDROP_LAYER_NORM ? total / cols : 0.0f;
+      cudropi_norm(plan)->kind == CUDROP_LAYER_NORM ? total / cols : 0.0f;
   plan->of_rows[plan->rows + row] = cudropi_finish_total(&gh) / cols;
 }
 

@@ -1,4 +1,4 @@
-/* prepared.c - writing and advancing prepared masks. */
+/* prepare.c - writing and advancing prepared masks. */
 #include "ops/prepare/prepare.h"
 
 #include <math.h>
@@ -40,13 +40,47 @@ static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) 
   return context->backend->prepare(context, &value, call->prepared);
 }
 
+/* The public call `function`, which writes to a block. */
+static cudrop_status_t write(const char *function, cudrop_context_t *context,
+                             const cudrop_mask_t *mask, cudrop_prepared_t *prepared) {
+  REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", function);
+  REQUIRE(mask->prepared == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: mask is a prepared one itself", function);
+  return cudropi_compute(prepare, context, &(prepare_t){function, mask, prepared});
+}
+
 cudrop_status_t cudrop_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
                                cudrop_prepared_t *prepared) {
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
-  REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", __func__);
-  REQUIRE(mask->prepared == NULL, CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: mask is a prepared one itself", __func__);
-  return cudropi_compute(prepare, context, &(prepare_t){__func__, mask, prepared});
+  return write(__func__, context, mask, prepared);
+}
+
+cudrop_status_t cudrop_prepared_create(cudrop_context_t *context,
+                                       const cudrop_mask_t *mask,
+                                       cudrop_prepared_t **prepared) {
+  void *block = NULL;
+  REQUIRE(prepared != NULL, CUDROP_ERROR_NULL_POINTER, "%s: prepared is NULL", __func__);
+  *prepared = NULL;
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  TRY(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &block));
+  const cudrop_status_t status = write(__func__, context, mask, block);
+  if (status == CUDROP_OK) {
+    *prepared = block;
+  } else {
+    (void)context->backend->free(context,
+                                 &block); /* the first error is the one to tell */
+  }
+  return status;
+}
+
+cudrop_status_t cudrop_prepared_destroy(cudrop_context_t *context,
+                                        cudrop_prepared_t **prepared) {
+  REQUIRE(prepared != NULL, CUDROP_ERROR_NULL_POINTER, "%s: prepared is NULL", __func__);
+  REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
+  void *block = *prepared;
+  const cudrop_status_t status = cudrop_free(context, &block);
+  *prepared = block;
+  return status;
 }
 
 cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *prepared,

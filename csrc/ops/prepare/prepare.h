@@ -1,4 +1,4 @@
-/* prepared.h - what lies in the block of a prepared mask. */
+/* prepare.h - what lies in the block of a prepared mask. */
 #ifndef CUDROP_PREPARED_H
 #define CUDROP_PREPARED_H
 

@@ -7,11 +7,11 @@
 
 Arrays are NumPy's, or of any library with DLPack or the CUDA array interface, on the host or on a
 GPU; no array is copied. The library is found by the environment variable CUDROP_LIBRARY, else where
-the system looks for libcudrop.so.0.1. For PyTorch's autograd: cudrop.torch.
+the system looks for libcudrop.so.0.2. For PyTorch's autograd: cudrop.torch.
 """
 from ._context import build_info, device_count, device_name, set_threads
 from ._library import Error
-from ._structs import Activation, Backend, DType, Norm, Status
+from ._structs import Activation, Backend, Causal, DType, Norm, Status
 from .elementwise import (alpha_dropout, alpha_dropout_backward, apply_bits, apply_bytes,
                           count_kept, dropout, dropout_backward, export_bits, export_bytes,
                           export_scale)
@@ -19,11 +19,11 @@ from .mask import Mask, child_seed, offset
 from .transformer import (Attention, attention, attention_backward, attention_reapply, embedding,
                           embedding_backward, fused, fused_backward, norm, norm_backward)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Without which help(cudrop) would show none of them.
 __all__ = [
-    "Activation", "Attention", "Backend", "DType", "Error", "Mask", "Norm", "Status",
+    "Activation", "Attention", "Backend", "Causal", "DType", "Error", "Mask", "Norm", "Status",
     "alpha_dropout", "alpha_dropout_backward", "apply_bits", "apply_bytes", "attention",
     "attention_backward", "attention_reapply", "build_info", "child_seed", "count_kept",
     "device_count", "device_name", "dropout", "dropout_backward", "embedding",

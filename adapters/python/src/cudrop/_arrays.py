@@ -15,7 +15,7 @@ from ._structs import MAX_RANK, Backend, DType, Tensor
 # NumPy's names of element types; bfloat16 and the float8 types are those of ml_dtypes.
 _NUMPY_TYPES = {"float32": DType.F32, "float16": DType.F16, "float64": DType.F64,
                 "uint8": DType.U8, "bool": DType.U8, "int32": DType.I32,
-                "bfloat16": DType.BF16, "float8_e4m3fn": DType.F8E4M3,
+                "int64": DType.I64, "bfloat16": DType.BF16, "float8_e4m3fn": DType.F8E4M3,
                 "float8_e5m2": DType.F8E5M2}
 
 # Names of those that outputs of their own type have, the same in NumPy, PyTorch and CuPy.
@@ -23,7 +23,7 @@ _NAMES = {DType.F32: "float32", DType.U8: "uint8"}
 
 # The CUDA array interface's.
 _TYPESTRS = {"<f4": DType.F32, "<f2": DType.F16, "<f8": DType.F64, "|u1": DType.U8,
-             "|b1": DType.U8, "<i4": DType.I32}
+             "|b1": DType.U8, "<i4": DType.I32, "<i8": DType.I64}
 
 _LEGACY_STREAM = 1  # in both exchanges; 0 as a cudaStream_t
 

@@ -40,7 +40,7 @@ _ON_HOST, _ON_GPU = (1, 3), (2, 13)
 # Code and bits of an element; a bool (6) is a byte mask.
 _TYPES = {(2, 32): DType.F32, (2, 16): DType.F16, (4, 16): DType.BF16, (2, 64): DType.F64,
           (1, 8): DType.U8, (6, 8): DType.U8, (10, 8): DType.F8E4M3, (12, 8): DType.F8E5M2,
-          (0, 32): DType.I32}
+          (0, 32): DType.I32, (0, 64): DType.I64}
 
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
@@ -103,7 +103,7 @@ def _read(source: _DLTensor, name: str) -> Tensor:
 
 def advise_type(is_integer: bool) -> str:
     """What to do about an element type that is refused, as the end of the sentence."""
-    return ": ids and lengths are int32, masks uint8 or bool" if is_integer else ""
+    return ": ids and lengths are int32 or int64, masks uint8 or bool" if is_integer else ""
 
 
 def make_tensor(data, dtype: DType, shape, strides=None) -> Tensor:

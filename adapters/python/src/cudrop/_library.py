@@ -11,12 +11,13 @@ from ctypes import (POINTER, c_char_p, c_double, c_int, c_int64, c_size_t, c_uin
 from . import _structs
 from ._structs import MaskStruct, Status, Tensor
 
-VERSION = (0, 1)  # of the headers that this module is written after
+VERSION = (0, 2)  # of the headers that this module is written after
 SONAME = f"libcudrop.so.{VERSION[0]}.{VERSION[1]}"  # the major version alone from 1.0 on
 
 _TENSOR = POINTER(Tensor)
 _MASK = POINTER(MaskStruct)
 _SIZES = POINTER(c_int64)
+_QUERY = [c_int64, c_int64, POINTER(c_size_t)]  # rows, cols and the bytes
 
 
 class Error(Exception):
@@ -64,21 +65,22 @@ CHECKED = {
     "cudrop_count_kept": [c_void_p, _MASK, c_int, _SIZES, POINTER(c_uint64)],
     "cudrop_apply_bytes": [c_void_p, _TENSOR, _TENSOR, c_double, _TENSOR],
     "cudrop_apply_bits": [c_void_p, _TENSOR, c_void_p, c_double, _TENSOR],
+    "cudrop_prepared_create": [c_void_p, _MASK, POINTER(c_void_p)],
+    "cudrop_prepared_destroy": [c_void_p, POINTER(c_void_p)],
     "cudrop_prepare": [c_void_p, _MASK, c_void_p],
     "cudrop_advance": [c_void_p, c_void_p, c_uint64],
     "cudrop_fused_forward": [c_void_p, POINTER(_structs.FusedForward)],
     "cudrop_fused_backward": [c_void_p, POINTER(_structs.FusedBackward)],
-    "cudrop_fused_backward_workspace": [POINTER(_structs.FusedBackward), POINTER(c_size_t)],
+    "cudrop_fused_backward_workspace": _QUERY,
     "cudrop_norm_forward": [c_void_p, POINTER(_structs.NormForward)],
     "cudrop_norm_backward": [c_void_p, POINTER(_structs.NormBackward)],
-    "cudrop_norm_backward_workspace": [POINTER(_structs.NormBackward), POINTER(c_size_t)],
+    "cudrop_norm_backward_workspace": _QUERY,
     "cudrop_attention_forward": [c_void_p, POINTER(_structs.AttentionForward)],
     "cudrop_attention_reapply": [c_void_p, POINTER(_structs.AttentionReapply)],
     "cudrop_attention_backward": [c_void_p, POINTER(_structs.AttentionBackward)],
     "cudrop_embedding_forward": [c_void_p, POINTER(_structs.EmbeddingForward)],
     "cudrop_embedding_backward": [c_void_p, POINTER(_structs.EmbeddingBackward)],
-    "cudrop_embedding_backward_workspace": [POINTER(_structs.EmbeddingBackward),
-                                            POINTER(c_size_t)],
+    "cudrop_embedding_backward_workspace": _QUERY,
 }
 
 # The others: what they return, and their arguments.

@@ -1,5 +1,6 @@
 """How operators on rows are called: the struct of a call, filled from arrays."""
 import ctypes
+import math
 from ctypes import byref, pointer
 from typing import Any, Dict, Optional
 
@@ -8,17 +9,19 @@ import numpy
 from ._arrays import context_of, empty_like, view
 from ._context import HOST
 from ._library import library
-from ._structs import Attention, DType
-from .mask import Mask, require_int, require_number, resolve
+from ._structs import DType
+from .mask import Mask, resolve
+
+_MOST_ROWS = (1 << 63) - 1  # in an int64_t; with more a dy has no columns, or too many elements
 
 
 class Call:
     """The arguments of one operator, gathered by the names that transformer.h gives them.
 
         call = Call("cudrop_fused_forward", _structs.FusedForward)
-        call.read(x=x, bias=bias)
+        call.read(x=x)
         call.write(y=y)
-        call.set_mask(mask, "x")
+        call.share("fused", _structs.Fused(activation=activation), mask, "x", bias=bias)
         call.run()
     """
 
@@ -29,18 +32,18 @@ class Call:
 
     def read(self, **arrays) -> None:
         """Inputs; None leaves one out."""
-        self._take(arrays, is_output=False)
+        self._take(self._arguments, arrays, is_output=False)
 
     def write(self, **arrays) -> None:
         """Outputs; None leaves one out."""
-        self._take(arrays, is_output=True)
+        self._take(self._arguments, arrays, is_output=True)
 
-    def _take(self, arrays, is_output: bool) -> None:
+    def _take(self, struct, arrays, is_output: bool) -> None:
         for name, array in arrays.items():
             if array is not None:
                 seen = view(array, name, is_output)
                 self._views[name] = seen
-                setattr(self._arguments, name, pointer(seen.tensor))
+                setattr(struct, name, pointer(seen.tensor))
 
     def set(self, **values) -> None:
         """Members that are numbers."""
@@ -49,28 +52,28 @@ class Call:
 
     def set_mask(self, mask: Optional[Mask], full: str) -> None:
         """The mask of the tensors that have the shape of `full`; None keeps everything."""
-        if mask is not None:
-            self._arguments.mask = pointer(resolve(mask, self._views[full].shape))
+        self._put_mask(self._arguments, mask, full)
 
-    def set_attention(self, options, full: str) -> None:
-        """The transformer.Attention of the scores or weights `full`."""
-        attention = Attention(require_number("scale", options.scale), options.causal,
-                              require_int("query_offset", options.query_offset))
-        if options.lengths is not None:
-            self._views["lengths"] = view(options.lengths, "lengths", False)
-            attention.lengths = pointer(self._views["lengths"].tensor)
-        if options.mask is not None:
-            attention.mask = pointer(resolve(options.mask, self._views[full].shape))
-        self._arguments.attention = pointer(attention)
+    def _put_mask(self, struct, mask: Optional[Mask], full: str) -> None:
+        if mask is not None:
+            struct.mask = pointer(resolve(mask, self._views[full].shape))
+
+    def share(self, name: str, struct, mask: Optional[Mask], full: str, **arrays) -> None:
+        """The member that forward and backward have in common: a struct whose numbers are set, and
+        that gets its mask and its arrays here."""
+        self._take(struct, arrays, is_output=False)
+        self._put_mask(struct, mask, full)
+        setattr(self._arguments, name, pointer(struct))
 
     def run(self, like=None) -> None:
-        """Do it. `like` is an array whose library makes the workspace, where one is needed on a
-        GPU; on the host NumPy does, also for arrays of libraries that cannot (JAX)."""
+        """Do it. `like` is an array whose library makes the workspace for a dy, where one is needed
+        on a GPU; on the host NumPy does, also for arrays of libraries that cannot (JAX)."""
         context = context_of(*self._views.values())
         if like is not None:
             bytes_needed = ctypes.c_size_t()
-            getattr(library, self._name + "_workspace")(byref(self._arguments),
-                                                        byref(bytes_needed))
+            *outer, cols = self._views["dy"].shape or (1,)
+            rows = min(math.prod(outer), _MOST_ROWS)
+            getattr(library, self._name + "_workspace")(rows, cols, byref(bytes_needed))
             is_on_host = next(iter(self._views.values())).place == HOST
             shape = (bytes_needed.value,)
             workspace = (numpy.empty(shape, numpy.uint8) if is_on_host

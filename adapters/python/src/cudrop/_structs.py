@@ -6,6 +6,7 @@ import ctypes
 import enum
 
 MAX_RANK = 8
+RESERVED = 4
 
 
 class Status(enum.IntEnum):
@@ -45,6 +46,7 @@ class DType(enum.IntEnum):
     F8E4M3 = 6
     F8E5M2 = 7
     I32 = 8
+    I64 = 9
 
 
 class _Choice(enum.IntEnum):
@@ -71,6 +73,15 @@ class Norm(_Choice):
 
     LAYER_NORM = 0
     RMS_NORM = 1
+
+
+class Causal(_Choice):
+    """Which keys a query sees: all, those up to its own place counted from the first query and key
+    (True stands for it), or counted from the last ones."""
+
+    NOT_CAUSAL = 0
+    CAUSAL = 1
+    CAUSAL_LAST = 2
 
 
 class Accumulate(enum.IntFlag):
@@ -118,35 +129,51 @@ def _tensors(names):
 _MASK = [("mask", ctypes.POINTER(MaskStruct))]
 _WORKSPACE = [("workspace", ctypes.c_void_p), ("workspace_bytes", ctypes.c_size_t)]
 _ACCUMULATE = [("accumulate", ctypes.c_uint32)]
+_RESERVED = [("reserved", ctypes.c_uint64 * RESERVED)]
+
+
+class Fused(ctypes.Structure):
+    """cudrop_fused_t"""
+
+    _fields_ = _tensors("bias") + [("activation", ctypes.c_int)] + _MASK + _RESERVED
+
+
+_FUSED = [("fused", ctypes.POINTER(Fused))]
 
 
 class FusedForward(ctypes.Structure):
     """cudrop_fused_forward_t"""
 
-    _fields_ = (_tensors("x bias") + [("activation", ctypes.c_int)] + _MASK
-                + _tensors("residual y"))
+    _fields_ = _FUSED + _tensors("x residual y") + _RESERVED
 
 
 class FusedBackward(ctypes.Structure):
     """cudrop_fused_backward_t"""
 
-    _fields_ = (_tensors("dy x bias") + [("activation", ctypes.c_int)] + _MASK
-                + _tensors("dx dbias") + _ACCUMULATE + _WORKSPACE)
+    _fields_ = _FUSED + _tensors("dy x dx dbias") + _ACCUMULATE + _WORKSPACE + _RESERVED
+
+
+class NormStruct(ctypes.Structure):
+    """cudrop_norm_t"""
+
+    _fields_ = (_tensors("bias") + [("epsilon", ctypes.c_float), ("kind", ctypes.c_int)]
+                + _tensors("gamma beta") + _MASK + _RESERVED)
+
+
+_NORM = [("norm", ctypes.POINTER(NormStruct))]
 
 
 class NormForward(ctypes.Structure):
     """cudrop_norm_forward_t"""
 
-    _fields_ = (_tensors("x bias") + _MASK + _tensors("residual") + [("norm", ctypes.c_int)]
-                + _tensors("gamma beta") + [("epsilon", ctypes.c_float)]
-                + _tensors("h y mean rstd"))
+    _fields_ = _NORM + _tensors("x residual h y mean rstd") + _RESERVED
 
 
 class NormBackward(ctypes.Structure):
     """cudrop_norm_backward_t"""
 
-    _fields_ = (_tensors("dy dh h mean rstd gamma") + [("norm", ctypes.c_int)] + _MASK
-                + _tensors("dx dresidual dbias dgamma dbeta") + _ACCUMULATE + _WORKSPACE)
+    _fields_ = (_NORM + _tensors("dy dh h mean rstd dx dresidual dbias dgamma dbeta")
+                + _ACCUMULATE + _WORKSPACE + _RESERVED)
 
 
 class Attention(ctypes.Structure):
@@ -154,7 +181,7 @@ class Attention(ctypes.Structure):
 
     _fields_ = ([("scale", ctypes.c_float), ("causal", ctypes.c_int),
                  ("query_offset", ctypes.c_int64)] + _tensors("lengths") + _MASK
-                + [("bits", ctypes.c_void_p), ("p", ctypes.c_double)])
+                + [("bits", ctypes.c_void_p), ("p", ctypes.c_double)] + _RESERVED)
 
 
 _ATTENTION = [("attention", ctypes.POINTER(Attention))]
@@ -163,30 +190,30 @@ _ATTENTION = [("attention", ctypes.POINTER(Attention))]
 class AttentionForward(ctypes.Structure):
     """cudrop_attention_forward_t"""
 
-    _fields_ = _ATTENTION + _tensors("scores weights y")
+    _fields_ = _ATTENTION + _tensors("scores weights y") + _RESERVED
 
 
 class AttentionReapply(ctypes.Structure):
     """cudrop_attention_reapply_t"""
 
-    _fields_ = _ATTENTION + _tensors("weights y")
+    _fields_ = _ATTENTION + _tensors("weights y") + _RESERVED
 
 
 class AttentionBackward(ctypes.Structure):
     """cudrop_attention_backward_t"""
 
-    _fields_ = _ATTENTION + _tensors("dy weights dscores")
+    _fields_ = _ATTENTION + _tensors("dy weights dscores") + _RESERVED
 
 
 class EmbeddingForward(ctypes.Structure):
     """cudrop_embedding_forward_t"""
 
     _fields_ = (_tensors("ids tokens positions") + _MASK + _tensors("y")
-                + [("out_of_range", ctypes.c_void_p)])
+                + [("out_of_range", ctypes.c_void_p)] + _RESERVED)
 
 
 class EmbeddingBackward(ctypes.Structure):
     """cudrop_embedding_backward_t"""
 
     _fields_ = (_tensors("ids dy") + _MASK + _tensors("dtokens dpositions")
-                + [("vocabulary", ctypes.c_int64)] + _ACCUMULATE + _WORKSPACE)
+                + [("vocabulary", ctypes.c_int64)] + _ACCUMULATE + _WORKSPACE + _RESERVED)

@@ -6,12 +6,12 @@ left out; what is added to (accumulate_...) is given or left out. A workspace, w
 is allocated by the call. A row is the last dimension, and dense: its stride is 1. Attention by keep
 bits, the count of ids that are out of range and prepared masks are left to C.
 """
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from . import _structs
 from ._arrays import require_array
 from ._rows import Call, made, require_given
-from ._structs import Accumulate, Activation, DType, Norm
+from ._structs import Accumulate, Activation, Causal, DType, Norm
 from .mask import Mask, require_int, require_number
 
 Array = Any
@@ -30,10 +30,9 @@ def fused(x: Array, *, bias=None, activation: Activation = Activation.IDENTITY,
     require_array(x, "x")
     y = made(y, x)
     call = Call("cudrop_fused_forward", _structs.FusedForward)
-    call.read(x=x, bias=bias, residual=residual)
+    call.read(x=x, residual=residual)
     call.write(y=y)
-    call.set_mask(mask, "x")
-    call.set(activation=Activation(activation))
+    call.share("fused", _structs.Fused(activation=Activation(activation)), mask, "x", bias=bias)
     call.run()
     return y
 
@@ -60,12 +59,11 @@ def fused_backward(dy: Array, *, x=None, bias=None,
     dx = made(dx, dy)
     dbias = made(dbias, dy if bias is None else bias, dy.shape[-1:])
     call = Call("cudrop_fused_backward", _structs.FusedBackward)
-    call.read(dy=dy, x=x, bias=bias)
+    call.read(dy=dy, x=x)
     call.write(dx=dx, dbias=dbias)
-    call.set_mask(mask, "dy")
-    call.set(activation=Activation(activation),
-             accumulate=_accumulates(accumulate_data, accumulate_parameters))
-    call.run(like=dy)
+    call.share("fused", _structs.Fused(activation=Activation(activation)), mask, "dy", bias=bias)
+    call.set(accumulate=_accumulates(accumulate_data, accumulate_parameters))
+    call.run(like=None if dbias is None else dy)
     return FusedGradients(dx, dbias)
 
 
@@ -92,10 +90,10 @@ def norm(x: Array, *, bias=None, mask: Optional[Mask] = None, residual=None,
                 DType.F32)
     rstd = made(rstd, x, x.shape[:-1], DType.F32)
     call = Call("cudrop_norm_forward", _structs.NormForward)
-    call.read(x=x, bias=bias, residual=residual, gamma=gamma, beta=beta)
+    call.read(x=x, residual=residual)
     call.write(h=h, y=y, mean=mean, rstd=rstd)
-    call.set_mask(mask, "x")
-    call.set(norm=Norm(kind), epsilon=require_number("epsilon", epsilon))
+    struct = _structs.NormStruct(kind=Norm(kind), epsilon=require_number("epsilon", epsilon))
+    call.share("norm", struct, mask, "x", bias=bias, gamma=gamma, beta=beta)
     call.run()
     return NormResult(y, h, mean, rstd)
 
@@ -127,10 +125,10 @@ def norm_backward(dy: Array, *, h, rstd, mean=None, dh=None, gamma=None,
     parameters = {"dbias": made(dbias, like, cols), "dgamma": made(dgamma, like, cols),
                   "dbeta": made(dbeta, like, cols)}
     call = Call("cudrop_norm_backward", _structs.NormBackward)
-    call.read(dy=dy, dh=dh, h=h, mean=mean, rstd=rstd, gamma=gamma)
+    call.read(dy=dy, dh=dh, h=h, mean=mean, rstd=rstd)
     call.write(**data, **parameters)
-    call.set_mask(mask, "dy")
-    call.set(norm=Norm(kind), accumulate=_accumulates(accumulate_data, accumulate_parameters))
+    call.share("norm", _structs.NormStruct(kind=Norm(kind)), mask, "dy", gamma=gamma)
+    call.set(accumulate=_accumulates(accumulate_data, accumulate_parameters))
     call.run(like=dy)
     return NormGradients(**data, **parameters)
 
@@ -142,15 +140,16 @@ class Attention(NamedTuple):
     """Who sees whom, and what is dropped: what attention() and its gradient share.
 
     scale         by which scores are multiplied before the softmax
-    causal        whether query q sees the keys up to q + query_offset alone
+    causal        whether query q sees the keys up to q + query_offset alone; CAUSAL_LAST has
+                  keys - queries for the offset, so that the last query sees all keys
     query_offset  how many keys come before the first query, as those of a cache
-    lengths       how many keys are seen, an int32 for each sequence of the first dimension; None:
-                  all
+    lengths       how many keys are seen, an int32 or int64 for each sequence, of the shape that the
+                  first dimensions have, one or more of them; None: all
     mask          of the weights, [..., queries, keys]
     """
 
     scale: float = 1.0
-    causal: bool = False
+    causal: Union[Causal, bool] = Causal.NOT_CAUSAL
     query_offset: int = 0
     lengths: Optional[Array] = None
     mask: Optional[Mask] = None
@@ -160,7 +159,10 @@ def _attend(name: str, structure, full: str, inputs, outputs, options: Attention
     call = Call(name, structure)
     call.read(**inputs)
     call.write(**outputs)
-    call.set_attention(options, full)
+    struct = _structs.Attention(scale=require_number("scale", options.scale),
+                                causal=Causal(options.causal),
+                                query_offset=require_int("query_offset", options.query_offset))
+    call.share("attention", struct, options.mask, full, lengths=options.lengths)
     call.run()
 
 
@@ -207,8 +209,9 @@ def attention_backward(dy: Array, weights: Array, options: Attention, *, dscores
 
 def embedding(ids: Array, tokens: Array, *, positions=None, mask: Optional[Mask] = None,
               y=True) -> Array:
-    """y = drop(tokens[id] + positions[t]), a row for each int32 id; one that is out of range, such
-    as -1 for padding, gives zeros. positions has a row for each t, the last dimension of ids."""
+    """y = drop(tokens[id] + positions[t]), a row for each id, an int32 or int64; one that is out of
+    range, such as -1 for padding, gives zeros. positions has a row for each t, the last dimension
+    of ids."""
     y = made(y, tokens, tuple(ids.shape) + tuple(tokens.shape[-1:]))
     call = Call("cudrop_embedding_forward", _structs.EmbeddingForward)
     call.read(ids=ids, tokens=tokens, positions=positions)
