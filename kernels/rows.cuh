@@ -301,17 +301,17 @@ CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operan
 
 /* ---- Launch -------------------------------------------------------------------------- */
 
-/* The kernels of an operator in one type, by walk. */
+/* The kernels of an operator in one type of the branch and of the residual stream, by walk. */
 template <class Args>
 struct cudropi_rows_instance_t {
-  cudrop_dtype_t dtype;
+  cudrop_dtype_t branch, stream;
   void (*kernel[CUDROPI_ROWS_WALKS])(Args);
 };
 
 /* A kernel in every type, where it is a template of a type and a walk. */
 #define CUDROPI_ROWS_INSTANCE(KERNEL, DTYPE, TYPE)                           \
   {                                                                          \
-    DTYPE, {                                                                 \
+    DTYPE, DTYPE, {                                                          \
       KERNEL<TYPE, CUDROPI_ROWS_DRAWN>, KERNEL<TYPE, CUDROPI_ROWS_PREPARED>, \
           KERNEL<TYPE, CUDROPI_ROWS_GENERAL>                                 \
     }                                                                        \
@@ -323,33 +323,52 @@ struct cudropi_rows_instance_t {
         CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16) \
   }
 
+/* The same of the types of a branch and a stream and a walk: PREPARED is the walk for a prepared
+ * mask. */
+#define CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BRANCH, Branch, STREAM, Stream)   \
+  {                                                                                 \
+    CUDROP_##BRANCH, CUDROP_##STREAM, {                                             \
+      KERNEL<Branch, Stream, CUDROPI_ROWS_DRAWN>, KERNEL<Branch, Stream, PREPARED>, \
+          KERNEL<Branch, Stream, CUDROPI_ROWS_GENERAL>                              \
+    }                                                                               \
+  }
+#define CUDROPI_STREAM_INSTANCES(KERNEL, PREPARED)                                      \
+  {                                                                                     \
+    CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F32, cudropi_f32, F32, cudropi_f32),      \
+        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F16, cudropi_f16, F16, cudropi_f16),  \
+        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BF16, cudropi_bf16, BF16,             \
+                                cudropi_bf16),                                          \
+        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F16, cudropi_f16, F32, cudropi_f32),  \
+        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BF16, cudropi_bf16, F32, cudropi_f32) \
+  }
+
 static inline cudropi_rows_walk_t cudropi_rows_walk(const cudropi_work_t *work) {
   return work->walk == CUDROPI_WALK_GENERAL                 ? CUDROPI_ROWS_GENERAL
          : work->plan->draw.source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
                                                             : CUDROPI_ROWS_DRAWN;
 }
 
-/* Launch the kernel of a type and the work's walk, with so many blocks. */
+/* Launch the kernel of these types and the work's walk, with so many blocks. */
 template <class Args, int count>
 static cudaError_t cudropi_rows_launch_args(
-    const cudropi_rows_instance_t<Args> (&instances)[count], cudrop_dtype_t dtype,
-    const cudropi_work_t *work, int64_t blocks, const Args &args) {
+    const cudropi_rows_instance_t<Args> (&instances)[count], cudrop_dtype_t branch,
+    cudrop_dtype_t stream, const cudropi_work_t *work, int64_t blocks, const Args &args) {
   const dim3 grid((unsigned)blocks);
   for (const cudropi_rows_instance_t<Args> &instance : instances)
-    if (instance.dtype == dtype)
+    if (instance.branch == branch && instance.stream == stream)
       return LAUNCH(instance.kernel[cudropi_rows_walk(work)], grid, CUDROPI_TILE_THREADS,
                     0, work->stream, args);
   return cudaErrorInvalidDeviceFunction;
 }
 
-/* The same, of the leader's type, with the arguments of the plan. */
+/* The same, of the plan's types and with its arguments. */
 template <class Args, int count>
 static cudaError_t cudropi_rows_launch_blocks(
     const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work,
     int64_t blocks) {
   const cudropi_plan_t *plan = work->plan;
-  return cudropi_rows_launch_args(instances, plan->operand[plan->op->leader].dtype, work,
-                                  blocks, cudropi_rows_args<Args>(plan));
+  return cudropi_rows_launch_args(instances, plan->branch, plan->stream, work, blocks,
+                                  cudropi_rows_args<Args>(plan));
 }
 
 /* A block for every tile of every slab. */

@@ -244,15 +244,40 @@ static cudrop_status_t check_row(const check_t *check, const argument_t *arg) {
   return CUDROP_OK;
 }
 
-static cudrop_status_t check_same_type(const check_t *check, const argument_t *arg) {
-  const argument_t *leader = check->leader;
-  const cudrop_dtype_t dtype = arg->tensor->dtype, wanted = leader->tensor->dtype;
-  const bool may_be_f32 = (arg->slot->flags & CUDROPI_OR_F32) != 0;
-  if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* has types of its own */
+/* Is it a full tensor of the branch, or with CUDROPI_STREAM of the residual stream? */
+static bool is_of(const argument_t *arg, int stream) {
+  return arg->slot->types <= CUDROPI_ROW_FLOATS &&
+         arg->slot->extent == CUDROPI_EXTENT_FULL &&
+         (arg->slot->flags & CUDROPI_STREAM) == stream;
+}
+
+/* The first such argument, NULL if there is none. */
+static const argument_t *find_first(const check_t *check, int stream) {
+  for (int k = 0; k < check->count; ++k)
+    if (is_of(&check->argument[k], stream)) return &check->argument[k];
+  return NULL;
+}
+
+static cudrop_status_t check_like(const check_t *check, const argument_t *arg,
+                                  const argument_t *other, bool may_be_f32) {
+  const cudrop_dtype_t dtype = arg->tensor->dtype, wanted = other->tensor->dtype;
   REQUIRE(dtype == wanted || (may_be_f32 && dtype == CUDROP_F32), CUDROP_ERROR_DTYPE,
           "%s: %s is %s and %s is %s", check->function, arg->slot->name,
-          cudropi_dtype_name(dtype), leader->slot->name, cudropi_dtype_name(wanted));
+          cudropi_dtype_name(dtype), other->slot->name, cudropi_dtype_name(wanted));
   return CUDROP_OK;
+}
+
+/* The branch has one type, and the stream one that is the same or F32; `branch` and `stream` are
+ * the first tensors of each. */
+static cudrop_status_t check_same_type(const check_t *check, const argument_t *arg,
+                                       const argument_t *branch,
+                                       const argument_t *stream) {
+  if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* has types of its own */
+  if (is_of(arg, CUDROPI_STREAM)) {
+    TRY(check_like(check, arg, branch, true));
+    return check_like(check, arg, stream, false);
+  }
+  return check_like(check, arg, branch, (arg->slot->flags & CUDROPI_OR_F32) != 0);
 }
 
 static cudrop_status_t check_rank(const check_t *check) {
@@ -277,15 +302,14 @@ static cudrop_status_t check_arguments(check_t *check) {
     ++check->count;
   }
   TRY(check_rank(check));
+  const argument_t *stream = find_first(check, CUDROPI_STREAM);
+  const argument_t *branch = find_first(check, 0);
+  if (branch == NULL) branch = stream != NULL ? stream : check->leader;
   for (int k = 0; k < check->count; ++k) {
     const argument_t *arg = &check->argument[k];
-    if (arg == check->leader) {
-      TRY(check_row(check, arg));
-      continue;
-    }
-    TRY(check_extent(check, arg));
+    if (arg != check->leader) TRY(check_extent(check, arg));
     TRY(check_row(check, arg));
-    TRY(check_same_type(check, arg));
+    TRY(check_same_type(check, arg, branch, stream));
   }
   return CUDROP_OK;
 }

@@ -50,12 +50,17 @@ typedef enum {
   CUDROPI_TOTAL     /* one uint64_t, likewise; all elements share it */
 } cudropi_types_t;
 
-/* Of the first three types a tensor has the leader's, but with CUDROPI_OR_F32. */
+/*
+ * Of the first three types all tensors of an operator have the same: that of the branch. But a
+ * tensor with CUDROPI_OR_F32 may have F32, and those with CUDROPI_STREAM, of a residual stream,
+ * may all have F32.
+ */
 enum {
   CUDROPI_NEEDED = 1,
   CUDROPI_OUTPUT = 2,
   CUDROPI_OR_F32 = 4,
-  CUDROPI_SUM = 8 /* over rows: a vector that is made of sums of each slab (tiling.h) */
+  CUDROPI_SUM = 8, /* over rows: a vector that is made of sums of each slab (tiling.h) */
+  CUDROPI_STREAM = 16
 };
 
 /* A tensor of an operator; no name: there is none. */

@@ -150,6 +150,20 @@ static void plan_operand(cudropi_plan_t *plan, int k, const cudropi_call_t *call
     for (int d = 0; d < plan->rank; ++d) operand->stride[d] = tensor->stride[d];
 }
 
+/* The types of the branch and of the residual stream; what is not there has that of the other. */
+static void plan_types(cudropi_plan_t *plan) {
+  for (int k = CUDROPI_SLOTS - 1; k >= 0; --k) {
+    const cudropi_slot_t *slot = &plan->op->slot[k];
+    if (!cudropi_has(plan, k) || slot->extent != CUDROPI_EXTENT_FULL ||
+        slot->types != CUDROPI_ROW_FLOATS)
+      continue;
+    *((slot->flags & CUDROPI_STREAM) != 0 ? &plan->stream : &plan->branch) =
+        plan->operand[k].dtype;
+  }
+  if (plan->branch == 0) plan->branch = plan->stream;
+  if (plan->stream == 0) plan->stream = plan->branch;
+}
+
 static void plan_draw(cudropi_plan_t *plan, const cudropi_call_t *call,
                       const cudrop_tensor_t *leader) {
   const cudropi_op_t *op = plan->op;
@@ -179,6 +193,7 @@ cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
   plan.adds_to_data = (call->accumulate & CUDROP_ACCUMULATE_DATA) != 0;
   plan.adds_to_parameters = (call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) != 0;
   if (op->has_rows) {
+    plan_types(&plan);
     cudropi_count(plan.rank, plan.shape, &plan.rows);
     plan.cols = leader->shape[plan.rank];
   }

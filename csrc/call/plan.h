@@ -35,7 +35,8 @@ struct cudropi_plan {
   const cudropi_op_t *op;
 
   int64_t n;
-  int64_t rows, cols; /* n = rows * cols, of an operator that has rows */
+  int64_t rows, cols;            /* n = rows * cols, of an operator that has rows; ... */
+  cudrop_dtype_t branch, stream; /* ... and of the full tensors, by CUDROPI_STREAM */
   /* The dimensions of the tensors, or of what counts the rows; from 1: those of size 1 are gone,
    * those in one piece are merged. */
   int rank;

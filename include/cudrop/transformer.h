@@ -31,8 +31,10 @@ extern "C" {
  *                before it count the rows and may have any strides; an input may repeat rows.
  *                Full tensors have the shape of the first; vectors have the shape [cols].
  *   Types        F32, F16 or BF16, equal for all full tensors; vectors (biases and their
- *                gradients) have that type or F32. Everything is computed in float, and
- *                rounded once where it is stored.
+ *                gradients) have that type or F32. The tensors of a residual stream may be F32
+ *                beside a branch of F16 or BF16, as in mixed precision: which ones they are stands
+ *                with each operator, and they all have one type. Everything is computed in
+ *                float, and rounded once where it is stored.
  *   Mask         NULL keeps every element: inference, with the rest of the formula. The mask
  *                index is that of the element in the full tensor; every index map will do.
  *   Bits         Equal on the host and on every GPU, the signs of zeros too, but for a NaN's
@@ -101,7 +103,8 @@ typedef enum {
  *                                                                .y = &y});
  *
  * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
- * each rounded, and the last rounded to y's type. y may be x or residual itself. The value of
+ * each rounded, and the last rounded to y's type. y may be x or residual itself. The residual and y
+ * are of the stream. The value of
  * GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not subnormal.
  */
 typedef struct {
@@ -128,7 +131,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
  * with the x and the `fused` of the forward call; the residual's gradient is dy itself, and dx may
  * be dy where nothing else needs it. dx is summed before it is rounded. x and bias are needed for
  * an activation alone; for CUDROP_IDENTITY they are not looked at. dx or dbias may be NULL, not
- * both; in one pass dbias costs nearly nothing. ReLU has slope 0 at 0.
+ * both; in one pass dbias costs nearly nothing. dy is of the stream. ReLU has slope 0 at 0.
  */
 typedef struct {
   const cudrop_fused_t *fused; /* forward's */
@@ -201,7 +204,8 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *
  * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
  * y and h may be x or residual themselves, not both the same. Where nothing is dropped or added
- * h is x, and need not be stored. Rows without columns have no mean: nothing is written.
+ * h is x, and need not be stored. The residual and h are of the stream; where it has another type
+ * than x, h is needed. Rows without columns have no mean: nothing is written.
  *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
  *                           CUDROP_RMS_NORM
  */
@@ -241,7 +245,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; the bias, the beta
  * and the epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others
  * cost little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
- * same. dy and h are read twice.
+ * same. dy and h are read twice. h, dh and dresidual are of the stream.
  *
  * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
  * and R as there, what is added to dh is off from exact arithmetic on h and dy by at most

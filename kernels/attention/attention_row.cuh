@@ -166,7 +166,7 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int 
  * have both. */
 #define CUDROPI_ATTENTION_INSTANCE(KERNEL, DTYPE, TYPE, TURNS) \
   {                                                            \
-    DTYPE, {                                                   \
+    DTYPE, DTYPE, {                                            \
       KERNEL<TYPE, CUDROPI_ROWS_DRAWN, TURNS>,                 \
           KERNEL<TYPE, CUDROPI_ROWS_PREPARED, TURNS>,          \
           KERNEL<TYPE, CUDROPI_ROWS_GENERAL, 2>                \

@@ -8,7 +8,7 @@ static const instance_t instances[] = CUDROPI_ROWS_INSTANCES(cudropi_embedding_g
 /* The same for every walk. */
 #define JOIN(DTYPE, TYPE)                                                       \
   {                                                                             \
-    DTYPE, {                                                                    \
+    DTYPE, DTYPE, {                                                             \
       cudropi_join_runs<TYPE>, cudropi_join_runs<TYPE>, cudropi_join_runs<TYPE> \
     }                                                                           \
   }
@@ -27,7 +27,8 @@ static cudaError_t launch_level(const instance_t (&level)[3], int slot,
   const int64_t needed = (args.options.gather.entries + width - 1) / width;
   const int32_t ways = plan->tiling.ways;
   args.options.gather.width = width;
-  return cudropi_rows_launch_args(level, plan->operand[slot].dtype, work,
+  return cudropi_rows_launch_args(level, plan->operand[slot].dtype,
+                                  plan->operand[slot].dtype, work,
                                   (needed + ways - 1) / ways * plan->tiling.tiles, args);
 }
 

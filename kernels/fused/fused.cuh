@@ -6,7 +6,8 @@
 #include "ops/fused/fused.h"
 #include "rows.cuh"
 
-template <class Type, cudropi_rows_walk_t walk>
+/* Type is the branch's, Stream that of the residual and y. */
+template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused(const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
@@ -20,10 +21,10 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     bool keep[CUDROPI_CHUNK];
     if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
       cudropi_rows_keep<walk>(args, mask, place, keep);
-    cudropi_chunk_t<Type::bytes> residual = {};
+    cudropi_chunk_t<Stream::bytes> residual = {};
     const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_X, place);
     if (has_residual)
-      residual = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_RESIDUAL, place);
+      residual = cudropi_rows_load<walk, Stream>(args, CUDROPI_FUSED_RESIDUAL, place);
     float values[CUDROPI_CHUNK];
     if (walk != CUDROPI_ROWS_GENERAL) cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(x, values);
@@ -32,8 +33,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
-    if (has_residual) cudropi_rows_add<Type>(residual, values);
-    cudropi_rows_store<walk, Type>(args, CUDROPI_FUSED_Y, place, values);
+    if (has_residual) cudropi_rows_add<Stream>(residual, values);
+    cudropi_rows_store<walk, Stream>(args, CUDROPI_FUSED_Y, place, values);
   }
 }
 

@@ -2,7 +2,7 @@
 #include "fused/fused_gradient.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_fused_t>> instances[] =
-    CUDROPI_ROWS_INSTANCES(cudropi_fused_gradient);
+    CUDROPI_STREAM_INSTANCES(cudropi_fused_gradient, CUDROPI_ROWS_PREPARED);
 
 int cudropi_launch_fused_gradient(const cudropi_work_t *work) {
   return cudropi_rows_launch(instances, work);

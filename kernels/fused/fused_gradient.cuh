@@ -6,7 +6,8 @@
 #include "ops/fused/fused.h"
 #include "rows.cuh"
 
-template <class Type, cudropi_rows_walk_t walk>
+/* Type is the branch's, Stream that of dy. */
+template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused_gradient(
         const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
@@ -25,7 +26,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
       cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> x = {};
-    const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DY, place);
+    const auto dy =
+        cudropi_rows_load<walk, Stream>(args, CUDROPI_FUSED_GRADIENT_DY, place);
     if (has_slope)
       x = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_X, place);
     float slope[CUDROPI_CHUNK], gradient[CUDROPI_CHUNK];
@@ -33,7 +35,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     cudropi_rows_get<Type>(x, slope);
     cudropi_rows_add_vector<Type>(args, CUDROPI_FUSED_GRADIENT_BIAS, place, slope);
     cudropi_find_slopes(args.options.activation, slope);
-    cudropi_rows_get<Type>(dy, gradient);
+    cudropi_rows_get<Stream>(dy, gradient);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       gradient[j] = keep[j] ? gradient[j] * mask.scale * slope[j] : 0.0f;

@@ -1,19 +1,8 @@
 /* norm.cu - the types and walks of norm.cuh. */
 #include "norm/norm.cuh"
 
-#define INSTANCE(DTYPE, TYPE)                                                            \
-  {                                                                                      \
-    DTYPE, {                                                                             \
-      cudropi_norm<TYPE, CUDROPI_ROWS_DRAWN>, cudropi_norm<TYPE, CUDROPI_ROWS_PREPARED>, \
-          cudropi_norm<TYPE, CUDROPI_ROWS_GENERAL>                                       \
-    }                                                                                    \
-  }
-
-static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] = {
-    INSTANCE(CUDROP_F32, cudropi_f32),
-    INSTANCE(CUDROP_F16, cudropi_f16),
-    INSTANCE(CUDROP_BF16, cudropi_bf16),
-};
+static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] =
+    CUDROPI_STREAM_INSTANCES(cudropi_norm, CUDROPI_ROWS_PREPARED);
 
 int cudropi_launch_norm(const cudropi_work_t *work) {
   return cudropi_row_launch(instances, work);

@@ -13,15 +13,15 @@ struct cudropi_held_t {
 };
 
 /* residual + drop(x + bias), rounded. */
-template <class Type, cudropi_rows_walk_t walk>
-CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
+template <class Type, class Stream, cudropi_rows_walk_t walk>
+CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
     const cudropi_rows_args_of<cudropi_norm_t> &args, const cudrop_mask_schedule_t &mask,
     const cudropi_rows_place_t &place) {
   const bool has_residual = args.side[CUDROPI_NORM_RESIDUAL].data != nullptr;
-  cudropi_chunk_t<Type::bytes> residual = {};
+  cudropi_chunk_t<Stream::bytes> residual = {};
   const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_X, place);
   if (has_residual)
-    residual = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_RESIDUAL, place);
+    residual = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_RESIDUAL, place);
   bool keep[CUDROPI_CHUNK];
   float values[CUDROPI_CHUNK];
   cudropi_rows_keep<walk>(args, mask, place, keep);
@@ -30,17 +30,18 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_norm_h(
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
     values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
-  if (has_residual) cudropi_rows_add<Type>(residual, values);
-  return cudropi_rows_pack<Type>(values);
+  if (has_residual) cudropi_rows_add<Stream>(residual, values);
+  return cudropi_rows_pack<Stream>(values);
 }
 
 /*
  * A thread has its chunks of h three times in hand: to sum them, to sum their distances and the
  * squares of these, and to write y. The first ones stay in registers; longer rows are read again
  * from where h is stored, which without an h is y, whose place they hold until they are
- * overwritten.
+ * overwritten. Type is the branch's, Stream that of the residual and h; where they differ there is
+ * an h.
  */
-template <class Type, cudropi_rows_walk_t walk>
+template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm(const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
   SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
@@ -52,19 +53,19 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
   const int stored = has_h ? CUDROPI_NORM_H : CUDROPI_NORM_Y;
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
-  cudropi_held_t<Type> held = {};
+  cudropi_held_t<Stream> held = {};
   float values[CUDROPI_CHUNK], sum = 0.0f, distances = 0.0f, mean = 0.0f, drift = 0.0f;
 
   int turn = 0;
 #pragma unroll 1
   for (auto place = row.first; place.col < row.end;
        cudropi_row_next(args, row, place), ++turn) {
-    const auto h = cudropi_norm_h<Type, walk>(args, mask, place);
+    const auto h = cudropi_norm_h<Type, Stream, walk>(args, mask, place);
     if (turn == 0) held.chunk[0] = h;
     if (turn == 1) held.chunk[1] = h;
     if (has_h || turn >= held.CHUNKS)
-      cudropi_rows_put<walk, Type>(args, stored, place, h);
-    cudropi_rows_get<Type>(h, values);
+      cudropi_rows_put<walk, Stream>(args, stored, place, h);
+    cudropi_rows_get<Stream>(h, values);
     cudropi_row_add<walk>(place, values, sum);
   }
   sum = cudropi_row_sum(threads, sum, shared_sums);
@@ -76,8 +77,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
   for (auto place = row.first; place.col < row.end;
        cudropi_row_next(args, row, place), ++turn) {
     auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
-    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Type>(args, stored, place);
-    cudropi_rows_get<Type>(h, values);
+    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Stream>(args, stored, place);
+    cudropi_rows_get<Stream>(h, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] - mean;
     cudropi_row_add<walk>(place, values, distances);
@@ -97,8 +98,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
   for (auto place = row.first; place.col < row.end;
        cudropi_row_next(args, row, place), ++turn) {
     auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
-    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Type>(args, stored, place);
-    cudropi_rows_get<Type>(h, values);
+    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Stream>(args, stored, place);
+    cudropi_rows_get<Stream>(h, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = cudropi_normalise(values[j], mean, rstd);

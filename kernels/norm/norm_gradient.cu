@@ -2,7 +2,7 @@
 #include "norm/norm_gradient.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] =
-    CUDROPI_ROWS_INSTANCES(cudropi_norm_gradient);
+    CUDROPI_STREAM_INSTANCES(cudropi_norm_gradient, CUDROPI_ROWS_PREPARED);
 
 int cudropi_launch_norm_gradient(const cudropi_work_t *work) {
   const int error = cudropi_launch_norm_means(work);

@@ -16,8 +16,9 @@ CUDROPI_DEVICE void cudropi_rows_store_gradient(
   cudropi_rows_store<walk, Type>(args, operand, place, gradient);
 }
 
-/* Everything of a place is loaded before anything is stored: outputs may be inputs. */
-template <class Type, cudropi_rows_walk_t walk>
+/* Everything of a place is loaded before anything is stored: outputs may be inputs. Type is the
+ * branch's, Stream that of h, dh and dresidual. */
+template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm_gradient(
         const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
@@ -31,12 +32,12 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
   const int64_t end = cudropi_rows_end(args, place);
   float dbias[CUDROPI_CHUNK] = {}, dgamma[CUDROPI_CHUNK] = {}, dbeta[CUDROPI_CHUNK] = {};
   for (; place.row < end; place.row += args.tiling.ways) {
-    cudropi_chunk_t<Type::bytes> from_h = {};
+    cudropi_chunk_t<Stream::bytes> from_h = {};
     const auto from_y =
         cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DY, place);
-    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_H, place);
+    const auto h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_H, place);
     if (has_dh)
-      from_h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DH, place);
+      from_h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_DH, place);
     const float mean = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_MEAN, place.row);
     const float rstd = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_RSTD, place.row);
     const float mean_g = args.of_rows[place.row];
@@ -50,19 +51,19 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
                                        dresidual);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
-      const float hhat = cudropi_normalise(Type::get(h, j), mean, rstd);
+      const float hhat = cudropi_normalise(Stream::get(h, j), mean, rstd);
       dresidual[j] = cudropi_norm_slope(dresidual[j], hhat, rstd, mean_g, mean_gh);
       dgamma[j] = dgamma[j] + dy[j] * hhat;
       dbeta[j] = dbeta[j] + dy[j];
     }
-    if (has_dh) cudropi_rows_add<Type>(from_h, dresidual);
+    if (has_dh) cudropi_rows_add<Stream>(from_h, dresidual);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       dx[j] = keep[j] ? dresidual[j] * mask.scale : 0.0f;
       dbias[j] = dbias[j] + dx[j];
     }
-    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL, place,
-                                            dresidual);
+    cudropi_rows_store_gradient<Stream, walk>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL,
+                                              place, dresidual);
     cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_NORM_GRADIENT_DX, place, dx);
   }
   cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DBIAS, dbias, shared_sums);

@@ -8,7 +8,8 @@
 /* Tuning: blocks that a multiprocessor shall hold at least. */
 enum { CUDROPI_NORM_MEANS_BLOCKS = 4 };
 
-template <class Type, cudropi_rows_walk_t walk>
+/* Type is the branch's, Stream that of h. */
+template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCKS)
     cudropi_norm_means(
         const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
@@ -23,11 +24,11 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
   }
   for (auto place = row.first; place.col < row.end; cudropi_row_next(args, row, place)) {
     const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DY, place);
-    const auto h = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_H, place);
+    const auto h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_H, place);
     float g[CUDROPI_CHUNK], gh[CUDROPI_CHUNK];
     cudropi_rows_get<Type>(dy, g);
     cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place, g);
-    cudropi_rows_get<Type>(h, gh);
+    cudropi_rows_get<Stream>(h, gh);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       gh[j] = g[j] * cudropi_normalise(gh[j], mean, rstd);

@@ -39,8 +39,14 @@ static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
 
 /* ---- Forward ----------------------------------------------------------------------------- */
 
-static cudrop_status_t check_epsilon(const cudropi_call_t *call) {
+static cudrop_status_t check_forward(const cudropi_call_t *call) {
   const cudropi_norm_t *options = call->options;
+  const cudrop_tensor_t *residual = call->tensor[CUDROPI_NORM_RESIDUAL];
+  REQUIRE(call->tensor[CUDROPI_NORM_H] != NULL || residual == NULL ||
+              residual->dtype == call->tensor[CUDROPI_NORM_X]->dtype,
+          CUDROP_ERROR_NULL_POINTER,
+          "%s: h is NULL, and a residual of another type than x needs it",
+          call->op->function);
   REQUIRE(options->epsilon > 0.0f && isfinite(options->epsilon),
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: epsilon = %g is not finite and above 0",
           call->op->function, (double)options->epsilon);
@@ -51,16 +57,16 @@ static const cudropi_op_t forward = {
     .function = "cudrop_norm_forward",
     .slot = {[CUDROPI_NORM_X] = FULL("x", CUDROPI_NEEDED),
              [CUDROPI_NORM_BIAS] = VECTOR("bias", 0),
-             [CUDROPI_NORM_RESIDUAL] = FULL("residual", 0),
+             [CUDROPI_NORM_RESIDUAL] = FULL("residual", CUDROPI_STREAM),
              [CUDROPI_NORM_GAMMA] = VECTOR("gamma", 0),
              [CUDROPI_NORM_BETA] = VECTOR("beta", 0),
-             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT),
+             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT | CUDROPI_STREAM),
              [CUDROPI_NORM_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),
              [CUDROPI_NORM_MEAN] = EACH("mean", CUDROPI_OUTPUT),
              [CUDROPI_NORM_RSTD] = EACH("rstd", CUDROPI_OUTPUT)},
     .leader = CUDROPI_NORM_X,
     .has_rows = true,
-    .check = check_epsilon,
+    .check = check_forward,
     .plan = plan_options,
     .host = CUDROPI_HOST(cudropi_norm_forward),
     .launch = CUDROPI_LAUNCH(cudropi_launch_norm)};
@@ -99,13 +105,14 @@ static const cudropi_op_t backward = {
     .function = "cudrop_norm_backward",
     .slot =
         {[CUDROPI_NORM_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
-         [CUDROPI_NORM_GRADIENT_DH] = FULL("dh", 0),
-         [CUDROPI_NORM_GRADIENT_H] = FULL("h", CUDROPI_NEEDED),
+         [CUDROPI_NORM_GRADIENT_DH] = FULL("dh", CUDROPI_STREAM),
+         [CUDROPI_NORM_GRADIENT_H] = FULL("h", CUDROPI_NEEDED | CUDROPI_STREAM),
          [CUDROPI_NORM_GRADIENT_MEAN] = EACH("mean", 0),
          [CUDROPI_NORM_GRADIENT_RSTD] = EACH("rstd", CUDROPI_NEEDED),
          [CUDROPI_NORM_GRADIENT_GAMMA] = VECTOR("gamma", 0),
          [CUDROPI_NORM_GRADIENT_DX] = FULL("dx", CUDROPI_OUTPUT),
-         [CUDROPI_NORM_GRADIENT_DRESIDUAL] = FULL("dresidual", CUDROPI_OUTPUT),
+         [CUDROPI_NORM_GRADIENT_DRESIDUAL] =
+             FULL("dresidual", CUDROPI_OUTPUT | CUDROPI_STREAM),
          [CUDROPI_NORM_GRADIENT_DBIAS] = VECTOR("dbias", CUDROPI_OUTPUT | CUDROPI_SUM),
          [CUDROPI_NORM_GRADIENT_DGAMMA] = VECTOR("dgamma", CUDROPI_OUTPUT | CUDROPI_SUM),
          [CUDROPI_NORM_GRADIENT_DBETA] = VECTOR("dbeta", CUDROPI_OUTPUT | CUDROPI_SUM)},
