@@ -15,7 +15,8 @@ static bool open_mask(bench_work_t *work) {
     return false;
   work->given = work->mask;
   if (work->what.op != BENCH_FORWARD_PREPARED) return true;
-  if (!bench_ok(cudrop_prepared_create(work->context, &work->mask, &work->block)))
+  const cudrop_mask_t plain = cudrop_mask(seed, offset, work->what.p);
+  if (!bench_ok(cudrop_prepared_create(work->context, &plain, &work->block)))
     return false;
   work->given.seed = 0;
   work->given.offset = 0; /* behind the block's */

@@ -58,7 +58,7 @@ struct cudropi_dense_t {
   cudropi_scalars_t<typename Op::type::value> scalars;
 };
 
-/* Element `e` behind the last whole pack, as a chunk of which it is all that counts. */
+/* One tail element, number `e` behind the last whole pack, in lane 0 of a chunk. */
 template <class Op, class Source>
 CUDROPI_DEVICE void cudropi_dense_tail(const cudropi_dense_t<Op> &walk,
                                        const Source &source, uint32_t e) {
@@ -152,6 +152,7 @@ __global__ void __launch_bounds__(CUDROPI_THREADS)
   cudropi_read_prepared(args.prepared, args.offset, mask);
   const cudropi_from_prepared source = {mask->schedule};
   cudropi_dense_t<Op> walk = args.walk;
+  walk.first_group += mask->index_base / CUDROPI_CHUNK;
   cudropi_read_scalars(args.is_alpha ? mask->alpha : mask->drop, walk.scalars);
   if (Op::copies_kept && mask->schedule.fate == CUDROP_MASK_KEPT) {
     const cudropi_dense_t<cudropi_copy_of<Op>> copy = {

@@ -60,6 +60,7 @@ static inline cudropi_general_t cudropi_general(const cudropi_plan_t *plan) {
   walk.prepared = plan->draw.prepared;
   walk.offset = plan->draw.offset;
   walk.mask.schedule = plan->draw.schedule;
+  walk.mask.index_base = 0; /* walk.index_base is all of it */
   walk.mask.p = plan->draw.p;
   walk.mask.drop = walk.mask.alpha = plan->constants;
   walk.is_alpha = plan->op->is_alpha;
@@ -168,7 +169,7 @@ CUDROPI_DEVICE uint32_t cudropi_keep_place(const cudropi_general_t &walk,
     case CUDROPI_ALL_DROPPED:
       return 0;
     default:
-      return cudropi_keep_strided(mask->schedule, place.index,
+      return cudropi_keep_strided(mask->schedule, place.index + mask->index_base,
                                   (uint64_t)walk.index_stride[inner], place.valid);
   }
 }

@@ -31,6 +31,12 @@ struct cudropi_rows_side_t {
   int64_t stride[CUDROP_MAX_RANK];
 };
 
+/* The schedule of a mask, and the index of the first element. */
+struct cudropi_rows_mask_t {
+  cudrop_mask_schedule_t schedule;
+  uint64_t index_base;
+};
+
 struct cudropi_rows_args_t {
   cudropi_rows_side_t side[CUDROPI_SLOTS];
   int64_t rows, cols;
@@ -38,10 +44,9 @@ struct cudropi_rows_args_t {
   int64_t shape[CUDROP_MAX_RANK];
   cudropi_tiling_t tiling;
   int lanes_log2;
-  cudrop_mask_schedule_t mask; /* by value, or ... */
-  const cudrop_prepared_t *prepared;
-  uint64_t offset; /* ... to be added to the offset there */
-  uint64_t index_base;
+  cudropi_rows_mask_t mask; /* by value, or what is added to ... */
+  uint64_t offset;
+  const cudrop_prepared_t *prepared; /* ... the offset and the index base there */
   int64_t index_stride[CUDROP_MAX_RANK], index_step;
   const uint8_t
       *bits; /* that the caller brings, or NULL: element e is bit e & 7 of byte e >> 3 */
@@ -70,10 +75,10 @@ static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
   memcpy(args.shape, plan->shape, sizeof args.shape);
   args.tiling = plan->tiling;
   while (1 << args.lanes_log2 < plan->tiling.lanes) ++args.lanes_log2;
-  args.mask = plan->draw.schedule;
+  args.mask.schedule = plan->draw.schedule;
+  args.mask.index_base = plan->draw.index_base;
   args.prepared = plan->draw.prepared;
   args.offset = plan->draw.offset;
-  args.index_base = plan->draw.index_base;
   memcpy(args.index_stride, plan->draw.index_stride, sizeof args.index_stride);
   args.index_step = plan->index_step;
   if (plan->draw.source == CUDROPI_FROM_OPERAND)
@@ -90,14 +95,23 @@ static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
 /* Give the block a copy of its mask in shared memory, where the walk needs one. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_read_mask(const cudropi_rows_args_t &args,
-                                           cudrop_mask_schedule_t *mask) {
+                                           cudropi_rows_mask_t *mask) {
   if (walk == CUDROPI_ROWS_DRAWN) return;
   if (args.prepared != nullptr) {
-    cudrop_device_read(args.prepared, args.offset, mask);
+    if (threadIdx.x == 0)
+      mask->index_base = args.mask.index_base + args.prepared->index_base;
+    cudrop_device_read(args.prepared, args.offset, &mask->schedule);
   } else {
     cudropi_copy_to_block(mask, &args.mask, sizeof *mask);
   }
 }
+
+/* Declare `mask`, that of the block. */
+#define CUDROPI_ROWS_MASK(walk, args, mask)            \
+  SHARED_ARRAY(cudropi_rows_mask_t, shared_##mask, 1); \
+  cudropi_rows_read_mask<walk>(args, shared_##mask);   \
+  const cudropi_rows_mask_t &mask =                    \
+      (walk) == CUDROPI_ROWS_DRAWN ? (args).mask : shared_##mask[0]
 
 /* ---- Elements ------------------------------------------------------------------------ */
 
@@ -189,7 +203,7 @@ CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &ch
 
 /*
  * values += the columns of a vector along the row, of the kernel's type or F32, if there is
- * one. Rows read it again, from the nearest cache: in registers it would be in the way.
+ * one. Each row loads it again, from the nearest cache: registers are scarcer.
  */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
@@ -226,24 +240,24 @@ CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args
 /* Which of the chunk's columns are kept. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
-                                      const cudrop_mask_schedule_t &mask,
+                                      const cudropi_rows_mask_t &mask,
                                       const cudropi_rows_place_t &place,
                                       bool (&keep)[CUDROPI_CHUNK]) {
   uint32_t bits = 0xff;
-  if (walk != CUDROPI_ROWS_GENERAL && mask.fate == CUDROP_MASK_DRAWN) {
+  if (walk != CUDROPI_ROWS_GENERAL && mask.schedule.fate == CUDROP_MASK_DRAWN) {
     const uint64_t index =
-        args.index_base + (uint64_t)(place.row * args.index_stride[0] + place.col);
-    const cudropi_from_schedule source = {mask};
+        mask.index_base + (uint64_t)(place.row * args.index_stride[0] + place.col);
+    const cudropi_from_schedule source = {mask.schedule};
     source.keep8(index / CUDROPI_CHUNK, keep);
     return;
   }
-  if (mask.fate == CUDROP_MASK_DROPPED) {
+  if (mask.schedule.fate == CUDROP_MASK_DROPPED) {
     bits = 0;
-  } else if (walk == CUDROPI_ROWS_GENERAL && mask.fate == CUDROP_MASK_DRAWN) {
+  } else if (walk == CUDROPI_ROWS_GENERAL && mask.schedule.fate == CUDROP_MASK_DRAWN) {
     const int64_t row =
         cudropi_row_place(args.rank, args.shape, args.index_stride, place.row);
     bits = cudropi_keep_strided(
-        mask, args.index_base + (uint64_t)(row + place.col * args.index_step),
+        mask.schedule, mask.index_base + (uint64_t)(row + place.col * args.index_step),
         (uint64_t)args.index_step, place.valid);
   }
 #pragma unroll

@@ -291,6 +291,19 @@ START_TEST(a_cache_of_keys_changes_nothing) {
 }
 END_TEST
 
+START_TEST(lengths_of_no_batch_may_have_any_strides) {
+  const int64_t shape[] = {0, 4, 8};
+  cudrop_tensor_t lengths = cudrop_matrix(NULL, CUDROP_I32, 0, 4);
+  lengths.stride[0] = 7;
+  lengths.stride[1] = INT64_MAX;
+  const cudrop_attention_t attention = {.lengths = &lengths};
+  const cudrop_tensor_t s = cudrop_tensor(NULL, CUDROP_F32, 3, shape);
+  ck_assert_ok(cudrop_attention_forward(
+      host, &(cudrop_attention_forward_t){
+                .attention = &attention, .scores = &s, .weights = &s, .y = NULL}));
+}
+END_TEST
+
 /* With more queries than keys the first ones see none; equal scores have equal weights. */
 START_TEST(the_last_query_sees_all_keys) {
   enum { QUERIES = 5, KEYS = 3, ELEMENTS = HEADS * QUERIES * KEYS };
@@ -393,6 +406,7 @@ SUITE_MAIN("attention",
            loop_case("mask", the_mask_inside_is_the_one_outside, 1),
            loop_case("cache", a_cache_of_keys_changes_nothing, 1),
            loop_case("last_query", the_last_query_sees_all_keys, 1),
+           loop_case("no_batch", lengths_of_no_batch_may_have_any_strides, 1),
            loop_case("gradients", gradients_are_those_of_the_formula, 6),
            loop_case("bounds", the_bounds_are_tight, 1),
            loop_case("threads", threads_change_nothing, 1))

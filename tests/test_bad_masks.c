@@ -118,6 +118,14 @@ START_TEST(preparing_checks_its_arguments) {
                   "cudrop_prepare: p = -1 is outside [0, 1]");
   ck_assert_error(cudrop_prepare(context, &twice, block), CUDROP_ERROR_INVALID_ARGUMENT,
                   "cudrop_prepare: mask is a prepared one itself");
+  cudrop_mask_t far = mask;
+  far.index_base = 12;
+  ck_assert_error(cudrop_prepare(context, &far, block), CUDROP_ERROR_INVALID_ARGUMENT,
+                  "cudrop_prepare: index_base = 12 is no multiple of 8, which a prepared "
+                  "one is");
+  far.index_base = (uint64_t)1 << 59;
+  ck_assert_error(cudrop_prepare(context, &far, block), CUDROP_ERROR_OVERFLOW,
+                  "cudrop_prepare: index_base = 576460752303423488 is 2^59 or more");
   snprintf(text, sizeof text,
            "cudrop_prepare: prepared = %p is not aligned to its 16 bytes", (void *)odd);
   ck_assert_error(cudrop_prepare(context, &mask, odd), CUDROP_ERROR_INVALID_ARGUMENT,
@@ -127,6 +135,29 @@ START_TEST(preparing_checks_its_arguments) {
   ck_assert_error(cudrop_advance(context, NULL, 1), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_advance: prepared is NULL");
   for (size_t k = 0; k < sizeof memory; ++k) ck_assert_uint_eq(memory[k], VIEW_POISON);
+}
+END_TEST
+
+/* A total is written for no elements, too. */
+START_TEST(a_total_of_nothing_is_checked) {
+  const int64_t nothing[] = {0};
+  const cudrop_mask_t first = cudrop_mask(1, 2, 0.5);
+  cudrop_prepared_t *block = NULL;
+  ck_assert_ok(cudrop_prepared_create(context, &first, &block));
+  const cudrop_mask_t mask = cudrop_prepared_mask(block, 0);
+  ck_assert_error(cudrop_count_kept(context, &mask, 1, nothing, (uint64_t *)block),
+                  CUDROP_ERROR_OVERLAP,
+                  "cudrop_count_kept: kept overlaps the block of the prepared mask");
+  char text[120];
+  void *odd = (char *)block + 1;
+  snprintf(
+      text, sizeof text,
+      "cudrop_count_kept: kept has data = %p, which is not aligned to its 8 bytes an "
+      "element",
+      odd);
+  ck_assert_error(cudrop_count_kept(context, &first, 1, nothing, odd),
+                  CUDROP_ERROR_INVALID_ARGUMENT, text);
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
 }
 END_TEST
 
@@ -169,6 +200,7 @@ static TCase *bad_masks_case(void) {
   tcase_add_test(tests, writing_out_checks_its_output);
   tcase_add_test(tests, applying_checks_the_mask_that_is_brought);
   tcase_add_test(tests, preparing_checks_its_arguments);
+  tcase_add_test(tests, a_total_of_nothing_is_checked);
   tcase_add_test(tests, a_block_that_cannot_be_made_is_null);
   tcase_add_test(tests, a_block_that_cannot_be_destroyed_stays);
   return tests;

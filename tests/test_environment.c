@@ -168,8 +168,8 @@ START_TEST(numbers_are_judged_and_told_as_in_the_default_environment) {
       "cudrop_forward: p = nan is outside [0, 1]",
       ("cudrop_forward: mask is prepared and has seed = 0 and p = 4.94065645841247e-324, "
        "which must be 0"),
-      "cudrop_norm_forward: epsilon = nan is not finite and above 0",
-      "cudrop_norm_forward: epsilon = -9.99995e-41 is not finite and above 0"};
+      "cudrop_norm_forward: epsilon = nan must be finite and above 0",
+      "cudrop_norm_forward: epsilon = -9.99995e-41 must be finite and above 0"};
   enum { TEXTS = sizeof texts / sizeof texts[0] };
   chosen = _i;
   for (int k = 0; k <= TEXTS; ++k) {

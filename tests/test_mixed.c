@@ -217,6 +217,42 @@ START_TEST(norm_forward_rounds_once) {
 }
 END_TEST
 
+/* Without an x h is the residual: what an x of zeros gives, but for the sign of a zero in h. */
+START_TEST(norm_of_the_stream_alone_rounds_once) {
+  choose(_i);
+  pair_t residual = full(CUDROP_F32, 2), gamma = vector(4), y = full(what.narrow, 6);
+  pair_t h = full(CUDROP_F32, 7), mean = each(8), rstd = each(9),
+         zeros = full(CUDROP_F32, 1);
+  const float none[MOST] = {0.0f};
+  ck_assert_ok(
+      cudrop_upload(context, zeros.plain.data, none, (size_t)zeros.n * sizeof *none));
+  const cudrop_norm_t norm = {.gamma = &gamma.mixed, .epsilon = 1e-5f};
+  cudrop_norm_forward_t args = {.norm = &norm,
+                                .residual = &residual.mixed,
+                                .h = _i >> 2 & 1 ? &h.mixed : NULL,
+                                .y = &y.mixed,
+                                .mean = &mean.mixed,
+                                .rstd = &rstd.mixed};
+  ck_assert_ok(cudrop_norm_forward(context, &args));
+  args.residual = &residual.plain;
+  if (args.h != NULL) args.h = &h.plain;
+  args.y = &y.plain;
+  args.mean = &mean.plain;
+  args.rstd = &rstd.plain;
+  ck_assert_ok(cudrop_norm_forward(context, &args));
+  compare("y of no x", &y);
+  compare("mean", &mean);
+  compare("rstd", &rstd);
+  compare("h", &h);
+  args.x = &zeros.plain;
+  args.h = NULL;
+  ck_assert_ok(cudrop_norm_forward(context, &args));
+  compare("y of an x of zeros", &y);
+  release(&residual), release(&gamma), release(&y), release(&h), release(&mean);
+  release(&rstd), release(&zeros);
+}
+END_TEST
+
 START_TEST(norm_backward_rounds_once) {
   choose(_i);
   pair_t dy = full(what.narrow, 1), dh = full(CUDROP_F32, 2), h = full(CUDROP_F32, 3);
@@ -258,6 +294,28 @@ START_TEST(norm_backward_rounds_once) {
   release(&dy), release(&dh), release(&h), release(&mean), release(&rstd);
   release(&gamma), release(&dx), release(&dresidual), release(&dbias);
   release(&dgamma), release(&dbeta);
+}
+END_TEST
+
+/* Without an activation x and bias are not looked at, and dbias may have the branch's type even
+ * where no tensor of the branch is there. */
+START_TEST(a_gradient_of_the_bias_alone_has_any_type) {
+  choose(_i);
+  pair_t dy = full(CUDROP_F32, 1), dbias = make(what.narrow, 1, 1, what.cols, 2);
+  const cudrop_tensor_t unread = cudrop_vector(NULL, CUDROP_U8, 3);
+  const cudrop_mask_t mask = make_mask();
+  const cudrop_fused_t fused = {.bias = &unread, .mask = &mask};
+  cudrop_fused_backward_t args = {
+      .fused = &fused, .dy = &dy.mixed, .x = &unread, .dbias = &dbias.mixed};
+  ck_assert_ok(cudrop_fused_backward_workspace(ROWS, what.cols, &args.workspace_bytes));
+  ck_assert_ok(cudrop_alloc(context, args.workspace_bytes, &args.workspace));
+  ck_assert_ok(cudrop_fused_backward(context, &args));
+  args.dbias = &dbias.plain;
+  ck_assert_ok(cudrop_fused_backward(context, &args));
+  compare("dbias", &dbias);
+  release_mask();
+  ck_assert_ok(cudrop_free(context, &args.workspace));
+  release(&dy), release(&dbias);
 }
 END_TEST
 
@@ -309,7 +367,9 @@ static TCase *mixed_case(void) {
   tcase_add_loop_test(tests, fused_forward_rounds_once, 0, CASES);
   tcase_add_loop_test(tests, fused_backward_rounds_once, 0, CASES);
   tcase_add_loop_test(tests, norm_forward_rounds_once, 0, CASES);
+  tcase_add_loop_test(tests, norm_of_the_stream_alone_rounds_once, 0, CASES / 2);
   tcase_add_loop_test(tests, norm_backward_rounds_once, 0, CASES);
+  tcase_add_loop_test(tests, a_gradient_of_the_bias_alone_has_any_type, 0, CASES);
   tcase_add_test(tests, other_mixtures_are_refused);
   return tests;
 }

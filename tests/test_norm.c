@@ -373,7 +373,7 @@ START_TEST(forward_refuses_what_makes_no_sense) {
   ck_assert_ok(cudrop_norm_forward(host, &args));
   ck_assert_error(cudrop_norm_forward(host, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_norm_forward: args is NULL");
-  REFUSES(NULL_POINTER, "x is NULL", args.x = NULL);
+  REFUSES(NULL_POINTER, "x is NULL", args.x = args.residual = NULL);
   REFUSES(NULL_POINTER, "y is NULL", args.y = NULL);
   REFUSES(NULL_POINTER, "norm is NULL", args.norm = NULL);
   REFUSES(INVALID_ARGUMENT, "kind = 2 does not exist",
@@ -384,13 +384,13 @@ START_TEST(forward_refuses_what_makes_no_sense) {
           norm_value.reserved[3] = 16);
   REFUSES(INVALID_ARGUMENT, "args has reserved[0] = 0x1, which must be 0",
           args.reserved[0] = 1);
-  REFUSES(INVALID_ARGUMENT, "epsilon = 0 is not finite and above 0",
+  REFUSES(INVALID_ARGUMENT, "epsilon = 0 must be finite and above 0",
           norm_value.epsilon = 0.0f);
-  REFUSES(INVALID_ARGUMENT, "epsilon = -1 is not finite and above 0",
+  REFUSES(INVALID_ARGUMENT, "epsilon = -1 must be finite and above 0",
           norm_value.epsilon = -1.0f);
-  REFUSES(INVALID_ARGUMENT, "epsilon = inf is not finite and above 0",
+  REFUSES(INVALID_ARGUMENT, "epsilon = inf must be finite and above 0",
           norm_value.epsilon = INFINITY);
-  REFUSES(INVALID_ARGUMENT, "epsilon = nan is not finite and above 0",
+  REFUSES(INVALID_ARGUMENT, "epsilon = nan must be finite and above 0",
           norm_value.epsilon = NAN);
   REFUSES(DTYPE, "mean has dtype = 3 (BF16), which is not F32",
           each[0].dtype = CUDROP_BF16);
@@ -407,6 +407,22 @@ END_TEST
 
 #define REFUSES(status, text, ...) \
   EXPECT_REFUSAL(cudrop_norm_backward, right, CUDROP_ERROR_##status, text, __VA_ARGS__)
+
+START_TEST(gradients_of_nothing_may_be_added) {
+  const cudrop_tensor_t none = cudrop_matrix(NULL, CUDROP_F32, 0, 8);
+  const cudrop_tensor_t of_rows = cudrop_vector(NULL, CUDROP_F32, 0);
+  const cudrop_norm_t norm = {.epsilon = 1e-5f};
+  ck_assert_ok(cudrop_norm_backward(
+      host, &(cudrop_norm_backward_t){.norm = &norm,
+                                      .dy = &none,
+                                      .dh = &none,
+                                      .h = &none,
+                                      .mean = &of_rows,
+                                      .rstd = &of_rows,
+                                      .dresidual = &none,
+                                      .accumulate = CUDROP_ACCUMULATE_DATA}));
+}
+END_TEST
 
 START_TEST(backward_refuses_what_makes_no_sense) {
   static _Alignas(16) float workspace[4096];
@@ -512,5 +528,6 @@ SUITE_MAIN("norm", loop_case("layouts", every_part_is_right_in_every_layout, LAY
            loop_case("nan", a_nan_stays_in_its_row, 1),
            loop_case("forward", forward_refuses_what_makes_no_sense, 1),
            loop_case("backward", backward_refuses_what_makes_no_sense, 1),
+           loop_case("nothing", gradients_of_nothing_may_be_added, 1),
            loop_case("workspace", the_workspace_is_as_large_as_its_parts, 1),
            loop_case("sizes", sizes_of_a_workspace_are_checked, 1))

@@ -387,6 +387,46 @@ START_TEST(prepared_blocks_have_the_hosts_bytes) {
 }
 END_TEST
 
+/* A graph that is captured once takes shard after shard: a block's base is added to a map's. */
+START_TEST(a_prepared_block_moves_the_index_map) {
+  enum { N = 1000 };
+  static const uint64_t bases[] = {0, 8, 4096, ((uint64_t)1 << 59) - 4096};
+  for (size_t b = 0; b < sizeof bases / sizeof bases[0]; ++b) {
+    for (int strided = 0; strided < 2; ++strided) {
+      const int64_t n = N;
+      cudrop_mask_t value = cudrop_mask(42, 7, rates[_i]), first = value;
+      first.index_base = bases[b];
+      cudrop_prepared_t *block = NULL;
+      ck_assert_ok(cudrop_prepared_create(context, &first, &block));
+      cudrop_mask_t given = cudrop_prepared_mask(block, 0);
+      given.index_base = 3;
+      given.index_rank = strided;
+      given.index_stride[0] = 2;
+      value.index_base = bases[b] + 3;
+      value.index_rank = strided;
+      value.index_stride[0] = 2;
+      uint64_t kept[2] = {0, 1};
+      uint8_t bits[2][(N + 7) / 8];
+      void *total = NULL, *packed = NULL;
+      ck_assert_ok(cudrop_alloc(context, sizeof *kept, &total));
+      ck_assert_ok(cudrop_alloc(context, sizeof *bits, &packed));
+      const cudrop_mask_t *const masks[] = {&value, &given};
+      for (int k = 0; k < 2; ++k) {
+        ck_assert_ok(cudrop_count_kept(context, masks[k], 1, &n, total));
+        ck_assert_ok(cudrop_export_bits(context, masks[k], 1, &n, packed));
+        ck_assert_ok(cudrop_download(context, &kept[k], total, sizeof *kept));
+        ck_assert_ok(cudrop_download(context, bits[k], packed, sizeof *bits));
+      }
+      ck_assert_uint_eq(kept[0], kept[1]);
+      ck_assert_mem_eq(bits[0], bits[1], sizeof *bits);
+      ck_assert_ok(cudrop_free(context, &total));
+      ck_assert_ok(cudrop_free(context, &packed));
+      ck_assert_ok(cudrop_prepared_destroy(context, &block));
+    }
+  }
+}
+END_TEST
+
 /* One test in a case of its own, so that CK_RUN_CASE can choose it. */
 static TCase *loop_case(const char *name, const TTest *test, int count) {
   TCase *tests = suite_case(name, 300);
@@ -407,4 +447,5 @@ SUITE_MAIN("operators",
            loop_case("last_digit", ties_with_the_last_digit_are_resolved, 3),
            loop_case("next_to_drawn", a_rate_next_to_what_was_drawn_decides_rightly, 16),
            loop_case("copies", rate_zero_copies_every_bit_pattern, 2 * DTYPES),
-           loop_case("prepared", prepared_blocks_have_the_hosts_bytes, RATES))
+           loop_case("prepared", prepared_blocks_have_the_hosts_bytes, RATES),
+           loop_case("moved", a_prepared_block_moves_the_index_map, RATES))

@@ -8,9 +8,6 @@
 
 enum { WORKSPACE_ALIGNMENT = 16 };
 
-/* Mask indices end here: the bits above hold the domain of a Philox counter. */
-static const uint64_t index_end = (uint64_t)1 << 59;
-
 /* Of a workspace, as of a tensor: 63 bits count its bits, and overlap.c counts in them. */
 static const uint64_t most_bytes = INT64_MAX / 8;
 
@@ -33,6 +30,10 @@ typedef struct {
 } check_t;
 
 /* ---- An argument by itself --------------------------------------------------------------- */
+
+static bool has_memory(const argument_t *arg) {
+  return arg->low != arg->high;
+}
 
 static bool is_made_by_library(const cudropi_slot_t *slot) {
   return slot->types == CUDROPI_BITS || slot->types == CUDROPI_TOTAL;
@@ -136,7 +137,8 @@ static cudrop_status_t check_data(const char *function, argument_t *arg) {
 static cudrop_status_t check_argument(const char *function, argument_t *arg) {
   TRY(check_shape(function, arg));
   TRY(check_dtype(function, arg));
-  return arg->n == 0 ? CUDROP_OK : check_data(function, arg);
+  if (arg->n == 0 && arg->slot->types != CUDROPI_TOTAL) return CUDROP_OK;
+  return check_data(function, arg);
 }
 
 /* ---- An argument beside the leader ------------------------------------------------------- */
@@ -267,17 +269,22 @@ static cudrop_status_t check_like(const check_t *check, const argument_t *arg,
   return CUDROP_OK;
 }
 
-/* The branch has one type, and the stream one that is the same or F32; `branch` and `stream` are
- * the first tensors of each. */
+/*
+ * The branch has one type, and the stream one that is the same or F32; `branch` and `stream` are
+ * the first tensors of each. Without a branch beside a stream of F32, vectors have any type.
+ */
 static cudrop_status_t check_same_type(const check_t *check, const argument_t *arg,
                                        const argument_t *branch,
                                        const argument_t *stream) {
+  const bool may_be_f32 = (arg->slot->flags & CUDROPI_OR_F32) != 0;
   if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* has types of its own */
   if (is_of(arg, CUDROPI_STREAM)) {
-    TRY(check_like(check, arg, branch, true));
+    if (branch != NULL) TRY(check_like(check, arg, branch, true));
     return check_like(check, arg, stream, false);
   }
-  return check_like(check, arg, branch, (arg->slot->flags & CUDROPI_OR_F32) != 0);
+  if (branch != NULL) return check_like(check, arg, branch, may_be_f32);
+  return stream->tensor->dtype == CUDROP_F32 ? CUDROP_OK
+                                             : check_like(check, arg, stream, may_be_f32);
 }
 
 static cudrop_status_t check_rank(const check_t *check) {
@@ -303,8 +310,8 @@ static cudrop_status_t check_arguments(check_t *check) {
   }
   TRY(check_rank(check));
   const argument_t *stream = find_first(check, CUDROPI_STREAM);
-  const argument_t *branch = find_first(check, 0);
-  if (branch == NULL) branch = stream != NULL ? stream : check->leader;
+  const argument_t *branch =
+      is_of(check->leader, 0) ? check->leader : find_first(check, 0);
   for (int k = 0; k < check->count; ++k) {
     const argument_t *arg = &check->argument[k];
     if (arg != check->leader) TRY(check_extent(check, arg));
@@ -375,7 +382,8 @@ static cudrop_status_t check_map(const check_t *check, const cudrop_mask_t *mask
             "%s: mask has index_stride[%d] = %lld, which is negative", function, d,
             (long long)mask->index_stride[d]);
   }
-  REQUIRE(leader->n == 0 || (find_last_index(mask, leader, &last) && last < index_end),
+  REQUIRE(leader->n == 0 ||
+              (find_last_index(mask, leader, &last) && last < CUDROPI_INDEX_END),
           CUDROP_ERROR_OVERFLOW,
           "%s: mask with index_base = %llu reaches an index of 2^59 or more", function,
           (unsigned long long)mask->index_base);
@@ -509,11 +517,14 @@ static cudrop_status_t check_pair(const check_t *check, const argument_t *output
   const bool may_be_same = output->slot->extent == CUDROPI_EXTENT_FULL &&
                            other->slot->extent == CUDROPI_EXTENT_FULL &&
                            (other->slot->flags & CUDROPI_OUTPUT) == 0;
-  if (other->n == 0 || (may_be_same && is_same_view(other, output))) return CUDROP_OK;
-  const bool is_hint = may_be_same && other->tensor->dtype == output->tensor->dtype;
+  if (!has_memory(other) || (may_be_same && is_same_view(other, output)))
+    return CUDROP_OK;
+  const bool is_type = other->tensor->dtype == output->tensor->dtype;
+  const char *why = !may_be_same || other->slot->types > CUDROPI_ROW_FLOATS ? ""
+                    : is_type ? " without being the same tensor"
+                              : ", which has another type";
   REQUIRE(!may_meet(other, output), CUDROP_ERROR_OVERLAP, "%s: %s overlaps %s%s",
-          check->function, output->slot->name, other->slot->name,
-          is_hint ? " without being the same tensor" : "");
+          check->function, output->slot->name, other->slot->name, why);
   return CUDROP_OK;
 }
 
@@ -541,7 +552,7 @@ static cudrop_status_t check_overlaps(const check_t *check) {
           CUDROP_ERROR_OVERLAP, "%s: workspace overlaps %s", check->function, block_name);
   for (int k = 0; k < check->count; ++k) {
     const argument_t *arg = &check->argument[k];
-    if (arg->n == 0) continue;
+    if (!has_memory(arg)) continue;
     TRY(check_apart(check, "workspace", workspace, check->workspace_bytes, arg));
     if ((arg->slot->flags & CUDROPI_OUTPUT) == 0) continue;
     TRY(check_output(check, arg));
@@ -559,7 +570,7 @@ static cudrop_status_t check_residence(const cudrop_context_t *context,
   const cudropi_call_t *call = check->call;
   for (int k = 0; k < check->count; ++k) {
     const argument_t *arg = &check->argument[k];
-    if (arg->n == 0 && arg->slot->types != CUDROPI_TOTAL) continue;
+    if (!has_memory(arg)) continue;
     TRY(backend->check_memory(context, check->function, arg->slot->name,
                               arg->tensor->data));
   }

@@ -42,6 +42,7 @@ cudropi_draw_t cudropi_draw_prepared(const cudropi_draw_t *draw) {
   read.source = find_source(block->p, false);
   read.p = block->p;
   read.schedule = block->schedule;
+  read.index_base += block->index_base;
   cudrop_mask_schedule_offset(&read.schedule, block->schedule.offset + draw->offset);
   return read;
 }

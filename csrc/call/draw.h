@@ -11,6 +11,9 @@
 extern "C" {
 #endif
 
+/* Mask indices end here: the bits above hold the domain of a Philox counter. */
+#define CUDROPI_INDEX_END ((uint64_t)1 << 59)
+
 /* Where keep bits come from. */
 typedef enum {
   CUDROPI_FROM_PHILOX,

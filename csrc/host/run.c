@@ -14,7 +14,7 @@
  * that wakes late finds less to do and keeps nobody waiting. */
 enum { ELEMENTS_A_PART = 1 << 15, PARTS_A_THREAD = 16 };
 
-/* So many elements are worth a span of which only they count. */
+/* From this many leftover elements on, a padded span beats the scalar loop. */
 enum { LEAST_STAGED = 32 };
 
 typedef struct {
@@ -76,7 +76,7 @@ static void do_span(const job_t *job, cudropi_span_t *span) {
   if (span->kept > 0) cudropi_host_add(job->plan, span->kept);
 }
 
-/* Fewer elements than a step, in a span over buffers of which only they are copied. */
+/* Fewer elements than a step: a whole span, over buffers of which these elements are copied. */
 static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t n) {
   _Alignas(64) char x[CUDROPI_SPAN_STEP * 8], y[CUDROPI_SPAN_STEP * 8];
   char keep[CUDROPI_SPAN_STEP];

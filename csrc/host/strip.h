@@ -37,8 +37,8 @@ typedef struct {
 
 /* ---- Memory ----------------------------------------------------------------------- */
 
-/* A function that stays one: put in every place that moves 16-bit types, these loops would be
- * half of the text of an operator. */
+/* Not inlined: copies of these loops for 16-bit types would be half of the text of the operators
+ * on rows. */
 #define CUDROPI_ONCE static __attribute__((noinline))
 
 CUDROPI_ONCE void cudropi_load_bf16(int n, const void *memory, float *values) {
@@ -175,8 +175,8 @@ static inline char *cudropi_strip_locate(const cudropi_strip_t *strip, int opera
   return cudropi_locate(strip->plan, operand, strip->row, strip->first);
 }
 
-/* Have the next strip of an operand fetched: a processor that foresees the walk does so within a
- * page of memory, and a row is often as long as that. */
+/* Prefetch the next strip of an operand: a processor prefetches within a page of memory alone, and
+ * a row is often as long as that. */
 static inline void cudropi_strip_fetch(const cudropi_strip_t *strip, int operand) {
   enum { LINE = 64 };
   const cudropi_plan_t *plan = strip->plan;
@@ -186,8 +186,7 @@ static inline void cudropi_strip_fetch(const cudropi_strip_t *strip, int operand
   for (int k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
 }
 
-/* values[0..n) of an operand that the caches have, a vector or what was just there; of one that
- * is absent, `absent`. */
+/* Load without prefetch: the data is in a cache. Fill with `absent` if there is no operand. */
 static inline void cudropi_strip_load_near(const cudropi_strip_t *strip, int operand,
                                            float absent, float *values) {
   if (cudropi_has(strip->plan, operand)) {
@@ -244,8 +243,8 @@ static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t
   return plan->draw.index_base + (uint64_t)(place + first * plan->index_step);
 }
 
-/* Neighbours in vectors: from the group on in which the first one lies, by whole steps, and more
- * of them where the walk goes on among them. */
+/* Draw keep bytes in whole vectors, from the group of the first column on; and more than the strip
+ * needs where the walk goes on among them. */
 static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
   const cudropi_rows_job_t *job = strip->job;
   cudropi_kept_t *drawn = job->kept;

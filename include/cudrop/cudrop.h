@@ -78,16 +78,16 @@
  *                rounding is to nearest even, subnormals are numbers, no exception traps. The
  *                caller's own (a rounding mode, FTZ, DAZ, traps, raised flags) changes no
  *                result, and is put back to the bit.
- *   Mask         NULL keeps every element: what p = 0 does.
+ *   Mask         NULL keeps every element, as p = 0 does. (A prepared one is made of a mask.)
  *   Empty        A tensor without elements is success, and its data may be NULL.
  *   Bad input    Every argument is checked before anything is written: a call that refuses
  *                one has written nothing and launched nothing.
  *   CUDA errors  The library neither reads nor clears CUDA's last error. The shared library
  *                has a CUDA runtime of its own inside; the static one uses the program's,
  *                where an ERROR_CUDA is the last error as after a call of the program's own.
- *   Threads      Contexts share nothing. One context serves one thread at a time, whichever
- *                it is; a host context works in the thread that calls, and if
- *                cudrop_set_threads() says so in others.
+ *   Threads      Contexts share nothing. A context is not thread-safe; any thread may use it, one
+ *                at a time. Host work runs in the calling thread and in the threads set by
+ *                cudrop_set_threads().
  *   Stack        An operator takes up to 64 KiB of the stack of the thread that calls it, and
  *                with CUDA what the CUDA runtime takes. Threads of a context have 1 MiB or more.
  *   Fork         A child process may use the host contexts that it inherits, also one with
@@ -350,7 +350,8 @@ CUDROP_API cudrop_tensor_t cudrop_tensor(const void *data, cudrop_dtype_t dtype,
 typedef struct cudrop_prepared cudrop_prepared_t;
 
 /*
- * A mask as a value. Plain data, to copy and store; a checkpoint needs seed, offset and p.
+ * A mask as a value, from cudrop_mask(). Plain data, to copy and store; a checkpoint needs seed,
+ * offset and p.
  * (Compare masks member by member, not as bytes; different maps may mean the same mask.)
  *
  * seed    names the experiment; any 64 bits. Seed 0 is a seed like any other.
@@ -388,8 +389,8 @@ typedef struct {
 } cudrop_mask_t;
 
 /*
- * The mask of (seed, offset, p), with the plain index map. Its use checks p. A seed or an offset
- * that is a floating-point number, as in cudrop_mask(0.1, 42, 0), does not compile.
+ * The mask of (seed, offset, p), with the plain index map. Its use checks p. In C11 a seed or an
+ * offset that is a floating-point number, as in cudrop_mask(0.1, 42, 0), does not compile.
  */
 CUDROP_API cudrop_mask_t cudrop_mask(uint64_t seed, uint64_t offset, double p);
 
@@ -635,11 +636,13 @@ CUDROP_API cudrop_status_t cudrop_prepared_destroy(cudrop_context_t *context,
                                                    cudrop_prepared_t **prepared);
 
 /*
- * Write seed, offset and p of *mask to the block `prepared`. The index map of *mask is not
+ * Write seed, offset, p and index_base of *mask to the block `prepared`; its index strides are not
  * used. May be captured; a replay then writes the same values again.
  *   ERROR_NULL_POINTER, ERROR_WRONG_MEMORY, ERROR_CUDA  as in every operator
  *   ERROR_INVALID_ARGUMENT  p outside [0, 1] or NaN; a block that is not aligned to 16
- *                           bytes; a mask that is a prepared one itself
+ *                           bytes; a mask that is a prepared one itself; an index_base that is
+ *                           not a multiple of 8
+ *   ERROR_OVERFLOW          an index_base of 2^59 or more
  */
 CUDROP_CHECKED cudrop_status_t cudrop_prepare(cudrop_context_t *context,
                                               const cudrop_mask_t *mask,
@@ -652,9 +655,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_advance(cudrop_context_t *context,
 
 /*
  * The mask, with the plain index map, whose seed and p are those of the block and whose
- * offset is the block's plus `offset` (modulo 2^64) when the work runs. Its own seed and p
- * are 0, and an operator refuses others. Without a block, of NULL, it is a mask whose p is NaN,
- * which every operator refuses.
+ * offset is the block's plus `offset` (modulo 2^64) when the work runs. The block's index_base is
+ * added to the map's, so that a captured graph takes one shard after another; that both together
+ * stay below 2^59 cannot be checked. Leave the seed and the p of the mask at 0: an operator refuses
+ * others. Without a block, of NULL, it is a mask whose p is NaN, which every operator refuses.
  */
 CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
                                               uint64_t offset);

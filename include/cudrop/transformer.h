@@ -29,12 +29,11 @@ extern "C" {
  *
  *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
  *                before it count the rows and may have any strides; an input may repeat rows.
- *                Full tensors have the shape of the first; vectors have the shape [cols].
+ *                Full tensors have one shape, that of x or dy; vectors have the shape [cols].
  *   Types        F32, F16 or BF16, equal for all full tensors; vectors (biases and their
- *                gradients) have that type or F32. The tensors of a residual stream may be F32
- *                beside a branch of F16 or BF16, as in mixed precision: which ones they are stands
- *                with each operator, and they all have one type. Everything is computed in
- *                float, and rounded once where it is stored.
+ *                gradients) have that type or F32. In mixed precision the tensors of a residual
+ *                stream are F32 beside a branch of F16 or BF16; sections 13 and 14 name both.
+ *                Everything is computed in float, and rounded once where it is stored.
  *   Mask         NULL keeps every element: inference, with the rest of the formula. The mask
  *                index is that of the element in the full tensor; every index map will do.
  *   Bits         Equal on the host and on every GPU, the signs of zeros too, but for a NaN's
@@ -50,14 +49,15 @@ extern "C" {
  *                before and after the call: one, as large as the largest answer, serves all
  *                calls on a stream.
  *
- *     cudrop_fused_backward_t args = {.fused = &fused, .dy = &dy, .dx = &dx, .dbias = &dbias};
+ *     cudrop_fused_backward_t args = {
+ *         .fused = &fused, .dy = &dy, .x = &x, .dx = &dx, .dbias = &dbias};
  *     status = cudrop_fused_backward_workspace(rows, cols, &args.workspace_bytes);
  *     status = cudrop_alloc(ctx, args.workspace_bytes, &args.workspace);  // once
  *     status = cudrop_fused_backward(ctx, &args);
  *
  * Statuses are those of section 7, and
- *   ERROR_WORKSPACE         workspace_bytes below what the call needs, which is at most what the
- *                           query, ..._workspace(), says
+ *   ERROR_WORKSPACE         a workspace that is smaller than the call needs; the answer of the query,
+ *                           ..._workspace(), is always enough
  *   ERROR_OVERFLOW          also: a shape whose workspace has more bytes than 63 bits count
  *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1; an activation or a bit of
  *                           `accumulate` that does not exist; a `reserved` that is not 0
@@ -103,9 +103,9 @@ typedef enum {
  *                                                                .y = &y});
  *
  * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
- * each rounded, and the last rounded to y's type. y may be x or residual itself. The residual and y
- * are of the stream. The value of
- * GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not subnormal.
+ * each rounded, and the last rounded to y's type. y may be x or residual itself, if the types are
+ * equal. The value of GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not
+ * subnormal. Mixed precision: the residual and y are of the stream, x of the branch.
  */
 typedef struct {
   const cudrop_tensor_t *bias; /* vector, or NULL */
@@ -129,9 +129,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
  * dx = act'(x + bias) * drop(dy)        dbias = the sum of dx over all rows
  *
  * with the x and the `fused` of the forward call; the residual's gradient is dy itself, and dx may
- * be dy where nothing else needs it. dx is summed before it is rounded. x and bias are needed for
+ * be dy, where nothing else needs dy and the types are equal. dx is summed before it is rounded. x and bias are needed for
  * an activation alone; for CUDROP_IDENTITY they are not looked at. dx or dbias may be NULL, not
- * both; in one pass dbias costs nearly nothing. dy is of the stream. ReLU has slope 0 at 0.
+ * both; in one pass dbias costs nearly nothing. ReLU has slope 0 at 0. Mixed precision: dy is of the
+ * stream, x and dx of the branch.
  */
 typedef struct {
   const cudrop_fused_t *fused; /* forward's */
@@ -203,9 +204,11 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  * rstd 0.
  *
  * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
- * y and h may be x or residual themselves, not both the same. Where nothing is dropped or added
- * h is x, and need not be stored. The residual and h are of the stream; where it has another type
- * than x, h is needed. Rows without columns have no mean: nothing is written.
+ * y and h may be x or residual themselves, if the types are equal, not both the same. Where nothing
+ * is dropped or added h is x, and need not be stored. Mixed precision: the residual and h are of the
+ * stream, x and y of the branch; if the residual is F32 and x is not, give an h. Without an x, as in
+ * the first norm of a network, h is the residual, and mask and bias are not looked at. Rows without
+ * columns have no mean: nothing is written.
  *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
  *                           CUDROP_RMS_NORM
  */
@@ -221,7 +224,7 @@ typedef struct {
 
 typedef struct {
   const cudrop_norm_t *norm;
-  const cudrop_tensor_t *x;
+  const cudrop_tensor_t *x;        /* NULL: h is the residual */
   const cudrop_tensor_t *residual; /* or NULL */
   const cudrop_tensor_t *h;        /* what the next residual and backward need; or NULL */
   const cudrop_tensor_t *y;
@@ -244,8 +247,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  *
  * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; the bias, the beta
  * and the epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others
- * cost little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or h itself, not both the
- * same. dy and h are read twice. h, dh and dresidual are of the stream.
+ * cost little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or
+ * h itself, if the types are equal, not both the same. dy and h are read twice. Mixed precision: h,
+ * dh and dresidual are of the stream, dy and dx of the branch.
  *
  * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
  * and R as there, what is added to dh is off from exact arithmetic on h and dy by at most
@@ -313,9 +317,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_backward_workspace(int64_t rows, int6
  *                                       counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
- * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for
- * them, their weights are not written: with `weights` in the place of the scores these are still
- * there, so give P to the calls of this section alone. y is +0 there, for a matrix product reads it.
+ * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for them,
+ * and their weights are not written. So P holds anything there (the old scores, if P is in their
+ * place): give P to the calls of this section alone, and y, which is +0 there, to matrix products.
  *
  * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
  * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
@@ -435,8 +439,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  * dpositions[t] = the sum of drop(dy) over the rows at t
  *
  * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
- * table may be NULL, not both. dpositions has a row for each t; more rows, of a longer table, are
- * the caller's to clear. They are gradients of parameters, which replace what is there, rows
+ * table may be NULL, not both. dpositions has a row for each t, and no more: of the gradient
+ * of a longer table give the first rows, and clear the others. They are gradients of parameters, which replace what is there, rows
  * without an id becoming +0, unless `accumulate` says that they are added; that leaves rows
  * without an id as they are, and so spares writing all of a large table, too. Sums are made in an
  * order that follows from the ids alone: rows are sorted by id, and those of an id are added as a

@@ -15,7 +15,7 @@ struct cudropi_attention_part_t {
 /* Load chunks from `col` on, as scale * score; -infinity is what is not seen. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_attention_load(const cudropi_attention_args_t &args,
-                                           const cudrop_mask_schedule_t &mask,
+                                           const cudropi_rows_mask_t &mask,
                                            const cudropi_attention_row_t &row,
                                            int64_t col, bool draws,
                                            cudropi_attention_part_t<turns> &part) {
@@ -80,11 +80,8 @@ CUDROPI_DEVICE void cudropi_attention_store(const cudropi_attention_args_t &args
 template <class Type, cudropi_rows_walk_t walk, int turns>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
     cudropi_attention(const __grid_constant__ cudropi_attention_args_t args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_y = args.side[CUDROPI_ATTENTION_Y].data != nullptr;
   const bool is_held = cudropi_attention_is_held<turns>(args);
   const int64_t groups = cudropi_attention_groups(args.rows, args.row_log2);
@@ -119,7 +116,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS
         cudropi_attention_load<walk, Type>(args, mask, row, col, has_y, part);
         cudropi_attention_exp(reference, part);
       }
-      cudropi_attention_store<walk, Type>(args, mask.scale, row, col, inverse, part);
+      cudropi_attention_store<walk, Type>(args, mask.schedule.scale, row, col, inverse,
+                                          part);
     }
   }
 }

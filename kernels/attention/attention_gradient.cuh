@@ -14,7 +14,7 @@ struct cudropi_gradient_part_t {
 /* Load chunks from `col` on. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_attention_args_t &args,
-                                          const cudrop_mask_schedule_t &mask,
+                                          const cudropi_rows_mask_t &mask,
                                           const cudropi_attention_row_t &row, int64_t col,
                                           cudropi_gradient_part_t<Type, turns> &part) {
   cudropi_chunk_t<Type::bytes> dy[turns];
@@ -31,8 +31,9 @@ CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_attention_args_t &args,
   for (int t = 0; t < turns; ++t) {
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
-      part.dropped[t][j] =
-          keep >> (t * CUDROPI_CHUNK + j) & 1 ? Type::get(dy[t], j) * mask.scale : 0.0f;
+      part.dropped[t][j] = keep >> (t * CUDROPI_CHUNK + j) & 1
+                               ? Type::get(dy[t], j) * mask.schedule.scale
+                               : 0.0f;
   }
 }
 
@@ -78,11 +79,8 @@ CUDROPI_DEVICE void cudropi_gradient_store(
 template <class Type, cudropi_rows_walk_t walk, int turns>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
     cudropi_attention_gradient(const __grid_constant__ cudropi_attention_args_t args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool is_held = cudropi_attention_is_held<turns>(args);
   const int64_t groups = cudropi_attention_groups(args.rows, args.row_log2);
 #pragma unroll 1

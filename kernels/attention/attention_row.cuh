@@ -95,7 +95,7 @@ CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
 /* Which columns are kept, of those that are valid. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &args,
-                                               const cudrop_mask_schedule_t &mask,
+                                               const cudropi_rows_mask_t &mask,
                                                const cudropi_rows_place_t &place) {
   bool keep[CUDROPI_CHUNK];
   uint32_t bits = 0;
@@ -113,7 +113,7 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &a
  */
 template <cudropi_rows_walk_t walk, int turns>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_attention_args_t &args,
-                                                     const cudrop_mask_schedule_t &mask,
+                                                     const cudropi_rows_mask_t &mask,
                                                      const cudropi_attention_row_t &row,
                                                      int64_t col) {
   uint32_t bits = 0;

@@ -10,9 +10,8 @@ __global__ void __launch_bounds__(CUDROPI_PACKED_THREADS)
   SHARED_ARRAY(cudrop_prepared_t, mask, 1);
   cudropi_read_mask(args, mask);
   uint8_t *bytes = static_cast<uint8_t *>(args.y.data);
-  cudropi_packed_walk<is_dense>(args, mask->schedule, [=](int64_t byte, uint32_t bits) {
-    bytes[byte] = (uint8_t)bits;
-  });
+  cudropi_packed_walk<is_dense>(
+      args, mask, [=](int64_t byte, uint32_t bits) { bytes[byte] = (uint8_t)bits; });
 }
 
 #endif /* CUDROP_KERNEL_BITS_CUH */

@@ -26,9 +26,8 @@ __global__ void __launch_bounds__(CUDROPI_PACKED_THREADS)
   SHARED_ARRAY(uint64_t, partial, CUDROPI_PACKED_THREADS / 32);
   cudropi_read_mask(args, mask);
   uint64_t kept = 0;
-  cudropi_packed_walk<is_dense>(args, mask->schedule, [&](int64_t, uint32_t bits) {
-    kept += (uint64_t)__popc(bits);
-  });
+  cudropi_packed_walk<is_dense>(
+      args, mask, [&](int64_t, uint32_t bits) { kept += (uint64_t)__popc(bits); });
   kept = cudropi_block_sum(kept, partial);
   if (threadIdx.x == 0)
     atomicAdd(static_cast<unsigned long long *>(args.y.data), (unsigned long long)kept);

@@ -23,8 +23,7 @@ CUDROPI_DEVICE uint64_t cudropi_index(const cudropi_general_t &walk, int64_t e) 
 
 /* The keep bits of the elements from 8 * byte on; 0 for those past the end. */
 CUDROPI_DEVICE uint32_t cudropi_keep_packed(const cudropi_general_t &walk,
-                                            const cudrop_mask_schedule_t &mask,
-                                            int64_t byte) {
+                                            const cudrop_prepared_t *mask, int64_t byte) {
   const int inner = walk.rank - 1;
   const int64_t first = byte * CUDROPI_CHUNK;
   const int64_t left = walk.n - first;
@@ -32,29 +31,32 @@ CUDROPI_DEVICE uint32_t cudropi_keep_packed(const cudropi_general_t &walk,
   const uint32_t valid = (1u << count) - 1;
   if (walk.source == CUDROPI_ALL_KEPT) return valid;
   if (first % walk.shape[inner] + count <= walk.shape[inner])
-    return valid & cudropi_keep_strided(mask, cudropi_index(walk, first),
+    return valid & cudropi_keep_strided(mask->schedule,
+                                        mask->index_base + cudropi_index(walk, first),
                                         (uint64_t)walk.index_stride[inner], valid);
   uint32_t bits = 0;
 #pragma unroll 1
   for (int j = 0; j < count; ++j)
-    bits |= (uint32_t)cudrop_device_keep1(mask, cudropi_index(walk, first + j)) << j;
+    bits |= (uint32_t)cudrop_device_keep1(
+                mask->schedule, mask->index_base + cudropi_index(walk, first + j))
+            << j;
   return bits;
 }
 
 /* A byte of a dense plan, whose elements are groups of the mask. */
 CUDROPI_DEVICE uint32_t cudropi_keep_dense(const cudropi_general_t &walk,
-                                           const cudrop_mask_schedule_t &mask,
-                                           int64_t byte) {
+                                           const cudrop_prepared_t *mask, int64_t byte) {
   const int64_t left = walk.n - byte * CUDROPI_CHUNK;
   const uint32_t valid = left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
-  return valid &
-         cudropi_keep_bits(mask, walk.index_base / CUDROPI_CHUNK + (uint64_t)byte);
+  return valid & cudropi_keep_bits(mask->schedule,
+                                   (mask->index_base + walk.index_base) / CUDROPI_CHUNK +
+                                       (uint64_t)byte);
 }
 
 /* Do something with each byte, as body(byte, bits). */
 template <bool is_dense, class Body>
 CUDROPI_DEVICE void cudropi_packed_walk(const cudropi_general_t &walk,
-                                        const cudrop_mask_schedule_t &mask, Body body) {
+                                        const cudrop_prepared_t *mask, Body body) {
   const int64_t stride = (int64_t)gridDim.x * CUDROPI_PACKED_THREADS;
   for (int64_t byte = (int64_t)blockIdx.x * CUDROPI_PACKED_THREADS + threadIdx.x;
        byte < walk.chunks; byte += stride)

@@ -7,10 +7,7 @@
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_embedding(const __grid_constant__ cudropi_embedding_args_t args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
@@ -36,7 +33,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     cudropi_rows_keep<walk>(args, mask, place, keep);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
-      values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
+      values[j] = keep[j] ? values[j] * mask.schedule.scale : 0.0f;
     cudropi_rows_store<walk, Type>(args, CUDROPI_EMBEDDING_Y, place, values);
   }
 }

@@ -71,10 +71,7 @@ template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
     cudropi_embedding_gradient(const __grid_constant__ cudropi_embedding_args_t args) {
   constexpr int ahead = cudropi_gather_ahead<Type, walk>;
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const cudropi_rows_place_t place = cudropi_gather_begin(args);
   if (place.valid == 0) return;
   const int64_t first = place.row;
@@ -114,7 +111,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
       cudropi_rows_keep<walk>(args, mask, row[k], keep);
 #pragma unroll
       for (int j = 0; j < CUDROPI_CHUNK; ++j)
-        sums[j] = sums[j] + (keep[j] ? Type::get(dy[k], j) * mask.scale : 0.0f);
+        sums[j] = sums[j] + (keep[j] ? Type::get(dy[k], j) * mask.schedule.scale : 0.0f);
     }
   }
   cudropi_gather_end_run<Type>(args, key, place, first, is_tail, goes_on, sums);

@@ -10,16 +10,13 @@
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused(const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_residual = args.side[CUDROPI_FUSED_RESIDUAL].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   for (; place.row < end; place.row += args.tiling.ways) {
     bool keep[CUDROPI_CHUNK];
-    if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
+    if (walk == CUDROPI_ROWS_GENERAL) /* drawn first: fewer registers are live */
       cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Stream::bytes> residual = {};
     const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_X, place);
@@ -32,7 +29,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     cudropi_activate(args.options.activation, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
-      values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
+      values[j] = keep[j] ? values[j] * mask.schedule.scale : 0.0f;
     if (has_residual) cudropi_rows_add<Stream>(residual, values);
     cudropi_rows_store<walk, Stream>(args, CUDROPI_FUSED_Y, place, values);
   }

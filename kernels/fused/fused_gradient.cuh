@@ -11,11 +11,8 @@ template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused_gradient(
         const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_slope = args.options.activation != CUDROP_IDENTITY;
   const bool has_dx = args.side[CUDROPI_FUSED_GRADIENT_DX].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
@@ -23,7 +20,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   float sums[CUDROPI_CHUNK] = {};
   for (; place.row < end; place.row += args.tiling.ways) {
     bool keep[CUDROPI_CHUNK];
-    if (walk == CUDROPI_ROWS_GENERAL) /* what is loaded would be in the way */
+    if (walk == CUDROPI_ROWS_GENERAL) /* drawn first: fewer registers are live */
       cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_chunk_t<Type::bytes> x = {};
     const auto dy =
@@ -38,7 +35,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     cudropi_rows_get<Stream>(dy, gradient);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
-      gradient[j] = keep[j] ? gradient[j] * mask.scale * slope[j] : 0.0f;
+      gradient[j] = keep[j] ? gradient[j] * mask.schedule.scale * slope[j] : 0.0f;
       sums[j] = sums[j] + gradient[j];
     }
     if (!has_dx) continue;

@@ -12,12 +12,14 @@ struct cudropi_held_t {
   cudropi_chunk_t<Type::bytes> chunk[CHUNKS];
 };
 
-/* residual + drop(x + bias), rounded. */
+/* residual + drop(x + bias), rounded; without an x the residual. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
-    const cudropi_rows_args_of<cudropi_norm_t> &args, const cudrop_mask_schedule_t &mask,
+    const cudropi_rows_args_of<cudropi_norm_t> &args, const cudropi_rows_mask_t &mask,
     const cudropi_rows_place_t &place) {
   const bool has_residual = args.side[CUDROPI_NORM_RESIDUAL].data != nullptr;
+  if (args.side[CUDROPI_NORM_X].data == nullptr)
+    return cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_RESIDUAL, place);
   cudropi_chunk_t<Stream::bytes> residual = {};
   const auto x = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_X, place);
   if (has_residual)
@@ -29,7 +31,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
   cudropi_rows_add_vector<Type>(args, CUDROPI_NORM_BIAS, place, values);
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
-    values[j] = keep[j] ? values[j] * mask.scale : 0.0f;
+    values[j] = keep[j] ? values[j] * mask.schedule.scale : 0.0f;
   if (has_residual) cudropi_rows_add<Stream>(residual, values);
   return cudropi_rows_pack<Stream>(values);
 }
@@ -38,19 +40,19 @@ CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
  * A thread has its chunks of h three times in hand: to sum them, to sum their distances and the
  * squares of these, and to write y. The first ones stay in registers; longer rows are read again
  * from where h is stored, which without an h is y, whose place they hold until they are
- * overwritten. Type is the branch's, Stream that of the residual and h; where they differ there is
- * an h.
+ * overwritten; without an x h is the residual. Type is the branch's, Stream that of the residual and
+ * h; where they differ there is an h or no x.
  */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm(const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, 2 * CUDROPI_ROW_SHARED);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_h = args.side[CUDROPI_NORM_H].data != nullptr;
-  const int stored = has_h ? CUDROPI_NORM_H : CUDROPI_NORM_Y;
+  const bool has_x = args.side[CUDROPI_NORM_X].data != nullptr;
+  const int stored = has_h   ? CUDROPI_NORM_H
+                     : has_x ? CUDROPI_NORM_Y
+                             : CUDROPI_NORM_RESIDUAL;
   const int32_t threads = cudropi_row_threads(args.cols);
   const cudropi_row_walk_t row = cudropi_row_begin(args, threads);
   cudropi_held_t<Stream> held = {};
@@ -63,7 +65,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     const auto h = cudropi_norm_h<Type, Stream, walk>(args, mask, place);
     if (turn == 0) held.chunk[0] = h;
     if (turn == 1) held.chunk[1] = h;
-    if (has_h || turn >= held.CHUNKS)
+    if (has_h || (has_x && turn >= held.CHUNKS))
       cudropi_rows_put<walk, Stream>(args, stored, place, h);
     cudropi_rows_get<Stream>(h, values);
     cudropi_row_add<walk>(place, values, sum);

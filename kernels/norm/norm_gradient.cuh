@@ -22,11 +22,8 @@ template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm_gradient(
         const __grid_constant__ cudropi_rows_args_of<cudropi_norm_t> args) {
-  SHARED_ARRAY(cudrop_mask_schedule_t, shared_mask, 1);
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
-  cudropi_rows_read_mask<walk>(args, shared_mask);
-  const cudrop_mask_schedule_t &mask =
-      walk == CUDROPI_ROWS_DRAWN ? args.mask : shared_mask[0];
+  CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_dh = args.side[CUDROPI_NORM_GRADIENT_DH].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
@@ -59,7 +56,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     if (has_dh) cudropi_rows_add<Stream>(from_h, dresidual);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
-      dx[j] = keep[j] ? dresidual[j] * mask.scale : 0.0f;
+      dx[j] = keep[j] ? dresidual[j] * mask.schedule.scale : 0.0f;
       dbias[j] = dbias[j] + dx[j];
     }
     cudropi_rows_store_gradient<Stream, walk>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL,

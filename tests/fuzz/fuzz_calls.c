@@ -145,7 +145,8 @@ static cudrop_status_t call(const request_t *request, cudrop_context_t *context)
 static void prepare(bytes_t *bytes, cudrop_context_t *context, request_t *request) {
   const unsigned where = take_byte(bytes), moves = take_byte(bytes);
   cudrop_prepared_t *block = (void *)(arena + where * 16 + (where == 255));
-  const cudrop_mask_t value = request->mask;
+  cudrop_mask_t value = request->mask;
+  value.index_base = value.index_base / 2 % ((uint64_t)1 << 59) & ~(uint64_t)7;
   const bool is_valid = value.p >= 0.0 && value.p <= 1.0 && where != 255;
   insist_status(cudrop_prepare(context, &value, block), is_valid, "cudrop_prepare",
                 request);
@@ -158,6 +159,7 @@ static void prepare(bytes_t *bytes, cudrop_context_t *context, request_t *reques
   request->mask.seed = 0;
   request->mask.p = moves == 255 ? 0.5 : 0.0;
   request->mask.offset = 3;
+  request->mask.index_base -= value.index_base;
   request->drawn.offset = value.offset + moves + 3;
 }
 

@@ -272,6 +272,8 @@ cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask
                             void **block) {
   cudrop_mask_t value = *mask, prepared = *mask;
   value.offset -= 3;
+  value.index_base = mask->index_base / 2 & ~(uint64_t)7; /* the rest is the call's */
+  prepared.index_base -= value.index_base;
   view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, block));
   view_insist(AROUND(context, cudrop_prepare(context, &value, *block)));
   prepared.seed = 0;

@@ -57,13 +57,15 @@ static cudrop_status_t check_options(const cudropi_call_t *call) {
 
 /* The elements from length to length; false if they are not evenly apart. */
 static bool find_stride(const cudrop_tensor_t *lengths, int64_t *stride) {
+  int64_t n = 0, inner = 1, wanted = 0; /* inner: lengths of the dimensions behind d */
   bool is_even = true;
-  int64_t inner = 1; /* lengths of the dimensions behind d */
   *stride = 0;
+  if (cudropi_count(lengths->rank, lengths->shape, &n) && n == 0) return true;
   for (int d = lengths->rank - 1; d >= 0; --d) {
     if (lengths->shape[d] == 1) continue;
     if (inner == 1) *stride = lengths->stride[d];
-    is_even = is_even && lengths->stride[d] == *stride * inner;
+    is_even = is_even && !__builtin_mul_overflow(*stride, inner, &wanted) &&
+              lengths->stride[d] == wanted;
     inner *= lengths->shape[d];
   }
   return is_even;

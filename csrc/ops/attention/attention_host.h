@@ -8,7 +8,7 @@
 #include "host/row_total.h"
 #include "ops/attention/attention.h"
 
-/* Keys of a row that are worked out once; those of a longer one are, in every pass over it. */
+/* Rows up to this length are kept; longer ones are computed again in each pass. */
 enum { HELD = 4096 };
 
 /* A row and the keys that it sees. */
@@ -33,8 +33,8 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
   }
 }
 
-/* The strip of a row from column `first` on, before column `end`. Much of the next one no row
- * would see. */
+/* The strip of a row from column `first` on, before column `end`. No prefetch: the next strip is
+ * often masked. */
 static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   cudropi_strip_t strip = cudropi_cut_strip(row->job, row->row, first, CUDROPI_STRIP);
   strip.is_fetched = false;

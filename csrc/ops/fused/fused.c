@@ -88,19 +88,22 @@ static const cudropi_op_t backward = {
     .host = CUDROPI_HOST(cudropi_fused_gradient),
     .launch = CUDROPI_LAUNCH(cudropi_launch_fused_gradient)};
 
+/* Without an activation x and bias are not looked at. */
 static cudropi_call_t describe(const cudrop_fused_backward_t *args,
                                const cudropi_fused_t *options) {
-  return (cudropi_call_t){.op = &backward,
-                          .tensor = {[CUDROPI_FUSED_GRADIENT_DY] = args->dy,
-                                     [CUDROPI_FUSED_GRADIENT_X] = args->x,
-                                     [CUDROPI_FUSED_GRADIENT_BIAS] = args->fused->bias,
-                                     [CUDROPI_FUSED_GRADIENT_DX] = args->dx,
-                                     [CUDROPI_FUSED_GRADIENT_DBIAS] = args->dbias},
-                          .mask = args->fused->mask,
-                          .accumulate = args->accumulate,
-                          .options = options,
-                          .workspace = args->workspace,
-                          .workspace_bytes = args->workspace_bytes};
+  const bool has_slope = options->activation != CUDROP_IDENTITY;
+  return (cudropi_call_t){
+      .op = &backward,
+      .tensor = {[CUDROPI_FUSED_GRADIENT_DY] = args->dy,
+                 [CUDROPI_FUSED_GRADIENT_X] = has_slope ? args->x : NULL,
+                 [CUDROPI_FUSED_GRADIENT_BIAS] = has_slope ? args->fused->bias : NULL,
+                 [CUDROPI_FUSED_GRADIENT_DX] = args->dx,
+                 [CUDROPI_FUSED_GRADIENT_DBIAS] = args->dbias},
+      .mask = args->fused->mask,
+      .accumulate = args->accumulate,
+      .options = options,
+      .workspace = args->workspace,
+      .workspace_bytes = args->workspace_bytes};
 }
 
 cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,

@@ -42,52 +42,58 @@ static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
 static cudrop_status_t check_forward(const cudropi_call_t *call) {
   const cudropi_norm_t *options = call->options;
   const cudrop_tensor_t *residual = call->tensor[CUDROPI_NORM_RESIDUAL];
-  REQUIRE(call->tensor[CUDROPI_NORM_H] != NULL || residual == NULL ||
-              residual->dtype == call->tensor[CUDROPI_NORM_X]->dtype,
+  const cudrop_tensor_t *x = call->tensor[CUDROPI_NORM_X];
+  REQUIRE(call->tensor[CUDROPI_NORM_H] != NULL || residual == NULL || x == NULL ||
+              residual->dtype == x->dtype,
           CUDROP_ERROR_NULL_POINTER,
           "%s: h is NULL, and a residual of another type than x needs it",
           call->op->function);
   REQUIRE(options->epsilon > 0.0f && isfinite(options->epsilon),
-          CUDROP_ERROR_INVALID_ARGUMENT, "%s: epsilon = %g is not finite and above 0",
+          CUDROP_ERROR_INVALID_ARGUMENT, "%s: epsilon = %g must be finite and above 0",
           call->op->function, (double)options->epsilon);
   return CUDROP_OK;
 }
 
-static const cudropi_op_t forward = {
-    .function = "cudrop_norm_forward",
-    .slot = {[CUDROPI_NORM_X] = FULL("x", CUDROPI_NEEDED),
-             [CUDROPI_NORM_BIAS] = VECTOR("bias", 0),
-             [CUDROPI_NORM_RESIDUAL] = FULL("residual", CUDROPI_STREAM),
-             [CUDROPI_NORM_GAMMA] = VECTOR("gamma", 0),
-             [CUDROPI_NORM_BETA] = VECTOR("beta", 0),
-             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT | CUDROPI_STREAM),
-             [CUDROPI_NORM_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),
-             [CUDROPI_NORM_MEAN] = EACH("mean", CUDROPI_OUTPUT),
-             [CUDROPI_NORM_RSTD] = EACH("rstd", CUDROPI_OUTPUT)},
-    .leader = CUDROPI_NORM_X,
-    .has_rows = true,
-    .check = check_forward,
-    .plan = plan_options,
-    .host = CUDROPI_HOST(cudropi_norm_forward),
-    .launch = CUDROPI_LAUNCH(cudropi_launch_norm)};
+/* The operator, or that of a stream alone, which has no x. */
+#define FORWARD(LEADER, X, RESIDUAL)                                                  \
+  {                                                                                   \
+    .function = "cudrop_norm_forward",                                                \
+    .slot = {[CUDROPI_NORM_X] = FULL("x", X),                                         \
+             [CUDROPI_NORM_BIAS] = VECTOR("bias", 0),                                 \
+             [CUDROPI_NORM_RESIDUAL] = FULL("residual", CUDROPI_STREAM | RESIDUAL),   \
+             [CUDROPI_NORM_GAMMA] = VECTOR("gamma", 0),                               \
+             [CUDROPI_NORM_BETA] = VECTOR("beta", 0),                                 \
+             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT | CUDROPI_STREAM),           \
+             [CUDROPI_NORM_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),           \
+             [CUDROPI_NORM_MEAN] = EACH("mean", CUDROPI_OUTPUT),                      \
+             [CUDROPI_NORM_RSTD] = EACH("rstd", CUDROPI_OUTPUT)},                     \
+    .leader = LEADER, .has_rows = true, .check = check_forward, .plan = plan_options, \
+    .host = CUDROPI_HOST(cudropi_norm_forward),                                       \
+    .launch = CUDROPI_LAUNCH(cudropi_launch_norm)                                     \
+  }
+static const cudropi_op_t forward = FORWARD(CUDROPI_NORM_X, CUDROPI_NEEDED, 0);
+static const cudropi_op_t forward_alone =
+    FORWARD(CUDROPI_NORM_RESIDUAL, 0, CUDROPI_NEEDED);
 
 cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
                                     const cudrop_norm_forward_t *args) {
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(check_shared(__func__, args->norm, args->reserved, args->mean));
+  const bool is_alone = args->x == NULL && args->residual != NULL;
   const cudropi_norm_t options = {args->norm->kind, args->norm->epsilon};
-  const cudropi_call_t call = {.op = &forward,
-                               .tensor = {[CUDROPI_NORM_X] = args->x,
-                                          [CUDROPI_NORM_BIAS] = args->norm->bias,
-                                          [CUDROPI_NORM_RESIDUAL] = args->residual,
-                                          [CUDROPI_NORM_GAMMA] = args->norm->gamma,
-                                          [CUDROPI_NORM_BETA] = args->norm->beta,
-                                          [CUDROPI_NORM_H] = args->h,
-                                          [CUDROPI_NORM_Y] = args->y,
-                                          [CUDROPI_NORM_MEAN] = args->mean,
-                                          [CUDROPI_NORM_RSTD] = args->rstd},
-                               .mask = args->norm->mask,
-                               .options = &options};
+  const cudropi_call_t call = {
+      .op = is_alone ? &forward_alone : &forward,
+      .tensor = {[CUDROPI_NORM_X] = args->x,
+                 [CUDROPI_NORM_BIAS] = is_alone ? NULL : args->norm->bias,
+                 [CUDROPI_NORM_RESIDUAL] = args->residual,
+                 [CUDROPI_NORM_GAMMA] = args->norm->gamma,
+                 [CUDROPI_NORM_BETA] = args->norm->beta,
+                 [CUDROPI_NORM_H] = args->h,
+                 [CUDROPI_NORM_Y] = args->y,
+                 [CUDROPI_NORM_MEAN] = args->mean,
+                 [CUDROPI_NORM_RSTD] = args->rstd},
+      .mask = is_alone ? NULL : args->norm->mask,
+      .options = &options};
   return cudropi_run(context, &call);
 }
 
@@ -154,7 +160,8 @@ static cudrop_status_t check_outputs(const char *function,
           CUDROP_ERROR_NULL_POINTER,
           "%s: dx, dresidual, dbias, dgamma and dbeta are all NULL", function);
   REQUIRE((args->accumulate & CUDROP_ACCUMULATE_DATA) == 0 || args->dh == NULL ||
-              args->dresidual == NULL || args->dh->data != args->dresidual->data,
+              args->dresidual == NULL || args->dh->data == NULL ||
+              args->dh->data != args->dresidual->data,
           CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: dresidual is dh, which CUDROP_ACCUMULATE_DATA would add once more",
           function);

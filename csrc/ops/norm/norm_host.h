@@ -25,20 +25,31 @@ static void write_each(const cudropi_plan_t *plan, int operand, int64_t row,
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
-/* h as it is stored. Without an h, y holds it until it is overwritten. */
+/* Where h is: stored, or what it is a copy of. Without an h, y holds it until it is overwritten. */
 static int find_stored(const cudropi_plan_t *plan) {
-  return cudropi_has(plan, CUDROPI_NORM_H) ? CUDROPI_NORM_H : CUDROPI_NORM_Y;
+  return cudropi_has(plan, CUDROPI_NORM_H)   ? CUDROPI_NORM_H
+         : cudropi_has(plan, CUDROPI_NORM_X) ? CUDROPI_NORM_Y
+                                             : CUDROPI_NORM_RESIDUAL;
+}
+
+/* residual + drop(x + bias), or without an x the residual. */
+static void sum_branch(const cudropi_strip_t *strip, float *h) {
+  float residual[CUDROPI_STRIP];
+  if (!cudropi_has(strip->plan, CUDROPI_NORM_X)) {
+    cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, h);
+    return;
+  }
+  cudropi_strip_load_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h);
+  cudropi_strip_drop(strip, h);
+  if (!cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL)) return;
+  cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, residual);
+  cudropi_add(strip->n, h, residual);
 }
 
 static void make_h(const cudropi_strip_t *strip, float *h) {
   const int stored = find_stored(strip->plan);
-  float residual[CUDROPI_STRIP];
-  cudropi_strip_load_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h);
-  cudropi_strip_drop(strip, h);
-  if (cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL)) {
-    cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, residual);
-    cudropi_add(strip->n, h, residual);
-  }
+  sum_branch(strip, h);
+  if (stored == CUDROPI_NORM_RESIDUAL) return;
   cudropi_strip_store(strip, stored, h);
   cudropi_strip_load_near(strip, stored, 0.0f, h);
 }

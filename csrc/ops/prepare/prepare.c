@@ -14,8 +14,9 @@ _Static_assert(SIZE_OF(schedule) == SIZE_OF(schedule.key) + SIZE_OF(schedule.hea
                "a schedule has padding");
 _Static_assert(SIZE_OF(drop) == SIZE_OF(drop.f64) + SIZE_OF(drop.f32),
                "constants have padding");
-_Static_assert(sizeof(cudrop_prepared_t) ==
-                   SIZE_OF(schedule) + SIZE_OF(p) + SIZE_OF(drop) + SIZE_OF(alpha),
+_Static_assert(sizeof(cudrop_prepared_t) == SIZE_OF(schedule) + SIZE_OF(index_base) +
+                                                SIZE_OF(p) + SIZE_OF(drop) +
+                                                SIZE_OF(alpha),
                "a block has padding");
 
 /* What cudrop_prepare() was given. */
@@ -29,11 +30,18 @@ static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) 
   const prepare_t *call = argument;
   const cudrop_mask_t *mask = call->mask;
   TRY(cudropi_check_rate(call->function, mask->p));
+  REQUIRE(mask->index_base % CUDROP_MASK_LANES == 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: index_base = %llu is no multiple of %d, which a prepared one is",
+          call->function, (unsigned long long)mask->index_base, CUDROP_MASK_LANES);
+  REQUIRE(mask->index_base < CUDROPI_INDEX_END, CUDROP_ERROR_OVERFLOW,
+          "%s: index_base = %llu is 2^59 or more", call->function,
+          (unsigned long long)mask->index_base);
   TRY(cudropi_check_prepared(call->function, call->prepared));
   TRY(context->backend->check_memory(context, call->function, "prepared",
                                      call->prepared));
   const cudrop_prepared_t value = {
       .schedule = cudrop_mask_schedule(mask->seed, mask->offset, mask->p),
+      .index_base = mask->index_base,
       .p = mask->p,
       .drop = cudropi_constants(false, mask->p),
       .alpha = cudropi_constants(true, mask->p)};

@@ -16,6 +16,7 @@ enum { CUDROPI_PREPARED_ALIGNMENT = 16 };
  */
 struct cudrop_prepared {
   cudrop_mask_schedule_t schedule;
+  uint64_t index_base; /* in whole groups */
   double p;
   cudropi_constants_t drop, alpha; /* of dropout, and of alpha dropout */
 };
