@@ -1,4 +1,4 @@
-/* architecture.cuh - what kernels know of the architecture that they are compiled for. */
+/* architecture.cuh - constants of the architecture that kernels are compiled for. */
 #ifndef CUDROP_KERNEL_ARCHITECTURE_CUH
 #define CUDROP_KERNEL_ARCHITECTURE_CUH
 
@@ -13,9 +13,9 @@ static constexpr int cudropi_most_threads = 1536;
 static constexpr int cudropi_most_threads = 2048;
 #endif
 
-/* Are there accesses of 32 bytes, besides those of 16? */
+/* Does the architecture have accesses of 32 bytes? */
 #if !defined(__CUDA_ARCH__)
-static constexpr bool cudropi_has_wide_accesses = true; /* they are tested, too */
+static constexpr bool cudropi_has_wide_accesses = true; /* for host tests */
 #else
 static constexpr bool cudropi_has_wide_accesses = __CUDA_ARCH__ >= 1000;
 #endif

@@ -1,4 +1,4 @@
-/* column_sums.cu - the types of column_sums.cuh. */
+/* column_sums.cu - column_sums.cuh in each type, and the launch. */
 #include "column_sums.cuh"
 
 static const struct {

@@ -1,4 +1,4 @@
-/* column_sums.cuh - a vector's sums over all slabs, from those of each, as tiling.h orders them */
+/* column_sums.cuh - column sums over all slabs, from the sums of each slab (order: tiling.h) */
 #ifndef CUDROP_KERNEL_COLUMN_SUMS_CUH
 #define CUDROP_KERNEL_COLUMN_SUMS_CUH
 
@@ -13,7 +13,7 @@ struct cudropi_column_sums_t {
   bool adds;
 };
 
-/* A block does 8 columns, a thread one strand of one of them. */
+/* A block sums 8 columns. A thread sums one strand of one column. */
 template <class Type>
 __global__ void __launch_bounds__(CUDROPI_SUMS_THREADS)
     cudropi_column_sums(const __grid_constant__ cudropi_column_sums_t args) {

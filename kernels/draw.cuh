@@ -2,13 +2,13 @@
 #ifndef CUDROP_KERNEL_DRAW_CUH
 #define CUDROP_KERNEL_DRAW_CUH
 
-#include "port.h" /* first: what device.cuh offers depends on it */
+#include "port.h" /* first: it may define CUDROP_DEVICE_THREADS for device.cuh */
 
 #include "cudrop/device.cuh"
 #include "ops/prepare/prepare.h"
 #include "storage.cuh"
 
-/* scale, shift and dropped in the arithmetic of a type. */
+/* The constants of a plan, in the type of the computation. */
 template <class value>
 struct cudropi_scalars_t {
   value scale, shift, dropped;
@@ -25,11 +25,11 @@ CUDROP_INLINE void cudropi_read_scalars(const cudropi_constants_t &constants,
 }
 
 /*
- * Where the keep bits of a dense walk come from: keep8 gives those of a group, keep1 that of
- * an element of the tail, with little code.
+ * The sources of keep bits for a dense walk. keep8() gives the keep bits of a group. keep1()
+ * gives the keep bit of one element of the tail, with little code.
  */
 
-/* A mask by value, for p above 0 and below 1: the comparisons alone. */
+/* A mask by value, for 0 < p < 1 only: keep8() does not look at the fate. */
 struct cudropi_from_schedule {
   const cudrop_mask_schedule_t &mask;
   __device__ __forceinline__ void keep8(uint64_t group, bool *keep) const {
@@ -56,7 +56,7 @@ struct cudropi_from_prepared {
   }
 };
 
-/* Packed bits, one byte a group. */
+/* The caller's packed bits, one byte per group. */
 struct cudropi_from_bits {
   const uint8_t *bits;
   __device__ __forceinline__ void keep8(uint64_t group, bool *keep) const {
@@ -69,7 +69,7 @@ struct cudropi_from_bits {
   }
 };
 
-/* The keep bits of a group as a number. */
+/* The keep bits of a group: bit `lane` is the keep bit of element 8 * group + lane. */
 CUDROPI_DEVICE uint32_t cudropi_keep_bits(const cudrop_mask_schedule_t &mask,
                                           uint64_t group) {
   bool keep[CUDROP_MASK_LANES];
@@ -82,15 +82,15 @@ CUDROPI_DEVICE uint32_t cudropi_keep_bits(const cudrop_mask_schedule_t &mask,
 }
 
 /*
- * The keep bits of the 8 elements with the indices first, first + stride, ...; those whose
- * bit in `wanted` is 0 may come out as anything. `first` may lie below the first index that
- * is wanted, and below 0.
+ * The keep bits of 8 elements: bit j is the keep bit of element first + j * stride. If bit j of
+ * `wanted` is 0, bit j of the result is unspecified. If bit 0 of `wanted` is 0, `first` may
+ * have wrapped around below 0.
  */
 CUDROPI_DEVICE uint32_t cudropi_keep_strided(const cudrop_mask_schedule_t &mask,
                                              uint64_t first, uint64_t stride,
                                              uint32_t wanted) {
   uint32_t bits = 0;
-  if (stride == 1) { /* of one group, or of two neighbours */
+  if (stride == 1) { /* the elements lie in one group or in two consecutive groups */
     const uint32_t shift = (uint32_t)first & 7;
 #pragma unroll 1
     for (uint32_t g = 0; g <= (shift != 0); ++g)

@@ -1,18 +1,19 @@
 /*
- * elementwise.cuh - the kernels of every operator that makes an element of y from those of x
- * and y in the same place, and their launch.
+ * elementwise.cuh - the kernels of elementwise operators, and their launch. Such an operator
+ * computes each element of y from the same element of x and of the old y.
  *
  * An operator is a struct Op:
  *
  *   type                     the element type (storage.cuh)
- *   reads_x, reads_y         what it reads
- *   is_drawn                 keep bits may come from a mask; else never do
- *   is_brought               keep bits may come from the caller's memory; else never do
- *   copies_kept              at p = 0 it must give the bits of x
- *   apply(scalars, keep, x, y)   the chunk that y becomes
+ *   reads_x, reads_y         does the operator read x, does it read the old y?
+ *   is_drawn                 can keep bits come from a mask?
+ *   is_brought               can keep bits come from the caller's memory?
+ *   copies_kept              must y get the exact bits of x if p = 0?
+ *   apply(scalars, keep, x, y)   the new chunk of y
  *
- * In the dense kernels a thread moves a group of the mask, or two where an element is one
- * byte: one access. Loads are issued before Philox, whose arithmetic hides behind them.
+ * In the dense kernels a thread moves one group of the mask at a time, or two groups if an element
+ * is one byte, to fill an access of 16 bytes. Loads are issued before Philox, so that the
+ * arithmetic of Philox runs while the loads are under way.
  */
 #ifndef CUDROP_KERNEL_ELEMENTWISE_CUH
 #define CUDROP_KERNEL_ELEMENTWISE_CUH
@@ -21,27 +22,27 @@
 #include "general.cuh"
 
 /*
- * Tuning. A multiprocessor of 2,048 threads is filled by 8 blocks of 256, if none needs more
- * than 32 registers. Threads that hold more data have more bytes under way, and fewer of them
- * will do.
+ * Tuning. 8 blocks of 256 threads fill a multiprocessor of 2,048 threads, if a thread needs at
+ * most 32 registers. Threads that hold more data have more bytes under way, so that fewer threads
+ * are enough.
  */
 enum { CUDROPI_THREADS = 256 };
 
 template <class Op>
 struct cudropi_tuning {
   static constexpr int bytes = Op::type::bytes;
-  static constexpr int groups = bytes == 1 ? 2 : 1; /* moved by a thread at a time */
+  static constexpr int groups = bytes == 1 ? 2 : 1; /* that a thread moves at a time */
   static constexpr int wanted = bytes == 1   ? 6
                                 : bytes == 2 ? (Op::reads_y ? 6 : 8)
                                 : bytes == 4 ? (Op::reads_y ? 5 : 8)
                                              : (Op::reads_y ? 4 : 5);
   static constexpr int most = cudropi_most_threads / CUDROPI_THREADS;
-  static constexpr int blocks = wanted < most ? wanted : most; /* of a multiprocessor */
+  static constexpr int blocks = wanted < most ? wanted : most; /* per multiprocessor */
 };
 
 /* ---- Dense --------------------------------------------------------------------------- */
 
-/* What a thread moves at a time. */
+/* A pack: the chunks that a thread moves at a time. */
 template <class Op>
 struct alignas(Op::type::bytes == 1
                    ? 16
@@ -54,11 +55,11 @@ struct cudropi_dense_t {
   const void *x;
   void *y;
   uint64_t first_group;
-  uint32_t packs, tail; /* whole packs, and elements behind them */
+  uint32_t packs, tail; /* whole packs, and elements after them */
   cudropi_scalars_t<typename Op::type::value> scalars;
 };
 
-/* One tail element, number `e` behind the last whole pack, in lane 0 of a chunk. */
+/* Compute element `e` of the tail, in lane 0 of a chunk. */
 template <class Op, class Source>
 CUDROPI_DEVICE void cudropi_dense_tail(const cudropi_dense_t<Op> &walk,
                                        const Source &source, uint32_t e) {
@@ -124,7 +125,7 @@ __global__ void __launch_bounds__(CUDROPI_THREADS, cudropi_tuning<Op>::blocks)
   cudropi_dense_walk(args.walk, source);
 }
 
-/* Op at p = 0, where it copies bits. */
+/* The operator that replaces Op at p = 0: y gets the bits of x. */
 template <class Op>
 struct cudropi_copy_of {
   using type = typename Op::type;
@@ -196,13 +197,14 @@ __global__ void __launch_bounds__(CUDROPI_THREADS)
 
 /* ---- Launch -------------------------------------------------------------------------- */
 
-/* A thread for each of so many items, or as many turns as `most` blocks need. */
+/* A grid with one thread per item, but with at most `most` blocks. */
 static inline dim3 cudropi_grid(int64_t items, int64_t most) {
   const int64_t blocks = (items + CUDROPI_THREADS - 1) / CUDROPI_THREADS;
   return dim3((unsigned)(blocks < 1 ? 1 : blocks < most ? blocks : most));
 }
 
-/* The part of a dense plan from pack `first` on. */
+/* The part of a dense plan that has `packs` packs from pack `first` on. The last part also has the
+ * tail. */
 template <class Op>
 static cudropi_dense_t<Op> cudropi_dense_part(const cudropi_plan_t *plan, int64_t first,
                                               int64_t packs) {
@@ -219,7 +221,7 @@ static cudropi_dense_t<Op> cudropi_dense_part(const cudropi_plan_t *plan, int64_
   return part;
 }
 
-/* The kernel for the plan's source, among those that the operator has. */
+/* Launch the kernel for the plan's source of keep bits, if the operator has such a kernel. */
 template <class Op>
 static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
                                        const cudropi_dense_t<Op> &part) {
@@ -248,7 +250,7 @@ static cudaError_t cudropi_launch_part(const cudropi_work_t *work,
   return cudaErrorInvalidDeviceFunction;
 }
 
-/* Packs are counted in 32 bits; what has more of them takes several launches. */
+/* Launch a dense plan in parts, because the kernels count packs in 32 bits. */
 template <class Op>
 static cudaError_t cudropi_launch_dense(const cudropi_work_t *work) {
   const int64_t all =
@@ -272,7 +274,7 @@ static cudaError_t cudropi_launch_elementwise(const cudropi_work_t *work) {
                 CUDROPI_THREADS, 0, work->stream, args);
 }
 
-/* An operator in one type; a file's table of them says which combinations there are. */
+/* An operator in one type. A table of these instances says which types the operator has. */
 struct cudropi_instance_t {
   cudrop_dtype_t dtype;
   cudaError_t (*launch)(const cudropi_work_t *work);

@@ -1,8 +1,8 @@
 /*
- * general.cuh - the walk over anything: any strides, alignments, index maps and sources.
+ * general.cuh - the walk for any strides, alignments, index maps and sources of keep bits.
  *
- * The outer dimensions are lines; a line is cut into chunks of 8 elements where y is aligned,
- * so that most of it is written as vectors:
+ * A line is a run of elements along the innermost dimension. Each line is cut into chunks of 8
+ * elements at aligned addresses of y, so that most chunks are written as vectors:
  *
  *              line begins            line ends
  *   y memory |.....abc|defghijk|lmnopqrs|tu......|        | : aligned
@@ -14,7 +14,7 @@
 #include "draw.cuh"
 #include "launch.h"
 
-/* An operand; its type is the kernel's. */
+/* An operand, without its type. */
 struct cudropi_side_t {
   void *data;
   int64_t stride[CUDROP_MAX_RANK];
@@ -27,20 +27,20 @@ static inline cudropi_side_t cudropi_side(const cudropi_operand_t &operand) {
   return side;
 }
 
-/* What a plan's walk needs on the device. */
+/* What the walk of a plan needs on the device. */
 struct cudropi_general_t {
   cudropi_side_t x, keep, y;
-  bool has_byte_mask; /* what lies in keep: bytes or bits */
+  bool has_byte_mask; /* `keep` holds bytes, not bits */
   int rank;
   int64_t shape[CUDROP_MAX_RANK];
   int64_t n, chunks_per_line, chunks;
   uint64_t index_base;
   int64_t index_stride[CUDROP_MAX_RANK];
   cudropi_source_t source;
-  const cudrop_prepared_t *prepared; /* to be read, or NULL: ... */
-  uint64_t offset;                   /* ... to be added to the offset there */
-  cudrop_prepared_t mask;            /* ... what would be read */
-  bool is_alpha;                     /* which of its constants count */
+  const cudrop_prepared_t *prepared; /* the prepared block, or NULL */
+  uint64_t offset;                   /* added to the offset of the prepared block */
+  cudrop_prepared_t mask;            /* the mask if there is no prepared block */
+  bool is_alpha;                     /* use the mask's constants `alpha`, not `drop` */
 };
 
 static inline cudropi_general_t cudropi_general(const cudropi_plan_t *plan) {
@@ -60,21 +60,21 @@ static inline cudropi_general_t cudropi_general(const cudropi_plan_t *plan) {
   walk.prepared = plan->draw.prepared;
   walk.offset = plan->draw.offset;
   walk.mask.schedule = plan->draw.schedule;
-  walk.mask.index_base = 0; /* walk.index_base is all of it */
+  walk.mask.index_base = 0; /* walk.index_base is the whole base */
   walk.mask.p = plan->draw.p;
   walk.mask.drop = walk.mask.alpha = plan->constants;
   walk.is_alpha = plan->op->is_alpha;
   return walk;
 }
 
-/* Copy bytes, a multiple of 4, with all threads of the block, and wait for them. */
+/* Copy a multiple of 4 bytes. All threads of the block take part and wait for the others. */
 CUDROPI_DEVICE void cudropi_copy_to_block(void *to, const void *from, uint32_t bytes) {
   for (uint32_t w = threadIdx.x; w < bytes / 4; w += blockDim.x)
     static_cast<uint32_t *>(to)[w] = static_cast<const uint32_t *>(from)[w];
   __syncthreads();
 }
 
-/* Give the block a copy of a prepared mask, `offset` further on, in shared memory. */
+/* Copy a prepared mask to the block's shared memory, and add `offset` to the copy's offset. */
 CUDROPI_DEVICE void cudropi_read_prepared(const cudrop_prepared_t *prepared,
                                           uint64_t offset, cudrop_prepared_t *mask) {
   cudropi_copy_to_block(mask, prepared, sizeof *mask);
@@ -83,7 +83,7 @@ CUDROPI_DEVICE void cudropi_read_prepared(const cudrop_prepared_t *prepared,
   __syncthreads();
 }
 
-/* Give the block its mask: the prepared one, or the one that the walk carries. */
+/* Copy the block's mask to shared memory, from the prepared block or else from walk.mask. */
 CUDROPI_DEVICE void cudropi_read_mask(const cudropi_general_t &walk,
                                       cudrop_prepared_t *mask) {
   if (walk.prepared != nullptr) {
@@ -93,15 +93,15 @@ CUDROPI_DEVICE void cudropi_read_mask(const cudropi_general_t &walk,
   }
 }
 
-/* Where the elements of a chunk lie; element j is the chunk's if bit j of `valid` is 1. */
+/* Where the elements of a chunk lie. Element j exists if bit j of `valid` is 1. */
 struct cudropi_place_t {
   int64_t x, keep, y; /* positions of element 0 */
-  uint64_t index;     /* its mask index; it wraps around if element 0 is not valid */
+  uint64_t index;     /* mask index of element 0; may wrap around if that is not valid */
   uint32_t valid;
 };
 
-/* Elements from the last place where a line of y may be cut to this position; for y of stride 1.
- * Chunks of 32 bytes or more are cut at sectors, which narrower alignments would divide. */
+/* How many elements `position` lies behind the last address where a line of y may be cut, for y of
+ * stride 1. Chunks of 32 bytes or more begin at a sector, so that no two chunks share one. */
 template <int bytes>
 CUDROPI_DEVICE int64_t cudropi_lead(const void *data, int64_t position) {
   const uint32_t aligned = bytes * CUDROPI_CHUNK < 32 ? CUDROPI_CHUNK : 32 / bytes;
@@ -132,8 +132,7 @@ CUDROPI_DEVICE cudropi_place_t cudropi_find_place(const cudropi_general_t &walk,
   place.keep += first * walk.keep.stride[inner];
   place.y += first * walk.y.stride[inner];
   place.index += (uint64_t)(first * walk.index_stride[inner]);
-  const int64_t end =
-      walk.shape[inner] - first; /* elements from `end` on are not there */
+  const int64_t end = walk.shape[inner] - first; /* the line ends before element `end` */
   const uint32_t before = first < 0 ? (1u << -first) - 1 : 0;
   place.valid = end <= 0 ? 0 : ((end < CUDROPI_CHUNK ? 1u << end : 0x100u) - 1) & ~before;
   return place;
@@ -156,7 +155,7 @@ CUDROPI_DEVICE uint32_t cudropi_read_keep(const cudropi_general_t &walk,
   return bits;
 }
 
-/* The keep bits of a chunk, from whatever source. */
+/* The keep bits of a chunk, from the source of the walk. */
 CUDROPI_DEVICE uint32_t cudropi_keep_place(const cudropi_general_t &walk,
                                            const cudrop_prepared_t *mask,
                                            const cudropi_place_t &place) {

@@ -1,4 +1,4 @@
-/* launch.h - the kernels as functions of C: each a launch and no more. */
+/* launch.h - C functions that launch kernels and do nothing else. */
 #ifndef CUDROP_LAUNCH_H
 #define CUDROP_LAUNCH_H
 
@@ -12,25 +12,26 @@ extern "C" {
 #endif
 
 /*
- * A plan to launch: its walk is DENSE or GENERAL. An operator's launch, cudropi_op_t's, puts its
- * kernels on the stream, in the current device, and gives a cudaError_t. A combination of kernel,
- * type and source that no plan has gives cudaErrorInvalidDeviceFunction.
+ * A plan to launch. The launch function of an operator (in cudropi_op_t) enqueues the operator's
+ * kernels on `stream` of the current device and returns a cudaError_t. The function returns
+ * cudaErrorInvalidDeviceFunction for a combination of kernel, type and source that no plan has.
  */
 typedef struct cudropi_work {
   const cudropi_plan_t *plan;
-  cudropi_walk_t walk;
-  int64_t
-      blocks;    /* the most an elementwise launch may have: more work is done in turns */
-  int64_t packs; /* the most a dense one may move: more work is launched in turns */
+  cudropi_walk_t walk; /* DENSE or GENERAL */
+  int64_t blocks;      /* the most of an elementwise launch; blocks loop over more work */
+  int64_t packs;       /* the most of a dense launch; more packs take several launches */
   cudaStream_t stream;
 } cudropi_work_t;
 
-/* Finish the sums of the vector in a slot, from the partial ones of each slab. */
+/* Compute the column sums in `slot` from the partial sums of the slabs. */
 cudaError_t cudropi_launch_column_sums(const cudropi_work_t *work, int slot);
 
-/* Write `value` to a prepared block; add to a block's offset. */
+/* Write `value` to a prepared block. */
 cudaError_t cudropi_launch_prepare(cudrop_prepared_t *prepared,
                                    const cudrop_prepared_t *value, cudaStream_t stream);
+
+/* Add `offsets` to the offset of a prepared block. */
 cudaError_t cudropi_launch_advance(cudrop_prepared_t *prepared, uint64_t offsets,
                                    cudaStream_t stream);
 

@@ -1,14 +1,14 @@
 /*
- * port.h - the only outside header of a kernel source, so that two compilers can read it.
+ * port.h - the only header through which kernel sources include CUDA, for two compilers.
  *
- * nvcc makes GPU code of it; a host C++17 compiler, with tests/simt on its include path,
- * makes a program that runs every CUDA thread as a fiber of the CPU. What both must be able
- * to read is written with the macros below, and with nothing that stands in their place.
+ * nvcc compiles a kernel source to GPU code. A host C++17 compiler with tests/simt on its include
+ * path compiles the same source to a program that runs every CUDA thread as a fiber of the CPU.
+ * Kernel sources use the following macros, and never the CUDA syntax that the macros replace.
  *
  *   LAUNCH(kernel, grid, block, shared, stream, args)
- *       launch `kernel`, a __global__ function of one struct, with `args`, a variable of
- *       that struct, and `shared` bytes of dynamic shared memory; gives the cudaError_t of
- *       this launch alone
+ *       launch `kernel` with `shared` bytes of dynamic shared memory. `kernel` is a __global__
+ *       function whose one parameter is a struct. `args` is a variable of that struct. The
+ *       value is the cudaError_t of this launch alone.
  *   SHARED_ARRAY(type, name, n)
  *       declare name[n] in the block's shared memory
  *   DYNAMIC_SHARED(type, name)
@@ -46,7 +46,7 @@ cudaError_t cudropi_launch(void (*kernel)(Args), dim3 grid, dim3 block, size_t s
 
 #else
 
-#include "simt.h" /* defines the same, and what device.cuh asks of a block and a warp */
+#include "simt.h" /* defines the same macros, and what device.cuh needs of a block and a warp */
 #define CUDROP_DEVICE_THREADS
 
 #endif

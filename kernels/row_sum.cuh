@@ -1,21 +1,21 @@
-/* row_sum.cuh - sums and maxima over the threads of a row; a block has one row or more. */
+/* row_sum.cuh - sums and maxima over the threads of a row. A block has one row or more. */
 #ifndef CUDROP_KERNEL_ROW_SUM_CUH
 #define CUDROP_KERNEL_ROW_SUM_CUH
 
 #include "call/row_sum.h"
 #include "storage.cuh"
 
-/* Floats of shared memory that the functions below need. */
+/* Floats of shared memory for one sum or one maximum: one per warp of the block. */
 enum { CUDROPI_ROW_SHARED = CUDROPI_ROW_MOST_THREADS / CUDROPI_WARP };
 
-/* Give every thread of a row what its warps have, taken together in order, from `begin`. */
+/* Combine `begin` and then the values of the row's warps in order, for every thread of the row. */
 template <class Combine>
 CUDROPI_DEVICE float cudropi_row_warps(int32_t threads, float value, float begin,
                                        float *shared, Combine combine) {
   const uint32_t warp = threadIdx.x / CUDROPI_WARP;
   const uint32_t warps = (uint32_t)threads / CUDROPI_WARP, first = warp / warps * warps;
   if (threads == CUDROPI_WARP) return combine(begin, value);
-  __syncthreads(); /* what was there before has been read */
+  __syncthreads(); /* other threads may still read what `shared` held before */
   if (threadIdx.x % CUDROPI_WARP == 0) shared[warp] = value;
   __syncthreads();
   for (uint32_t w = 0; w < warps; ++w) begin = combine(begin, shared[first + w]);
@@ -23,8 +23,9 @@ CUDROPI_DEVICE float cudropi_row_warps(int32_t threads, float value, float begin
 }
 
 /*
- * The sum of what the `threads` threads of the caller's row have, in the order of row_sum.h, for
- * each of them. All threads of the block come here; `shared` is CUDROPI_ROW_SHARED floats.
+ * The sum of `value` over the `threads` threads of the caller's row, in the order of row_sum.h.
+ * Each thread of the row gets the sum. All threads of the block must call this function.
+ * `shared` has room for CUDROPI_ROW_SHARED floats.
  */
 CUDROPI_DEVICE float cudropi_row_sum(int32_t threads, float value, float *shared) {
 #pragma unroll
@@ -34,8 +35,8 @@ CUDROPI_DEVICE float cudropi_row_sum(int32_t threads, float value, float *shared
                            [](float a, float b) { return a + b; });
 }
 
-/* The sums of two values at once: their threads wait for each other as often as for one. `shared`
- * is 2 * CUDROPI_ROW_SHARED floats. */
+/* Replace a and b by their sums over the row, with no more barriers than one sum needs. `shared`
+ * has room for 2 * CUDROPI_ROW_SHARED floats. */
 CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float *shared) {
   const uint32_t warp = threadIdx.x / CUDROPI_WARP;
   const uint32_t warps = (uint32_t)threads / CUDROPI_WARP, first = warp / warps * warps;
@@ -50,7 +51,7 @@ CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float 
     b = 0.0f + b;
     return;
   }
-  __syncthreads(); /* what was there before has been read */
+  __syncthreads(); /* other threads may still read what `shared` held before */
   if (threadIdx.x % CUDROPI_WARP == 0) {
     shared[warp] = a;
     shared_b[warp] = b;
@@ -63,7 +64,8 @@ CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float 
   }
 }
 
-/* The maximum likewise; NaN is ignored beside numbers, and there is none below -infinity. */
+/* The maximum of `value` over the row. NaNs are ignored: a row of NaNs alone has -infinity. The rest
+ * is as in cudropi_row_sum(). */
 CUDROPI_DEVICE float cudropi_row_max(int32_t threads, float value, float *shared) {
 #pragma unroll
   for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)

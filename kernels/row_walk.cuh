@@ -1,6 +1,6 @@
 /*
- * row_walk.cuh - the walk of kernels that need sums along rows: a block has some rows, and the
- * threads of a row take its chunks in turn, as row_sum.h says.
+ * row_walk.cuh - the walk of kernels that need sums along rows. A block has one row or more. The
+ * threads of a row take the row's chunks in turn, as in row_sum.h.
  */
 #ifndef CUDROP_KERNEL_ROW_WALK_CUH
 #define CUDROP_KERNEL_ROW_WALK_CUH
@@ -8,18 +8,19 @@
 #include "row_sum.cuh"
 #include "rows.cuh"
 
-/* Blocks of a norm that a multiprocessor has room for: fewer where more registers are needed. */
+/* Tuning: the least number of blocks of a norm that fit on a multiprocessor. GENERAL needs more
+ * registers. */
 constexpr int cudropi_norm_blocks(cudropi_rows_walk_t walk) {
   return walk == CUDROPI_ROWS_GENERAL ? 1 : 2;
 }
 
 struct cudropi_row_walk_t {
   cudropi_rows_place_t first; /* the thread's first chunk */
-  int64_t end;                /* the columns of its row; 0: there is no such row */
-  int32_t step;               /* columns from chunk to chunk */
+  int64_t end;                /* the row's columns, or 0 if there is no such row */
+  int32_t step;               /* columns from one chunk of the thread to the next */
 };
 
-/* The thread's walk, in a row of `threads` threads. */
+/* Begin the walk of the thread, whose row has `threads` threads. */
 CUDROPI_DEVICE cudropi_row_walk_t cudropi_row_begin(const cudropi_rows_args_t &args,
                                                     int32_t threads) {
   const uint32_t in_block = CUDROPI_TILE_THREADS / (uint32_t)threads;
@@ -49,7 +50,7 @@ CUDROPI_DEVICE void cudropi_row_add(const cudropi_rows_place_t &place,
     if (walk != CUDROPI_ROWS_GENERAL || place.valid >> j & 1) sum = sum + values[j];
 }
 
-/* The element of a row of an operand that has one a row, in F32; if it is absent, 0. */
+/* Element `row` of an operand that has one F32 per row; 0 if the operand is absent. */
 CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args, int operand,
                                       int64_t row) {
   const cudropi_rows_side_t &side = args.side[operand];
@@ -66,7 +67,7 @@ CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args, int opera
       side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)] = value;
 }
 
-/* Like cudropi_rows_launch(), with a block for every group of rows. */
+/* Like cudropi_rows_launch(), but with one block per group of rows. */
 template <class Args, int count>
 static cudaError_t cudropi_row_launch(
     const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work) {

@@ -1,10 +1,11 @@
 /*
- * rows.cuh - the walk of operators on rows: a block does a slab of a tile (tiling.h), a thread
- * one chunk of 8 columns in every row of its way.
+ * rows.cuh - the walk of operators on rows. A block takes one slab of one tile (tiling.h). A
+ * thread takes one chunk of 8 columns, in every row of its way.
  *
- * A kernel is compiled for three walks. DRAWN and PREPARED move whole chunks, which are groups
- * of the mask; the mask comes by value or from a prepared block. GENERAL takes any alignment,
- * number of columns, strides of rows and index map, and a mask of both kinds.
+ * A kernel is compiled for three walks. DRAWN and PREPARED move whole chunks, each of which is a
+ * group of the mask. DRAWN takes the mask by value, PREPARED takes the mask from a prepared block.
+ * GENERAL takes any alignment, number of columns, row strides and index map, and either kind of
+ * mask.
  */
 #ifndef CUDROP_KERNEL_ROWS_CUH
 #define CUDROP_KERNEL_ROWS_CUH
@@ -12,7 +13,7 @@
 #include "call/row_sum.h"
 #include "general.cuh"
 
-/* What a kernel is compiled for. */
+/* The walk that a kernel is compiled for. */
 typedef enum {
   CUDROPI_ROWS_DRAWN,
   CUDROPI_ROWS_PREPARED,
@@ -20,18 +21,18 @@ typedef enum {
   CUDROPI_ROWS_WALKS
 } cudropi_rows_walk_t;
 
-/* Tuning: blocks that a multiprocessor shall hold at least, which is what limits registers. */
+/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
 template <cudropi_rows_walk_t walk>
 static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2 : 3;
 
-/* An operand on the device; no data: there is none. */
+/* An operand on the device. */
 struct cudropi_rows_side_t {
-  void *data;
-  bool is_f32; /* whatever the kernel's type */
+  void *data;  /* NULL if the operand is absent */
+  bool is_f32; /* the operand's own type is F32 */
   int64_t stride[CUDROP_MAX_RANK];
 };
 
-/* The schedule of a mask, and the index of the first element. */
+/* The schedule of a mask, and the mask index of the first element. */
 struct cudropi_rows_mask_t {
   cudrop_mask_schedule_t schedule;
   uint64_t index_base;
@@ -44,18 +45,19 @@ struct cudropi_rows_args_t {
   int64_t shape[CUDROP_MAX_RANK];
   cudropi_tiling_t tiling;
   int lanes_log2;
-  cudropi_rows_mask_t mask; /* by value, or what is added to ... */
-  uint64_t offset;
-  const cudrop_prepared_t *prepared; /* ... the offset and the index base there */
+  /* The mask, or with a prepared block only an index base that is added to the block's. */
+  cudropi_rows_mask_t mask;
+  uint64_t offset;                   /* added to the offset of the prepared block */
+  const cudrop_prepared_t *prepared; /* the prepared block, or NULL */
   int64_t index_stride[CUDROP_MAX_RANK], index_step;
-  const uint8_t
-      *bits; /* that the caller brings, or NULL: element e is bit e & 7 of byte e >> 3 */
+  /* The caller's keep bits, or NULL. Bit e & 7 of byte e >> 3 is the keep bit of element e. */
+  const uint8_t *bits;
   bool adds_to_data, adds_to_parameters;
   float *partial[CUDROPI_SLOTS], *of_rows;
-  int row_log2; /* of the threads of a row, by row_sum.h */
+  int row_log2; /* log2 of the threads of a row (row_sum.h) */
 };
 
-/* The same, and the options of an operator. */
+/* The arguments with the options of an operator. */
 template <class Options>
 struct cudropi_rows_args_of : cudropi_rows_args_t {
   Options options;
@@ -92,7 +94,7 @@ static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
   return args;
 }
 
-/* Give the block a copy of its mask in shared memory, where the walk needs one. */
+/* Copy the block's mask to shared memory. The walk DRAWN reads args.mask and needs no copy. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_read_mask(const cudropi_rows_args_t &args,
                                            cudropi_rows_mask_t *mask) {
@@ -106,7 +108,7 @@ CUDROPI_DEVICE void cudropi_rows_read_mask(const cudropi_rows_args_t &args,
   }
 }
 
-/* Declare `mask`, that of the block. */
+/* Declare `mask`, the mask of the block. */
 #define CUDROPI_ROWS_MASK(walk, args, mask)            \
   SHARED_ARRAY(cudropi_rows_mask_t, shared_##mask, 1); \
   cudropi_rows_read_mask<walk>(args, shared_##mask);   \
@@ -115,7 +117,7 @@ CUDROPI_DEVICE void cudropi_rows_read_mask(const cudropi_rows_args_t &args,
 
 /* ---- Elements ------------------------------------------------------------------------ */
 
-/* What is moved at a time: some columns of a row; column j is there if bit j is 1. */
+/* A chunk of a row: the columns from `col` on. Column col + j counts if bit j of `valid` is 1. */
 struct cudropi_rows_place_t {
   int64_t row, col;
   uint32_t valid;
@@ -135,7 +137,7 @@ CUDROPI_DEVICE int64_t cudropi_rows_position(const cudropi_rows_args_t &args,
   return cudropi_row_place(args.rank, args.shape, stride, place.row) + place.col;
 }
 
-/* The chunk of an operand of the kernel's type. */
+/* Load a chunk of an operand that has the type Type. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
     const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
@@ -147,7 +149,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
   return static_cast<const chunk *>(side.data)[at / CUDROPI_CHUNK];
 }
 
-/* Values as a chunk, rounded. */
+/* Round values to a chunk of Type. */
 template <class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_pack(
     const float (&values)[CUDROPI_CHUNK]) {
@@ -179,7 +181,7 @@ CUDROPI_DEVICE void cudropi_rows_store(const cudropi_rows_args_t &args, int oper
   cudropi_rows_put<walk, Type>(args, operand, place, cudropi_rows_pack<Type>(values));
 }
 
-/* values =, += or *= the elements of a chunk. */
+/* values = the elements of a chunk */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_get(const cudropi_chunk_t<Type::bytes> &chunk,
                                      float (&values)[CUDROPI_CHUNK]) {
@@ -187,6 +189,7 @@ CUDROPI_DEVICE void cudropi_rows_get(const cudropi_chunk_t<Type::bytes> &chunk,
   for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(chunk, j);
 }
 
+/* values += the elements of a chunk */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_add(const cudropi_chunk_t<Type::bytes> &chunk,
                                      float (&values)[CUDROPI_CHUNK]) {
@@ -194,6 +197,7 @@ CUDROPI_DEVICE void cudropi_rows_add(const cudropi_chunk_t<Type::bytes> &chunk,
   for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(chunk, j) + values[j];
 }
 
+/* values *= the elements of a chunk */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &chunk,
                                           float (&values)[CUDROPI_CHUNK]) {
@@ -202,8 +206,8 @@ CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &ch
 }
 
 /*
- * values += the columns of a vector along the row, of the kernel's type or F32, if there is
- * one. Each row loads it again, from the nearest cache: registers are scarcer.
+ * Add a vector along the row to values. The vector has the type Type or F32. An absent vector
+ * changes nothing. Each row loads the vector again, from the nearest cache, to save registers.
  */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
@@ -220,7 +224,7 @@ CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int
   }
 }
 
-/* values *= the columns of a vector likewise. */
+/* Multiply values by a vector along the row. The rest is as in cudropi_rows_add_vector(). */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args,
                                                  int operand,
@@ -237,7 +241,7 @@ CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args
   }
 }
 
-/* Which of the chunk's columns are kept. */
+/* keep[j] is true if column place.col + j is kept. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
                                       const cudropi_rows_mask_t &mask,
@@ -266,7 +270,7 @@ CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
 
 /* ---- The walk ------------------------------------------------------------------------ */
 
-/* The thread's place: its column, and its first row of its block's slab. */
+/* The thread's first place: its columns, in the first row of its way in the block's slab. */
 CUDROPI_DEVICE cudropi_rows_place_t cudropi_rows_begin(const cudropi_rows_args_t &args) {
   const uint32_t tiles = (uint32_t)args.tiling.tiles;
   const uint32_t slab = blockIdx.x / tiles, tile = blockIdx.x - slab * tiles;
@@ -279,7 +283,7 @@ CUDROPI_DEVICE cudropi_rows_place_t cudropi_rows_begin(const cudropi_rows_args_t
   return place;
 }
 
-/* The row behind the block's slab; the first one for a thread that has no columns. */
+/* The end of the thread's rows: the end of the block's slab, or 0 if the thread has no columns. */
 CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
                                         const cudropi_rows_place_t &place) {
   const int64_t slab = blockIdx.x / (uint32_t)args.tiling.tiles;
@@ -289,8 +293,9 @@ CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
 }
 
 /*
- * Write the block's sums of columns for an operand, if it is there: each thread brings those of
- * its way and chunk. All threads come here; `shared` has room for CUDROPI_CHUNK floats a thread.
+ * Write the block's column sums to args.partial[operand], unless that is NULL. Each thread
+ * passes the sums of its way and chunk. All threads of the block must call this function.
+ * `shared` has room for CUDROPI_CHUNK floats per thread.
  */
 CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operand,
                                      const float (&sums)[CUDROPI_CHUNK], float *shared) {
@@ -299,7 +304,7 @@ CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operan
   const uint32_t slab = blockIdx.x / tiles, tile = blockIdx.x - slab * tiles;
   const uint32_t width = CUDROPI_CHUNK << args.lanes_log2;
   if (partial == nullptr) return;
-  __syncthreads(); /* what was there before has been read */
+  __syncthreads(); /* other threads may still read what `shared` held before */
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
     shared[threadIdx.x * CUDROPI_CHUNK + j] = sums[j];
@@ -315,14 +320,14 @@ CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operan
 
 /* ---- Launch -------------------------------------------------------------------------- */
 
-/* The kernels of an operator in one type of the branch and of the residual stream, by walk. */
+/* An operator's kernels, by walk, for one type of the branch and one of the residual stream. */
 template <class Args>
 struct cudropi_rows_instance_t {
   cudrop_dtype_t branch, stream;
   void (*kernel[CUDROPI_ROWS_WALKS])(Args);
 };
 
-/* A kernel in every type, where it is a template of a type and a walk. */
+/* The instance of a kernel template <type, walk> for one type. */
 #define CUDROPI_ROWS_INSTANCE(KERNEL, DTYPE, TYPE)                           \
   {                                                                          \
     DTYPE, DTYPE, {                                                          \
@@ -330,6 +335,8 @@ struct cudropi_rows_instance_t {
           KERNEL<TYPE, CUDROPI_ROWS_GENERAL>                                 \
     }                                                                        \
   }
+
+/* The instances of a kernel template <type, walk> for every type. */
 #define CUDROPI_ROWS_INSTANCES(KERNEL)                           \
   {                                                              \
     CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_F32, cudropi_f32),      \
@@ -337,8 +344,8 @@ struct cudropi_rows_instance_t {
         CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16) \
   }
 
-/* The same of the types of a branch and a stream and a walk: PREPARED is the walk for a prepared
- * mask. */
+/* The instance of a kernel template <branch type, stream type, walk> for one pair of types.
+ * PREPARED is the walk for a prepared mask. */
 #define CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BRANCH, Branch, STREAM, Stream)   \
   {                                                                                 \
     CUDROP_##BRANCH, CUDROP_##STREAM, {                                             \
@@ -346,6 +353,8 @@ struct cudropi_rows_instance_t {
           KERNEL<Branch, Stream, CUDROPI_ROWS_GENERAL>                              \
     }                                                                               \
   }
+
+/* The instances of such a kernel template for every pair of types. */
 #define CUDROPI_STREAM_INSTANCES(KERNEL, PREPARED)                                      \
   {                                                                                     \
     CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F32, cudropi_f32, F32, cudropi_f32),      \
@@ -362,7 +371,7 @@ static inline cudropi_rows_walk_t cudropi_rows_walk(const cudropi_work_t *work) 
                                                             : CUDROPI_ROWS_DRAWN;
 }
 
-/* Launch the kernel of these types and the work's walk, with so many blocks. */
+/* Launch `blocks` blocks of the kernel for these types and for the walk of `work`. */
 template <class Args, int count>
 static cudaError_t cudropi_rows_launch_args(
     const cudropi_rows_instance_t<Args> (&instances)[count], cudrop_dtype_t branch,
@@ -375,7 +384,7 @@ static cudaError_t cudropi_rows_launch_args(
   return cudaErrorInvalidDeviceFunction;
 }
 
-/* The same, of the plan's types and with its arguments. */
+/* Launch `blocks` blocks of the kernel for the plan's types, with the plan's arguments. */
 template <class Args, int count>
 static cudaError_t cudropi_rows_launch_blocks(
     const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work,
@@ -385,7 +394,7 @@ static cudaError_t cudropi_rows_launch_blocks(
                                   cudropi_rows_args<Args>(plan));
 }
 
-/* A block for every tile of every slab. */
+/* Launch one block for every tile of every slab. */
 template <class Args, int count>
 static cudaError_t cudropi_rows_launch(
     const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work) {

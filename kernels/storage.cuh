@@ -1,9 +1,9 @@
 /*
  * storage.cuh - element types, and chunks of elements as they lie in memory.
  *
- * A kernel moves chunks, reads their elements as float (F64: double), and writes them in
- * pairs, because the conversions to narrow types take pairs. Nothing is computed in a narrow
- * type.
+ * A kernel moves chunks and computes with their elements as float (F64: as double). No kernel
+ * computes in a narrow type. Elements are written in pairs, because conversions to narrow types
+ * take pairs.
  */
 #ifndef CUDROP_KERNEL_STORAGE_CUH
 #define CUDROP_KERNEL_STORAGE_CUH
@@ -14,22 +14,22 @@
 
 #define CUDROPI_DEVICE static __device__ __forceinline__
 
-/* 8 elements of `bytes` each: a group of the mask. A chunk is moved in one access of 8 or 16
- * bytes, or in several of 16. */
+/* 8 elements of `bytes` bytes each, as many as a group of the mask has. A chunk is moved in one
+ * access of 8 or 16 bytes, or in several accesses of 16 bytes. */
 template <int bytes>
 struct alignas(bytes < 2 ? 8 : 16) cudropi_chunk_t {
   uint32_t word[2 * bytes];
 };
 
-/* The same where accesses of 32 bytes may go. */
+/* A chunk that is aligned for accesses of 32 bytes. */
 template <class Chunk>
 struct alignas(32) cudropi_wide_t {
   Chunk chunk;
 };
 
 /*
- * Store a chunk, or several that lie together, in accesses of 32 bytes where the architecture has
- * them and the address allows: narrower ones write halves of sectors. Loads need none, since the
+ * Store a chunk, or a pack of chunks, in accesses of 32 bytes if the architecture has them and
+ * the address is aligned. Narrower stores write half sectors. Loads need no wide accesses: the
  * second half of a sector comes from the nearest cache.
  */
 template <class Chunk>
@@ -42,7 +42,7 @@ CUDROPI_DEVICE void cudropi_write(Chunk *to, const Chunk &chunk) {
   }
 }
 
-/* The bits of one element as an integer. */
+/* The integer type that holds the bits of one element. */
 template <int bytes>
 struct cudropi_integer;
 template <>
@@ -64,7 +64,7 @@ struct cudropi_integer<8> {
 
 /* ---- Elements one by one ------------------------------------------------------------- */
 
-/* The bits of element j; j must be known when the loop is unrolled. */
+/* The bits of element j. After unrolling, j must be a constant. */
 template <int bytes>
 CUDROPI_DEVICE uint64_t cudropi_element(const cudropi_chunk_t<bytes> &chunk, int j) {
   if (bytes == 8) return (uint64_t)chunk.word[2 * j + 1] << 32 | chunk.word[2 * j];
@@ -72,14 +72,14 @@ CUDROPI_DEVICE uint64_t cudropi_element(const cudropi_chunk_t<bytes> &chunk, int
   return bytes == 4 ? word : word & ((1u << (8 * bytes % 32)) - 1);
 }
 
-/* Put bits into element j of a chunk that is 0 there. */
+/* Set the bits of element j, which must be 0 before. */
 template <int bytes>
 CUDROPI_DEVICE void cudropi_put(cudropi_chunk_t<bytes> &chunk, int j, uint64_t bits) {
   chunk.word[j * bytes / 4] |= (uint32_t)bits << (8 * (j * bytes % 4));
   if (bytes == 8) chunk.word[2 * j + 1] |= (uint32_t)(bits >> 32);
 }
 
-/* keep[j] ? a : b of every element. */
+/* Element j of the result is element j of a if keep[j], else element j of b. */
 template <int bytes>
 CUDROPI_DEVICE cudropi_chunk_t<bytes> cudropi_blend(const bool (&keep)[8],
                                                     const cudropi_chunk_t<bytes> &a,
@@ -103,7 +103,8 @@ CUDROPI_DEVICE cudropi_chunk_t<bytes> cudropi_blend(const bool (&keep)[8],
 
 /* ---- Types --------------------------------------------------------------------------- */
 
-/* get: element j as a value. set: elements j and j + 1, for even j, from values. */
+/* In each type, get() reads element j as a value, and set() writes elements j and j + 1 from
+ * values, for even j. */
 
 struct cudropi_f32 {
   using value = float;
@@ -167,7 +168,7 @@ struct cudropi_f16 {
   }
 };
 
-/* Two FP8 values, the first in the lower byte. Past the largest value they stay there. */
+/* Two FP8 values, a in the lower byte. The conversion saturates at the largest finite value. */
 CUDROPI_DEVICE uint32_t cudropi_f8_pair(float a, float b,
                                         __nv_fp8_interpretation_t type) {
   return __nv_cvt_float2_to_fp8x2(make_float2(a, b), __NV_SATFINITE, type);
@@ -177,7 +178,7 @@ CUDROPI_DEVICE float cudropi_f8_value(uint32_t bits, __nv_fp8_interpretation_t t
   return __half2float(__half(__nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)bits, type)));
 }
 
-/* Put a pair of bytes where elements j and j + 1 lie. */
+/* Write a pair of bytes to elements j and j + 1, for even j. */
 template <class Chunk>
 CUDROPI_DEVICE void cudropi_put_pair(Chunk &c, int j, uint32_t pair) {
   c.word[j / 4] = j % 4 ? (c.word[j / 4] & 0xffffu) | pair << 16 : pair;
@@ -203,8 +204,8 @@ struct cudropi_f8e5m2 {
   static __device__ __forceinline__ float get(const Chunk &c, int j) {
     return cudropi_f8_value((uint32_t)cudropi_element(c, j), __NV_E5M2);
   }
-  /* The one instruction that there is stays at the largest value, 57344. What would round
-   * up from there, 61440 and more, is infinite: one bit pattern further. */
+  /* The GPU's conversion saturates at the largest finite value, 57344. Magnitudes from 61440
+   * on must round to infinity, whose bit pattern is larger by 1. */
   template <class Chunk>
   static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
     const uint32_t further = (fabsf(a) >= 61440.0f) + ((fabsf(b) >= 61440.0f) << 8);
@@ -212,7 +213,7 @@ struct cudropi_f8e5m2 {
   }
 };
 
-/* Elements that are moved and not looked at. */
+/* Elements that are moved as bits and never converted. */
 template <int bytes_>
 struct cudropi_bits_of {
   using value = float;

@@ -8,23 +8,24 @@
 
 enum { WORKSPACE_ALIGNMENT = 16 };
 
-/* Of a workspace, as of a tensor: 63 bits count its bits, and overlap.c counts in them. */
+/* The most bytes of a workspace. Its size in bits fits int64_t, as that of a tensor does, and so do
+ * the sums of overlap.c. */
 static const uint64_t most_bytes = INT64_MAX / 8;
 
-/* A tensor that there is, and the memory from its first byte to its last. */
+/* A tensor that the call has, and the memory that its elements span. */
 typedef struct {
   const cudropi_slot_t *slot;
   const cudrop_tensor_t *tensor;
   int64_t n;
-  uintptr_t low, high; /* equal if it has no elements */
+  uintptr_t low, high; /* bytes [low, high); equal: no memory */
 } argument_t;
 
-/* A call while it is checked. */
+/* A call that is being checked. */
 typedef struct {
   const cudropi_call_t *call;
   const char *function;
   const argument_t *leader;
-  size_t workspace_bytes; /* that are needed */
+  size_t workspace_bytes; /* that the call needs */
   int count;
   argument_t argument[CUDROPI_SLOTS];
 } check_t;
@@ -39,7 +40,7 @@ static bool is_made_by_library(const cudropi_slot_t *slot) {
   return slot->types == CUDROPI_BITS || slot->types == CUDROPI_TOTAL;
 }
 
-/* And count its elements. */
+/* Check rank and sizes, and write the number of elements to arg->n. */
 static cudrop_status_t check_shape(const char *function, argument_t *arg) {
   const cudrop_tensor_t *tensor = arg->tensor;
   const char *name = arg->slot->name;
@@ -93,7 +94,8 @@ static cudrop_status_t check_dtype(const char *function, const argument_t *arg) 
   return CUDROP_OK;
 }
 
-/* The bytes that its elements span, from data on; false if 63 bits do not count their bits. */
+/* Write to *low and *high the bytes that the elements span, relative to data. False if the number
+ * of their bits overflows 63 bits. */
 static bool find_span(const argument_t *arg, int64_t *low, int64_t *high) {
   const cudrop_tensor_t *tensor = arg->tensor;
   const int64_t bits = cudropi_element_bits(arg->slot, tensor->dtype);
@@ -113,7 +115,8 @@ static bool find_span(const argument_t *arg, int64_t *low, int64_t *high) {
   return fits;
 }
 
-/* The data of a tensor with elements: there, aligned, and all of it addressable. */
+/* Check that data is not NULL, is aligned and lies within the address space; write the span of the
+ * elements to *arg. */
 static cudrop_status_t check_data(const char *function, argument_t *arg) {
   const cudrop_tensor_t *tensor = arg->tensor;
   const int32_t bits = cudropi_element_bits(arg->slot, tensor->dtype);
@@ -143,7 +146,7 @@ static cudrop_status_t check_argument(const char *function, argument_t *arg) {
 
 /* ---- An argument beside the leader ------------------------------------------------------- */
 
-/* Dimension d of the argument has the size of dimension e of the leader. */
+/* Check that dimension d of the argument has the size of dimension e of the leader. */
 static cudrop_status_t check_size(const check_t *check, const argument_t *arg, int d,
                                   int e) {
   const argument_t *leader = check->leader;
@@ -154,7 +157,7 @@ static cudrop_status_t check_size(const check_t *check, const argument_t *arg, i
   return CUDROP_OK;
 }
 
-/* Its dimensions are those of the leader from `from` on, `rank` of them. */
+/* Check that the argument has rank `rank` and the leader's sizes from dimension `from` on. */
 static cudrop_status_t check_dimensions(const check_t *check, const argument_t *arg,
                                         int from, int rank) {
   const argument_t *leader = check->leader;
@@ -180,7 +183,7 @@ static cudrop_status_t check_same_shape(const check_t *check, const argument_t *
   return CUDROP_OK;
 }
 
-/* Its dimensions are the first ones of the leader, which count its rows. */
+/* Check that the argument's sizes are the leader's first ones, without the leader's last. */
 static cudrop_status_t check_leading(const check_t *check, const argument_t *arg) {
   const int outer = check->leader->tensor->rank - 1, rank = arg->tensor->rank;
   REQUIRE(outer >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -194,7 +197,7 @@ static cudrop_status_t check_leading(const check_t *check, const argument_t *arg
   return CUDROP_OK;
 }
 
-/* A matrix whose rows are as long as those of the leader. */
+/* Check that a table is a matrix whose rows are as long as the leader's. */
 static cudrop_status_t check_table(const check_t *check, const argument_t *table) {
   REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and a table has 2", check->function, table->slot->name,
@@ -202,7 +205,7 @@ static cudrop_status_t check_table(const check_t *check, const argument_t *table
   return check_size(check, table, 1, check->leader->tensor->rank - 1);
 }
 
-/* A row of it for each place in the last dimension but one. */
+/* Check that a table has one row for each place in the leader's last dimension but one. */
 static cudrop_status_t check_places(const check_t *check, const argument_t *table) {
   const int place = check->leader->tensor->rank - 2;
   REQUIRE(place >= 0, CUDROP_ERROR_SHAPE,
@@ -232,7 +235,7 @@ static cudrop_status_t check_extent(const check_t *check, const argument_t *arg)
   }
 }
 
-/* The elements of a row are neighbours. */
+/* Check that the elements of a row are neighbours in memory. */
 static cudrop_status_t check_row(const check_t *check, const argument_t *arg) {
   const cudrop_tensor_t *tensor = arg->tensor;
   const int inner = tensor->rank - 1;
@@ -246,14 +249,15 @@ static cudrop_status_t check_row(const check_t *check, const argument_t *arg) {
   return CUDROP_OK;
 }
 
-/* Is it a full tensor of the branch, or with CUDROPI_STREAM of the residual stream? */
+/* Is the argument a full tensor of the branch (`stream` is 0) or of the residual stream (`stream`
+ * is CUDROPI_STREAM)? */
 static bool is_of(const argument_t *arg, int stream) {
   return arg->slot->types <= CUDROPI_ROW_FLOATS &&
          arg->slot->extent == CUDROPI_EXTENT_FULL &&
          (arg->slot->flags & CUDROPI_STREAM) == stream;
 }
 
-/* The first such argument, NULL if there is none. */
+/* The first argument for which is_of() holds; NULL if there is none. */
 static const argument_t *find_first(const check_t *check, int stream) {
   for (int k = 0; k < check->count; ++k)
     if (is_of(&check->argument[k], stream)) return &check->argument[k];
@@ -270,14 +274,15 @@ static cudrop_status_t check_like(const check_t *check, const argument_t *arg,
 }
 
 /*
- * The branch has one type, and the stream one that is the same or F32; `branch` and `stream` are
- * the first tensors of each. Without a branch beside a stream of F32, vectors have any type.
+ * Check that the branch has one type, and that the residual stream has one type: the branch's or
+ * F32. `branch` and `stream` are the first tensor of each, or NULL. Where a stream of F32 has no
+ * branch beside it, vectors may have any type.
  */
 static cudrop_status_t check_same_type(const check_t *check, const argument_t *arg,
                                        const argument_t *branch,
                                        const argument_t *stream) {
   const bool may_be_f32 = (arg->slot->flags & CUDROPI_OR_F32) != 0;
-  if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* has types of its own */
+  if (arg->slot->types > CUDROPI_ROW_FLOATS) return CUDROP_OK; /* need not match */
   if (is_of(arg, CUDROPI_STREAM)) {
     if (branch != NULL) TRY(check_like(check, arg, branch, true));
     return check_like(check, arg, stream, false);
@@ -294,7 +299,7 @@ static cudrop_status_t check_rank(const check_t *check) {
   return CUDROP_OK;
 }
 
-/* Each argument by itself, and beside the leader. */
+/* Check each argument by itself, then beside the leader. */
 static cudrop_status_t check_arguments(check_t *check) {
   const cudropi_call_t *call = check->call;
   for (int k = 0; k < CUDROPI_SLOTS; ++k) {
@@ -340,7 +345,7 @@ cudrop_status_t cudropi_check_prepared(const char *function,
   return CUDROP_OK;
 }
 
-/* seed and p of a prepared mask lie in its block: others beside it would be ignored. */
+/* Check a prepared mask. Its seed and p lie in the block; others in *mask would be ignored. */
 static cudrop_status_t check_prepared(const char *function, const cudrop_mask_t *mask) {
   char text[CUDROPI_NUMBER_SIZE];
   if (mask->prepared == NULL) return CUDROP_OK;
@@ -351,7 +356,7 @@ static cudrop_status_t check_prepared(const char *function, const cudrop_mask_t 
   return CUDROP_OK;
 }
 
-/* The largest index that the mask gives to an element; false past 64 bits. */
+/* Write to *last the largest index that the mask gives to an element; false past 64 bits. */
 static bool find_last_index(const cudrop_mask_t *mask, const argument_t *arg,
                             uint64_t *last) {
   *last = mask->index_base;
@@ -390,7 +395,7 @@ static cudrop_status_t check_map(const check_t *check, const cudrop_mask_t *mask
   return CUDROP_OK;
 }
 
-/* A mask to draw, or one that is brought and its rate, or neither. */
+/* Check the mask: the call draws one, or brings one and its rate, or has none. */
 static cudrop_status_t check_mask(const check_t *check) {
   const cudropi_call_t *call = check->call;
   const char *function = check->function;
@@ -419,7 +424,7 @@ static cudrop_status_t count_workspace(check_t *check) {
   uint32_t slots = 0;
   for (int k = 0; k < CUDROPI_SLOTS; ++k)
     slots |= (uint32_t)(call->tensor[k] != NULL) << k;
-  /* Rows past 63 bits have no columns. */
+  /* The product overflows only where cols is 0: check_shape() has counted all elements. */
   if (!cudropi_count(outer, leader->shape, &rows)) rows = INT64_MAX;
   return cudropi_count_workspace(check->function, call->op, slots, rows,
                                  leader->shape[outer], &check->workspace_bytes);
@@ -485,7 +490,7 @@ static bool is_row_major(const cudrop_tensor_t *tensor) {
   return true;
 }
 
-/* An output has no two elements in one place. */
+/* Check that no two elements of an output share memory. */
 static cudrop_status_t check_output(const check_t *check, const argument_t *output) {
   if (is_made_by_library(output->slot) || is_row_major(output->tensor)) return CUDROP_OK;
   const cudropi_footprint_t footprint = find_footprint(output);
@@ -510,8 +515,8 @@ static bool may_meet(const argument_t *a, const argument_t *b) {
   return cudropi_may_meet(&at, &bt);
 }
 
-/* An output shares no byte with another argument, but that it may be the very tensor of an input
- * whose elements it takes the place of. */
+/* Check that an output shares no byte with another argument. Exception: a full output may be the
+ * same view as a full input, whose elements it replaces. */
 static cudrop_status_t check_pair(const check_t *check, const argument_t *output,
                                   const argument_t *other) {
   const bool may_be_same = output->slot->extent == CUDROPI_EXTENT_FULL &&
@@ -528,7 +533,7 @@ static cudrop_status_t check_pair(const check_t *check, const argument_t *output
   return CUDROP_OK;
 }
 
-/* An argument shares no byte with a block of memory. */
+/* Check that an argument shares no byte with a block of memory. */
 static cudrop_status_t check_apart(const check_t *check, const char *name,
                                    const void *memory, size_t bytes,
                                    const argument_t *arg) {
@@ -541,7 +546,7 @@ static cudrop_status_t check_apart(const check_t *check, const char *name,
   return CUDROP_OK;
 }
 
-/* Outputs against everything else, and the workspace against everything. */
+/* Check that outputs and workspace share no memory with anything else of the call. */
 static cudrop_status_t check_overlaps(const check_t *check) {
   const cudropi_call_t *call = check->call;
   const void *workspace = check->workspace_bytes > 0 ? call->workspace : NULL;
@@ -563,7 +568,7 @@ static cudrop_status_t check_overlaps(const check_t *check) {
   return CUDROP_OK;
 }
 
-/* The rule that only the backend can check: it reaches all memory. */
+/* Check that the backend reaches all memory of the call. */
 static cudrop_status_t check_residence(const cudrop_context_t *context,
                                        const check_t *check) {
   const cudropi_backend_t *backend = context->backend;

@@ -1,4 +1,4 @@
-/* draw.h - which elements a call drops: its mask, worked out once for every backend. */
+/* draw.h - the draw of a call: which elements it drops, computed once for every backend. */
 #ifndef CUDROP_DRAW_H
 #define CUDROP_DRAW_H
 
@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* Mask indices end here: the bits above hold the domain of a Philox counter. */
+/* Mask indices are below this: the bits above hold the domain of a Philox counter. */
 #define CUDROPI_INDEX_END ((uint64_t)1 << 59)
 
 /* Where keep bits come from. */
@@ -26,22 +26,21 @@ typedef enum {
 typedef struct {
   cudropi_source_t source;
   double p;
-  cudrop_mask_schedule_t schedule; /* of seed, offset and p, unless it is prepared */
-  /* CUDROPI_FROM_PREPARED: the block that has the schedule, and what is added to its offset. */
-  const cudrop_prepared_t *prepared;
-  uint64_t offset;
+  cudrop_mask_schedule_t schedule;   /* of seed, offset and p; unset if prepared */
+  const cudrop_prepared_t *prepared; /* if prepared: the block with the schedule */
+  uint64_t offset;                   /* if prepared: added to the block's offset */
   uint64_t index_base;
-  int64_t index_stride[CUDROP_MAX_RANK]; /* along the dimensions of what is dropped */
+  int64_t index_stride[CUDROP_MAX_RANK]; /* along the tensor's dimensions */
 } cudropi_draw_t;
 
 /*
- * The draw of a tensor of this shape under `mask`. Without a mask p is the rate of one that the
- * caller brings, if `is_brought`; else p is 0 and everything is kept.
+ * The draw of a tensor of this shape under `mask`. If `mask` is NULL, either the caller brings a
+ * mask of rate p (`is_brought`), or p is 0 and everything is kept.
  */
 cudropi_draw_t cudropi_draw(const cudrop_mask_t *mask, double p, bool is_brought,
                             int rank, const int64_t *shape);
 
-/* The same draw with the numbers of the prepared block that it names, read on the host. */
+/* The same draw with the numbers of its prepared block, which is read on the host. */
 cudropi_draw_t cudropi_draw_prepared(const cudropi_draw_t *draw);
 
 #ifdef __cplusplus

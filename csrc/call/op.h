@@ -1,15 +1,14 @@
 /*
- * op.h - what an operator is to the pipeline: the tensors that it has, the rules that they keep,
- * and its functions.
+ * op.h - an operator as the pipeline sees it: its tensors, their rules, and its functions.
  *
  *   public call    csrc/ops/X/X.c fills in a cudropi_call_t
- *   check          check.c holds it against the slots below, then against the operator's own rules
- *   plan           plan.c makes a cudropi_plan_t of it: numbers alone
+ *   check          check.c applies the rules of the slots below, then the operator's own
+ *   plan           plan.c turns the call into a cudropi_plan_t
  *   backend        host/ or cuda/ cuts the plan into pieces of work
- *   kernel         what is done with a piece: csrc/ops/X/X_host.h, kernels/X/X.cuh
+ *   kernel         csrc/ops/X/X_host.h or kernels/X/X.cuh does a piece
  *
- * An operator is one cudropi_op_t, a constant: whatever differs from operator to operator stands
- * there, and nothing outside its own files asks which one it is.
+ * An operator is one constant cudropi_op_t, which holds everything that differs from operator to
+ * operator. Code outside the operator's own files never asks which operator it runs.
  */
 #ifndef CUDROP_OP_H
 #define CUDROP_OP_H
@@ -28,44 +27,43 @@ enum { CUDROPI_SLOTS = 12, CUDROPI_OPTION_BYTES = 160 };
 /* The sets of instructions that operators on rows are compiled for on the host. */
 enum { CUDROPI_HOST_SCALAR, CUDROPI_HOST_AVX2, CUDROPI_HOST_AVX512, CUDROPI_HOST_PATHS };
 
-/* The shape of a tensor beside the leader's, which is [..., cols]. */
+/* The shape of a tensor. The leader's shape is [..., cols]. */
 typedef enum {
   CUDROPI_EXTENT_FULL,    /* the leader's */
   CUDROPI_EXTENT_ROW,     /* [cols] */
   CUDROPI_EXTENT_EACH,    /* [...]: one element a row */
-  CUDROPI_EXTENT_LEADING, /* [the first sizes, some of ...]: one element for several rows */
+  CUDROPI_EXTENT_LEADING, /* [the first sizes of ...]: one element for several rows */
   CUDROPI_EXTENT_TABLE,   /* [any size, cols] */
-  CUDROPI_EXTENT_PLACES, /* [the last size but one, cols] */
-  CUDROPI_EXTENT_ONE     /* [] */
+  CUDROPI_EXTENT_PLACES,  /* [the last size of ..., cols] */
+  CUDROPI_EXTENT_ONE      /* [] */
 } cudropi_extent_t;
 
 typedef enum {
-  CUDROPI_FLOATS,     /* F32, F16, BF16 or F64: what is computed with */
-  CUDROPI_NUMBERS,    /* those and the F8 types: what is moved */
-  CUDROPI_ROW_FLOATS, /* F32, F16 or BF16: what networks are trained in */
+  CUDROPI_FLOATS,     /* F32, F16, BF16 or F64 */
+  CUDROPI_NUMBERS,    /* F32, F16, BF16, F64 or an F8 type */
+  CUDROPI_ROW_FLOATS, /* F32, F16 or BF16 */
   CUDROPI_ONLY_F32,
   CUDROPI_BYTES,    /* U8 */
   CUDROPI_INTEGERS, /* I32 or I64 */
-  CUDROPI_BITS,     /* packed, in memory of the caller's that is no tensor of his */
-  CUDROPI_TOTAL     /* one uint64_t, likewise; all elements share it */
+  CUDROPI_BITS,     /* packed bits; the caller passes a pointer, not a tensor */
+  CUDROPI_TOTAL     /* one uint64_t for all elements; the caller passes a pointer */
 } cudropi_types_t;
 
 /*
- * Of the first three types all tensors of an operator have the same: that of the branch. But a
- * tensor with CUDROPI_OR_F32 may have F32, and those with CUDROPI_STREAM, of a residual stream,
- * may all have F32.
+ * Flags of a slot. The tensors of an operator whose types are FLOATS, NUMBERS or ROW_FLOATS have
+ * one type, the branch's, unless CUDROPI_OR_F32 or CUDROPI_STREAM says otherwise.
  */
 enum {
-  CUDROPI_NEEDED = 1,
+  CUDROPI_NEEDED = 1, /* the tensor is not NULL */
   CUDROPI_OUTPUT = 2,
-  CUDROPI_OR_F32 = 4,
-  CUDROPI_SUM = 8, /* over rows: a vector that is made of sums of each slab (tiling.h) */
-  CUDROPI_STREAM = 16
+  CUDROPI_OR_F32 = 4, /* the tensor may be F32 */
+  CUDROPI_SUM = 8, /* a vector: the sum over rows, from a sum for each slab (tiling.h) */
+  CUDROPI_STREAM = 16 /* of the residual stream, whose tensors may all be F32 */
 };
 
-/* A tensor of an operator; no name: there is none. */
+/* A tensor of an operator. An unused slot has no name. */
 typedef struct {
-  const char *name; /* the public header's */
+  const char *name; /* as in the public header */
   uint8_t extent, types, flags;
 } cudropi_slot_t;
 
@@ -80,7 +78,7 @@ static inline int32_t cudropi_element_bits(const cudropi_slot_t *slot,
 /* The slots of every elementwise operator. */
 enum { CUDROPI_X, CUDROPI_KEEP, CUDROPI_Y };
 
-/* What an elementwise operator does with an element that is known to be kept or not. */
+/* What an elementwise operator writes for an element with keep bit `keep`. */
 typedef enum {
   CUDROPI_KERNEL_SELECT,     /* y = keep ? x : +0, bit for bit */
   CUDROPI_KERNEL_SCALE,      /* y = keep ? x * scale : +0 */
@@ -88,7 +86,7 @@ typedef enum {
   CUDROPI_KERNEL_AFFINE,     /* y = keep ? x * scale + shift : dropped */
   CUDROPI_KERNEL_FILL,       /* y = keep ? scale : +0 */
   CUDROPI_KERNEL_BYTES,      /* y = keep */
-  CUDROPI_KERNEL_BITS,       /* y = keep, one bit each; bits of y are clear before */
+  CUDROPI_KERNEL_BITS,       /* y = keep, one bit each; y is cleared before */
   CUDROPI_KERNEL_COUNT,      /* y += keep */
   CUDROPI_KERNELS
 } cudropi_kernel_t;
@@ -101,35 +99,36 @@ typedef struct cudropi_plan cudropi_plan_t;
 typedef struct cudropi_op {
   const char *function; /* the public function, for texts */
   cudropi_slot_t slot[CUDROPI_SLOTS];
-  uint8_t leader; /* the slot whose shape and type the others follow */
-  uint8_t keep;   /* the slot of a mask that the caller brings; 0: there is none such */
-  bool has_rows;  /* the last dimension stays whole; else a tensor is cut anywhere */
-  bool has_workspace;   /* which the call lends */
-  uint8_t floats_a_row; /* in the workspace, beside the sums of slabs */
-  int64_t most_rows;    /* 0: as many as there are */
+  uint8_t leader;       /* the slot whose shape and type the others follow */
+  uint8_t keep;         /* the slot of a mask that the caller brings; 0: no such slot */
+  bool has_rows;        /* works on rows, the last dimension; else elementwise */
+  bool has_workspace;   /* the caller provides it */
+  uint8_t floats_a_row; /* kept in the workspace for each row, beside the sums of slabs */
+  int64_t most_rows;    /* 0: no limit */
 
-  /* Elementwise: at p = 0, which must leave the bits of x as they are, and above it. */
+  /* Elementwise: the kernels at p = 0 and at p > 0. At p = 0 dropout keeps the bits of x. */
   cudropi_kernel_t at_zero, above_zero;
-  bool is_alpha; /* the constants of alpha dropout */
+  bool is_alpha; /* uses the constants of alpha dropout */
 
-  /* Rules of its own, of arguments that keep those of the slots. Here and below NULL is a function
-   * that does nothing. */
+  /* Check the operator's own rules, after those of the slots. NULL: there are none. */
   cudrop_status_t (*check)(const cudropi_call_t *call);
-  /* Instead of those of plan.c, the bytes of workspace for so many rows and columns, if the tensors
-   * in these slots are there; false past 63 bits. */
+  /* Write to *bytes the workspace for `rows` rows and `cols` columns, if the call has the tensors
+   * in `slots`; false past 63 bits. NULL: plan.c counts the bytes. */
   bool (*count_bytes)(uint32_t slots, int64_t rows, int64_t cols, ptrdiff_t *bytes);
-  /* Write the options of a plan, and whatever differs from what plan.c has written. */
+  /* Write the options of a plan, and change what plan.c has written where this operator differs.
+   * NULL: nothing to write. */
   void (*plan)(const cudropi_call_t *call, cudropi_plan_t *plan);
-  /* Instead of one plan for the backend: of a call that is checked. */
+  /* Run a checked call. NULL: the backend runs the call as one plan. */
   cudrop_status_t (*run)(cudrop_context_t *context, const cudropi_call_t *call);
 
-  const struct cudropi_host_rows *host[CUDROPI_HOST_PATHS]; /* with rows */
-  int (*launch)(const struct cudropi_work *work); /* on a GPU; gives a cudaError_t */
+  const struct cudropi_host_rows *host[CUDROPI_HOST_PATHS]; /* operators on rows only */
+  int (*launch)(const struct cudropi_work *work); /* on a GPU; returns a cudaError_t */
 } cudropi_op_t;
 
-/* The functions of X_host.h, compiled for each set of instructions; and what a path has of them. */
+/* Declare the functions of X_host.h, compiled for each set of instructions. */
 #define CUDROPI_DECLARE_HOST(name) \
   extern const struct cudropi_host_rows name##_scalar, name##_avx2, name##_avx512
+/* Their addresses, by CUDROPI_HOST_SCALAR and the like. */
 #if defined(CUDROP_WITH_VECTORS)
 #define CUDROPI_HOST(name) \
   { &name##_scalar, &name##_avx2, &name##_avx512 }
@@ -138,7 +137,7 @@ typedef struct cudropi_op {
   { &name##_scalar }
 #endif
 
-/* The launch; a library without GPU code has none. */
+/* The launch function; NULL in a library without GPU code. */
 #if defined(CUDROP_WITH_CUDA)
 #define CUDROPI_LAUNCH(function) (function)
 #else

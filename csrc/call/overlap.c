@@ -6,8 +6,8 @@
  *
  *   sum of coefficient_k * value_k,   0 <= value_k <= limit_k,
  *
- * lie in [low, high]? With the coefficients in falling order the search tries, for each,
- * only the values that the terms behind it can still correct.
+ * lie in [low, high]? The search takes the coefficients in falling order. For each it tries only
+ * the values that the terms behind it can still correct.
  */
 #include "call/overlap.h"
 
@@ -29,7 +29,7 @@ typedef struct {
   int steps;
 } problem_t;
 
-/* Add a term; a negative coefficient counts its value down from the limit instead. */
+/* Add a term. The value of a negative coefficient is counted down from the limit. */
 static void add_term(problem_t *problem, int64_t coefficient, int64_t limit) {
   if (coefficient == 0 || limit == 0) return;
   if (coefficient < 0) {
@@ -96,8 +96,8 @@ static bool solvable(problem_t *problem) {
 }
 
 /*
- * True when every stride steps over all that the smaller ones span: dense tensors, slices
- * and transpositions of them. This is the answer for nearly every view that is written.
+ * True if every stride steps over all that the smaller strides span. Dense tensors, their slices
+ * and their transpositions are such views, and nearly every output is one.
  */
 static bool is_nested(const cudropi_footprint_t *view) {
   problem_t strides = {.count = 0};
@@ -117,11 +117,11 @@ static bool is_nested(const cudropi_footprint_t *view) {
 
 bool cudropi_may_repeat(const cudropi_footprint_t *view) {
   if (is_nested(view)) return false;
-  /* Two different elements differ first, and upwards, in some dimension `first`. */
+  /* Two elements first differ in dimension `first`, where the second has the higher coordinate. */
   for (int first = 0; first < view->rank; ++first) {
     if (view->shape[first] < 2) continue;
     problem_t problem = {.low = 1 - view->width, .high = view->width - 1};
-    problem.low -= view->stride[first]; /* the one step up that is always taken */
+    problem.low -= view->stride[first]; /* they differ by at least 1 */
     problem.high -= view->stride[first];
     add_term(&problem, view->stride[first], view->shape[first] - 2);
     for (int d = first + 1; d < view->rank; ++d) {

@@ -7,7 +7,7 @@
 #include "core/arithmetic.h"
 #include "cudrop/cudrop.h"
 
-/* The bytes of a view: `width` of them at address + sum of coordinate * stride. */
+/* The bytes of a view: `width` bytes at each address + sum of coordinate * stride. */
 typedef struct {
   uintptr_t address;
   int64_t width;
@@ -17,12 +17,14 @@ typedef struct {
 } cudropi_footprint_t;
 
 /*
- * False only if it is certain that no two elements of the view share a byte, and that the
- * two views share none. The question is a subset-sum problem: it is decided exactly for
- * every layout of slices, transpositions and broadcasts, and a layout so intricate that
- * the search would not end within some thousand steps counts as overlapping.
+ * Both questions below are subset-sum problems. They are decided exactly for every layout of
+ * slices, transpositions and broadcasts. A layout so intricate that the search does not end within
+ * some thousand steps counts as overlapping.
  */
+
+/* May two elements of the view share a byte? False only if it is certain that none do. */
 bool cudropi_may_repeat(const cudropi_footprint_t *view);
+/* May the two views share a byte? False only if it is certain that they do not. */
 bool cudropi_may_meet(const cudropi_footprint_t *a, const cudropi_footprint_t *b);
 
 #endif /* CUDROP_OVERLAP_H */

@@ -12,7 +12,7 @@ _Static_assert(offsetof(cudropi_plan_t, options) % 8 == 0, "options are not alig
 
 /* ---- The rate ---------------------------------------------------------------------------- */
 
-/* The value that a dropped SELU unit takes: -lambda * alpha of the SELU function. */
+/* The value of a dropped SELU unit: -lambda * alpha of the SELU function. */
 static const double alpha_prime = -1.7580993408473766;
 
 cudropi_constants_t cudropi_constants(bool is_alpha, double p) {
@@ -33,7 +33,7 @@ cudropi_constants_t cudropi_constants(bool is_alpha, double p) {
   return constants;
 }
 
-/* Choose what depends on the rate. A prepared draw has the kernel of any rate. */
+/* Choose kernel and constants by the rate. A prepared draw has the kernel for any rate. */
 static void plan_rate(cudropi_plan_t *plan) {
   const cudropi_op_t *op = plan->op;
   const double p = plan->draw.p;
@@ -53,7 +53,7 @@ cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan) {
 
 /* ---- Dimensions -------------------------------------------------------------------------- */
 
-/* The strides of every operand that there is, and those of the mask; returns how many. */
+/* List the strides of the mask and of every operand of the plan; returns how many. */
 static int list_strides(cudropi_plan_t *plan, int64_t *strides[CUDROPI_SLOTS + 1]) {
   int count = 0;
   strides[count++] = plan->draw.index_stride;
@@ -83,12 +83,12 @@ void cudropi_merge_dimensions(cudropi_plan_t *plan) {
 
 /* ---- The workspace ----------------------------------------------------------------------- */
 
-/* Is there a vector that the operator sums over rows? */
+/* Does the call have, in slot k, a vector that is a sum over rows? */
 static bool is_sum(const cudropi_call_t *call, int k) {
   return call->tensor[k] != NULL && (call->op->slot[k].flags & CUDROPI_SUM) != 0;
 }
 
-/* The bytes of partial sums, and of what the operator keeps of each row; false past 63 bits. */
+/* Write to *bytes the size of partial sums and of the floats of each row; false past 63 bits. */
 static bool count_bytes(const cudropi_op_t *op, uint32_t slots, int64_t rows,
                         int64_t cols, ptrdiff_t *bytes) {
   const int64_t size = sizeof(float), a_row = op->floats_a_row * size;
@@ -123,7 +123,7 @@ cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_op_t
   return CUDROP_OK;
 }
 
-/* Deal the workspace out. */
+/* Place partial sums and the floats of each row in the workspace. */
 static void plan_workspace(cudropi_plan_t *plan, const cudropi_call_t *call) {
   float *next = call->workspace;
   plan->tiling = cudropi_tile(plan->rows, plan->cols);
@@ -150,7 +150,7 @@ static void plan_operand(cudropi_plan_t *plan, int k, const cudropi_call_t *call
     for (int d = 0; d < plan->rank; ++d) operand->stride[d] = tensor->stride[d];
 }
 
-/* The types of the branch and of the residual stream; what is not there has that of the other. */
+/* Find the types of branch and residual stream. If one is absent, it has the type of the other. */
 static void plan_types(cudropi_plan_t *plan) {
   for (int k = CUDROPI_SLOTS - 1; k >= 0; --k) {
     const cudropi_slot_t *slot = &plan->op->slot[k];
@@ -171,11 +171,11 @@ static void plan_draw(cudropi_plan_t *plan, const cudropi_call_t *call,
   plan->draw = cudropi_draw(call->mask, call->p, is_brought, leader->rank, leader->shape);
   if (!op->has_rows) return;
   plan->index_step = plan->draw.index_stride[plan->rank];
-  plan->draw.index_stride[plan->rank] = 0; /* no dimension of the rows */
+  plan->draw.index_stride[plan->rank] = 0; /* columns are not in shape */
 }
 
-/* Tensors without elements, whose other sizes and strides no rule keeps small; there may be sums
- * of no rows. */
+/* Plan tensors without elements: shape becomes [0], because no rule keeps the sizes and strides
+ * small. There may still be sums, over no rows. */
 static void plan_nothing(cudropi_plan_t *plan) {
   plan->rank = 1;
   plan->shape[0] = 0;

@@ -1,4 +1,4 @@
-/* plan.h - an operator's call, worked out: all that a backend needs to know. */
+/* plan.h - the plan of a call: all that a backend needs to know. */
 #ifndef CUDROP_PLAN_H
 #define CUDROP_PLAN_H
 
@@ -10,15 +10,15 @@
 extern "C" {
 #endif
 
-/* A tensor without its shape, which all operands of a plan share. */
+/* A tensor of a plan. All operands share the plan's shape. */
 typedef struct {
   void *data;
   cudrop_dtype_t dtype;
-  int32_t bits; /* of an element; 0: there is no such operand */
+  int32_t bits; /* of an element; 0: the call has no such tensor */
   int64_t stride[CUDROP_MAX_RANK];
 } cudropi_operand_t;
 
-/* Survivors become x * scale + shift; what is dropped by an affine kernel is `dropped`. */
+/* A kept element becomes x * scale + shift. The affine kernel writes `dropped` for the others. */
 typedef struct {
   double scale, shift, dropped;
 } cudropi_constants_f64_t;
@@ -34,50 +34,54 @@ typedef struct {
 struct cudropi_plan {
   const cudropi_op_t *op;
 
-  int64_t n;
-  int64_t rows, cols;            /* n = rows * cols, of an operator that has rows; ... */
-  cudrop_dtype_t branch, stream; /* ... and of the full tensors, by CUDROPI_STREAM */
-  /* The dimensions of the tensors, or of what counts the rows; from 1: those of size 1 are gone,
-   * those in one piece are merged. */
+  int64_t n;          /* elements */
+  int64_t rows, cols; /* n = rows * cols; operators on rows only */
+  /* The types of full tensors without and with CUDROPI_STREAM; operators on rows only. */
+  cudrop_dtype_t branch, stream;
+  /* At least 1. shape has all dimensions of an elementwise operator, else those that count rows.
+   * Dimensions of size 1 are left out; neighbours in one piece are merged. */
   int rank;
   int64_t shape[CUDROP_MAX_RANK];
-  cudropi_operand_t operand[CUDROPI_SLOTS]; /* their strides are along shape */
+  cudropi_operand_t operand[CUDROPI_SLOTS]; /* the strides are along shape */
 
   cudropi_draw_t draw; /* its index_stride is along shape */
-  int64_t index_step;  /* of the mask's index along a row */
+  int64_t index_step;  /* of the mask's index from column to column */
 
-  cudropi_kernel_t kernel;       /* elementwise ... */
-  cudropi_constants_t constants; /* ... of draw.p, unless the draw is prepared */
+  cudropi_kernel_t kernel; /* elementwise operators only */
+  /* The constants of draw.p; elementwise operators only. Unset if the draw is prepared. */
+  cudropi_constants_t constants;
 
   bool adds_to_data, adds_to_parameters;
   cudropi_tiling_t tiling; /* of the rows */
-  /* In the workspace: the column sums of each slab of what is a sum, else NULL; and of each row
-   * the floats that the operator keeps, those of all rows one after another. */
+  /* In the workspace, for each slot with a sum: the column sums, [slabs, cols]. Else NULL. */
   float *partial[CUDROPI_SLOTS];
+  /* In the workspace: the floats kept for each row, [floats_a_row, rows]. NULL: none are kept. */
   float *of_rows;
 
-  /* A struct of the operator's, which only its own files read; aligned by what is before it. */
+  /* A struct that only the operator's own files read. Its offset is a multiple of 8. */
   unsigned char options[CUDROPI_OPTION_BYTES];
 };
 
-/* The plan of a checked call: a pure function of it. */
+/* The plan of a checked call. The plan is a pure function of the call. */
 cudropi_plan_t cudropi_plan(const cudropi_call_t *call);
 
-/* The same plan with the numbers of the prepared block that it names, read on the host. */
+/* The same plan with the numbers of its prepared block, which is read on the host. */
 cudropi_plan_t cudropi_plan_prepared(const cudropi_plan_t *plan);
 
-/* The constants of an operator at rate p; p = 1 has no survivors, and constants of 0. */
+/* The constants of an operator at rate p. They are 0 at p = 1, where nothing is kept. */
 cudropi_constants_t cudropi_constants(bool is_alpha, double p);
 
-/* Drop dimensions of size 1 and merge neighbours that lie in one piece in every view. */
+/* Drop dimensions of size 1, and merge neighbours that are in one piece in every operand and in the
+ * mask. */
 void cudropi_merge_dimensions(cudropi_plan_t *plan);
 
 enum { CUDROPI_ANY_SLOTS = 0xffff };
 
 /*
- * Write to *bytes the workspace for so many rows and columns if the tensors in `slots`, a bit each,
- * are there; with CUDROPI_ANY_SLOTS what is enough for any of them, and for fewer rows. Or refuse a shape for which there can be none. No product of sizes is made without a
- * check before this succeeds.
+ * Write to *bytes the workspace for `rows` rows and `cols` columns. `slots` has a bit for each
+ * tensor that the call has; CUDROPI_ANY_SLOTS gives a workspace for any tensors and for up to
+ * `rows` rows. Refuse a shape that no workspace can have. Sizes are multiplied without a check only
+ * after this function has succeeded.
  */
 cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_op_t *op,
                                         uint32_t slots, int64_t rows, int64_t cols,
@@ -87,7 +91,7 @@ static inline bool cudropi_has(const cudropi_plan_t *plan, int slot) {
   return plan->operand[slot].bits != 0;
 }
 
-/* Is there a vector in the slot that is summed over rows? */
+/* Does the slot hold a vector that is a sum over rows? */
 static inline bool cudropi_is_sum(const cudropi_plan_t *plan, int slot) {
   return (plan->op->slot[slot].flags & CUDROPI_SUM) != 0 && cudropi_has(plan, slot);
 }
@@ -99,7 +103,7 @@ static inline bool cudropi_is_sum(const cudropi_plan_t *plan, int slot) {
 #define CUDROPI_ROLLED
 #endif
 
-/* How many elements from the first row row `row` lies, by its strides along shape[0..rank). */
+/* How many elements row `row` lies behind row 0, by the strides along shape[0..rank). */
 CUDROP_INLINE int64_t cudropi_row_place(int rank, const int64_t *shape,
                                         const int64_t *stride, int64_t row) {
   int64_t place = 0;

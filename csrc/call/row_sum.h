@@ -1,10 +1,10 @@
 /*
  * row_sum.h - how the elements of a row are summed, the same on every device.
  *
- * A row is cut into chunks of 8 columns, which threads take in turn: thread t takes the chunks
- * t, t + threads, ... and adds their elements one by one, from +0. The threads of a warp add
- * theirs as a tree, thread i with thread i + 16, then with i + 8, down to 1; the warps are then
- * added in order, from +0. So a sum has the same bits on the host and on every GPU.
+ * A row is cut into chunks of 8 columns. Thread t takes the chunks t, t + threads, ... and adds
+ * their elements one by one, from +0. The sums of a warp's threads are added as a tree: thread i
+ * adds the sum of thread i + 16, then of i + 8, down to i + 1. The sums of the warps are added in
+ * order, from +0. So a sum has the same bits on the host and on every GPU.
  */
 #ifndef CUDROP_ROW_SUM_H
 #define CUDROP_ROW_SUM_H
@@ -15,7 +15,7 @@
 
 enum { CUDROPI_ROW_MOST_THREADS = 256, CUDROPI_WARP = 32 };
 
-/* The threads of a row of `cols` elements: a power of 2, whole warps. */
+/* The number of threads for a row of `cols` elements: a power of 2, in whole warps. */
 CUDROP_INLINE int32_t cudropi_row_threads(int64_t cols) {
   int32_t threads = CUDROPI_WARP;
   while (threads < CUDROPI_ROW_MOST_THREADS && (int64_t)threads * 8 < cols) threads *= 2;
@@ -27,8 +27,8 @@ static inline void cudropi_row_halve(float *partial, int distance) {
   for (int i = 0; i < distance; ++i) partial[i] = partial[i] + partial[i + distance];
 }
 
-/* The sum of what each thread has, on the host; partial[0..threads) is used up. The steps of a
- * tree are written out, for of constants the compiler makes vectors. */
+/* The sum of the threads' sums partial[0..threads), on the host; partial is overwritten. The steps
+ * of the tree are written out: with constant distances the compiler makes vectors. */
 static inline float cudropi_row_fold(int32_t threads, float *partial) {
   float total = 0.0f;
   for (int32_t warp = 0; warp < threads; warp += CUDROPI_WARP) {

@@ -1,4 +1,4 @@
-/* run.c - an operator's call: checked, planned, and given to the backend. */
+/* run.c - running a call: check it, plan it, give the plan to the backend. */
 #include "core/context.h"
 #include "core/environment.h"
 #include "core/status.h"

@@ -8,10 +8,10 @@
  *          |  ...                         |
  *   slab 1 |                              |
  *
- * A sum over rows is made in an order that follows from here alone, and so has the same bits
- * on the host and on every GPU: each way adds its rows one by one; the ways of a slab are
- * added in order; of the slabs, those with the same number modulo CUDROPI_STRANDS are added in
- * order, and then the strands in order. Every sum begins with +0.
+ * The order of a sum over rows follows from the tiling alone, so that its bits are the same on the
+ * host and on every GPU. Each way adds its rows one by one. The ways of a slab are added in order.
+ * A strand is the slabs with the same number modulo CUDROPI_STRANDS, added in order. The strands
+ * are added in order. Every sum begins with +0.
  */
 #ifndef CUDROP_TILING_H
 #define CUDROP_TILING_H
@@ -21,14 +21,14 @@
 #include "cudrop/philox.h"
 
 enum {
-  CUDROPI_TILE_THREADS = 256, /* of a block: lanes * ways */
-  CUDROPI_TILE_LANES = 32,    /* at most, where there are rows enough */
-  CUDROPI_SLAB_MOST = 256,    /* rows of a slab */
+  CUDROPI_TILE_THREADS = 256, /* threads of a block: lanes * ways */
+  CUDROPI_TILE_LANES = 32,    /* the most lanes, unless rows are few */
+  CUDROPI_SLAB_MOST = 256,    /* the most rows of a slab */
   CUDROPI_STRANDS = 32
 };
 
 typedef struct {
-  int64_t chunks; /* of a row, the last one may be cut short */
+  int64_t chunks; /* of a row; the last one may be shorter */
   int64_t slabs, tiles;
   int32_t slab_rows;
   int32_t lanes, ways; /* powers of 2 */
@@ -36,19 +36,19 @@ typedef struct {
 
 enum { CUDROPI_WANTED_BLOCKS = 2048, CUDROPI_LEAST_TURNS = 4 };
 
-/* The lanes of so many chunks, where there are rows enough. */
+/* The lanes for rows of `chunks` chunks, unless rows are few. */
 CUDROP_INLINE int32_t cudropi_tile_lanes(int64_t chunks) {
   int32_t lanes = 4;
   while (lanes < CUDROPI_TILE_LANES && lanes < chunks) lanes *= 2;
   return lanes;
 }
 
-/* The tiling of rows * cols elements, both above 0. */
+/* The tiling of `rows` rows of `cols` columns, both above 0. */
 CUDROP_INLINE cudropi_tiling_t cudropi_tile(int64_t rows, int64_t cols) {
   cudropi_tiling_t tiling;
   tiling.chunks = cols / 8 + (cols % 8 != 0);
   int32_t lanes = cudropi_tile_lanes(tiling.chunks);
-  /* Few rows: the threads that have none of their own are lanes. */
+  /* Few rows: threads that would have no row become lanes. */
   while (lanes < CUDROPI_TILE_THREADS && lanes < tiling.chunks &&
          rows <= CUDROPI_TILE_THREADS / lanes / 2)
     lanes *= 2;
@@ -66,9 +66,10 @@ CUDROP_INLINE cudropi_tiling_t cudropi_tile(int64_t rows, int64_t cols) {
 }
 
 /*
- * The most slabs of any tiling of 1 to `rows` rows, or a few more. A slab of k ways, k >= 4, is one
- * of fewer than (k + 1) ways b rows, b the quotient above: that makes 5/4 b slabs at most, unless
- * slabs have their most rows. Few rows are one slab.
+ * An upper bound on the slabs of any tiling of 1 to `rows` rows. Few rows are one slab; else a slab
+ * has at least `least` rows, so there are at most `small` slabs. If slabs have k * ways rows,
+ * k >= 4, there are fewer than (k + 1) * ways * quotient rows, so at most 5/4 quotient slabs
+ * (`middle`). Only slabs of CUDROPI_SLAB_MOST rows may be more (`large`).
  */
 CUDROP_INLINE int64_t cudropi_most_slabs(int64_t rows, int64_t cols) {
   const int64_t chunks = cols / 8 + (cols % 8 != 0);

@@ -77,7 +77,7 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* So that whole rows, however large the case, are inspected in seconds. */
+/* The most columns: whole rows of the largest case can still be inspected in seconds. */
 enum { MOST_COLS = 1 << 20 };
 
 typedef struct {
@@ -108,7 +108,7 @@ static int read_names(option_id_t id, bench_names_t names, uint32_t *set) {
                   options[id].name, word);
 }
 
-/* A number between two others. */
+/* Read a number in [least, most]. */
 static int read_integer(option_id_t id, uint64_t least, uint64_t most, int *value) {
   uint64_t number = 0;
   if (!read_u64(optarg, &number) || number < least || number > most)
@@ -127,7 +127,7 @@ static int read_positive(option_id_t id, double most, double *value) {
   return EXIT_OK;
 }
 
-/* A count of elements, as a number or a power of 2. */
+/* Read a count of elements: a number, or a power of 2 such as 2^20. */
 static bool read_size(const char *word, int64_t *n) {
   uint64_t number = 0;
   const bool is_power = strncmp(word, "2^", 2) == 0;

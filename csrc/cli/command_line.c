@@ -1,4 +1,4 @@
-/* command_line.c - getopt_long(), held to whole names. */
+/* command_line.c - getopt_long(), but only whole names are accepted. */
 #define _GNU_SOURCE /* getopt_long */
 #include "command_line.h"
 
@@ -16,13 +16,13 @@ int complain(int status, const char *format, ...) {
   return status;
 }
 
-/* The word that getopt_long() has read last, with or without a value behind it. */
+/* The word of the option that getopt_long() has read last. Its value may be the next word. */
 static const char *find_word(char **argv) {
   const bool has_value_behind = optarg != NULL && optarg == argv[optind - 1];
   return argv[optind - (has_value_behind ? 2 : 1)];
 }
 
-/* getopt_long() takes a beginning of a name for the name. */
+/* Is the word an option's whole name? getopt_long() takes a beginning, too. */
 static bool is_whole(const char *word, const char *name) {
   const size_t length = strlen(name);
   return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, length) == 0 &&
@@ -34,7 +34,7 @@ static int refuse_word(const command_line_t *line, const char *word) {
                   line->command, word, line->usage);
 }
 
-/* A short option, which there is none of, is a character; a long one's value is its number. */
+/* Refuse an option. optopt is the number of a long option, or the character of a short one. */
 static int refuse(const command_line_t *line, int id, int count, char **argv) {
   const char letter[] = {'-', (char)optopt, '\0'}, *word = argv[optind - 1];
   if (optopt >= count) return refuse_word(line, letter);

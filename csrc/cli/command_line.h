@@ -1,4 +1,4 @@
-/* command_line.h - the options of a command, its exit status, and what it complains of. */
+/* command_line.h - reading the options of a command, exit statuses, and error messages. */
 #ifndef CUDROP_COMMAND_LINE_H
 #define CUDROP_COMMAND_LINE_H
 
@@ -13,20 +13,21 @@ int complain(int status, const char *format, ...) __attribute__((format(printf, 
 typedef struct {
   const char *command;
   const char *usage; /* as in "cudrop mask [OPTIONS]" */
-  const struct option
-      *names; /* names[id].val is id; "help" is the last before a row of zeros */
-  int (*read)(int id, void *); /* takes optarg for the option names[id]; an exit status */
+  /* names[id].val is id; "help" is the last before a row of zeros. */
+  const struct option *names;
+  /* Read optarg, the value of option names[id], into the request; returns an exit status. */
+  int (*read)(int id, void *);
 } command_line_t;
 
-/* What of a command line is there: bit id for the option names[id]. */
+/* Which options a command line has. */
 typedef struct {
-  unsigned given;
+  unsigned given; /* bit id for the option names[id] */
   bool wants_help;
 } command_words_t;
 
 /*
- * Read a command line that is options alone, by their whole names and each once. `request` goes to
- * read(). Returns an exit status, EXIT_BAD_ARGUMENTS after a line on stderr.
+ * Read a command line that has only options, each at most once and by its whole name. `request` is
+ * passed to read(). Returns an exit status; EXIT_BAD_ARGUMENTS comes with a line on stderr.
  */
 int read_command_line(const command_line_t *line, int argc, char **argv, void *request,
                       command_words_t *words);

@@ -10,7 +10,7 @@
 
 enum { MAX_WORDS = 10, DROPS = 64 };
 
-/* The words of a row behind its kind, as numbers where they are numbers. */
+/* The words of a row behind its kind; number[k] is set if word k is a number. */
 typedef struct {
   char *word[MAX_WORDS];
   uint64_t number[MAX_WORDS];
@@ -130,7 +130,7 @@ static bool check_child(const row_t *row, cudrop_context_t *context) {
          cudrop_mask_child(row->number[0], row->number[1]) == row->number[2];
 }
 
-/* A kind's name; its columns: n a number, p a probability, s a word; its check. */
+/* The kinds of rows. A letter of `columns`: n a number, p a probability, s a word. */
 static const struct {
   const char *name;
   const char *columns;
@@ -159,7 +159,7 @@ static bool read_row(const char *columns, row_t *row) {
   return strtok(NULL, " ") == NULL;
 }
 
-/* Check a line of kind `k`; a line of another kind is none of its rows. */
+/* Check a line of kind `k`; skip a line of another kind. */
 static void check_line(const char *line, size_t length, int k, cudrop_context_t *context,
                        known_answers_result_t *result) {
   char text[KNOWN_ANSWER_TEXT] = "";

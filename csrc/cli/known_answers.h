@@ -4,14 +4,14 @@
 
 #include "cudrop/cudrop.h"
 
-/* tests/data/known_answers.txt, which says what a row means; built in. */
+/* The text of tests/data/known_answers.txt, which says what a row means. */
 extern const char known_answers[];
 
 enum { KNOWN_ANSWER_TEXT = 200 };
 
 typedef struct {
   int rows, wrong;
-  char first_wrong[KNOWN_ANSWER_TEXT]; /* that row, or "" */
+  char first_wrong[KNOWN_ANSWER_TEXT]; /* the first wrong row, or "" */
 } known_answers_result_t;
 
 /*

@@ -1,4 +1,4 @@
-/* main.c - cudrop: what this machine can do, masks on the command line, a self-test, a clock. */
+/* main.c - the program `cudrop`: info, masks, a self-test and a benchmark. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static void print_usage(FILE *to) {
       to);
 }
 
-/* 0 asks for usage, 1 for a version; else the word is not one of these. */
+/* 0 if the word asks for the usage, 1 for the version, -1 for neither. */
 static int find_alias(const char *word) {
   static const char *const words[][2] = {{"--help", "-h"}, {"--version", "-V"}};
   for (int k = 0; k < 2; ++k)

@@ -125,7 +125,7 @@ static int read_option(int number, void *into) {
   }
 }
 
-/* The elements that one seed and offset give: index, their number and its unit. */
+/* Check --per-offset and --per-seed: how many elements one seed and offset give. */
 static int check_turns(const mask_request_t *request, unsigned given) {
   const unsigned turns = given >> PER_OFFSET & 3;
   const uint64_t each = request->per_offset + request->per_seed;
@@ -162,9 +162,9 @@ static int check_request(const mask_request_t *request, unsigned given) {
 }
 
 /*
- * Errors of writing, by name where there is one; of the standard output main() speaks. Who
- * reads a raw stream stops when he has enough, which is no error: without a buffer there is
- * nothing left that main() could fail to write.
+ * Write the mask. This function reports errors of a named file; main() reports those of the
+ * standard output. The reader of a raw stream may close the pipe, which is no error. A raw stream
+ * has no buffer, so nothing is left that main() could fail to write.
  */
 static int run(const mask_request_t *request) {
   const bool is_raw = request->format == FORMAT_RAW;

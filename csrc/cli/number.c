@@ -1,4 +1,4 @@
-/* number.c - strtoull and strtod, held to whole words without signs or blanks. */
+/* number.c - strtoull() and strtod(), but only whole words are accepted. */
 #include "number.h"
 
 #include <ctype.h>
@@ -9,7 +9,7 @@ bool read_u64(const char *word, uint64_t *value) {
   const bool is_hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
   const char *digits = is_hex ? word + 2 : word;
   if (!isxdigit((unsigned char)digits[0]))
-    return false; /* strtoull takes blanks, signs */
+    return false; /* strtoull() takes blanks and signs */
   char *end = NULL;
   errno = 0;
   const unsigned long long number = strtoull(digits, &end, is_hex ? 16 : 10);

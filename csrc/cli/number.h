@@ -6,11 +6,12 @@
 #include <stdint.h>
 
 /*
- * Read a whole word as a number: decimal digits, or 0x and hexadecimal ones; no sign, no
- * blanks, nothing behind it, at most 64 bits. `p` is read by strtod, to its end. False
- * leaves the value alone.
+ * Read a whole word as a number of at most 64 bits: decimal digits, or 0x and hexadecimal digits,
+ * without signs and blanks. False leaves *value as it was.
  */
 bool read_u64(const char *word, uint64_t *value);
+
+/* Read a whole word as strtod() does. False leaves *value as it was. */
 bool read_double(const char *word, double *value);
 
 #endif /* CUDROP_NUMBER_H */

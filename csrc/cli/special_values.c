@@ -15,14 +15,14 @@ struct row {
   const char *kind, *what;
   bool (*check)(const row_t *row, cudrop_context_t *context);
   cudrop_dtype_t dtype;
-  uint64_t x,
-      want; /* bits of a value, and of what a factor of 2 makes of it; NaN: any NaN */
+  /* The bits of a value and of twice the value; a NaN in `want` stands for any NaN. */
+  uint64_t x, want;
   double argument;
 };
 
 /* ---- Memory of the context --------------------------------------------------------------- */
 
-/* Two tensors of the context's, and what was put into the first. */
+/* Two tensors in one buffer of the context. */
 typedef struct {
   cudrop_context_t *context;
   void *data;
@@ -80,14 +80,14 @@ static uint64_t infinity_of(cudrop_dtype_t dtype) {
                                : 0xffu << 7;
 }
 
-/* Whether two values are equal to the bit, or are both a NaN. */
+/* Are two values equal to the bit, or both a NaN? */
 static bool same_bits(cudrop_dtype_t dtype, uint64_t a, uint64_t b) {
   const uint64_t most = infinity_of(dtype);
   const uint64_t unsigned_bits = (UINT64_C(1) << (8 * cudrop_dtype_bytes(dtype) - 1)) - 1;
   return a == b || ((a & unsigned_bits) > most && (b & unsigned_bits) > most);
 }
 
-/* What is kept of 64 equal values is `want`, what is dropped +0. */
+/* Dropout of 64 equal values: a kept one becomes row->want, a dropped one +0. */
 static bool check_dropout(const row_t *row, cudrop_context_t *context) {
   const cudrop_mask_t mask = cudrop_mask(42, 0, 0.5);
   const size_t size = cudrop_dtype_bytes(row->dtype);
@@ -105,7 +105,7 @@ static bool check_dropout(const row_t *row, cudrop_context_t *context) {
   return right;
 }
 
-/* Weights of rows of scores that are 0 but for the second, which is x in all, or all x. */
+/* Compute weights. The second score of a row is x; the others are 0, or x if `all`. */
 static bool draw_weights(cudrop_context_t *context, float x, bool all, float *weights) {
   const cudrop_attention_t attention = {.scale = 1.0f};
   for (int k = 0; k < VALUES; ++k) weights[k] = all || k % SCORES == 1 ? x : 0.0f;
@@ -119,8 +119,8 @@ static bool draw_weights(cudrop_context_t *context, float x, bool all, float *we
   return close_pair(&pair, weights) && right;
 }
 
-/* Each weight has the bits `want`, or is subnormal if that is 1, in every row's second place or
- * everywhere. */
+/* Every weight has the bits row->want. But if that is 1, the second weight of each row is
+ * subnormal, and the others are not checked. */
 static bool check_weights(const row_t *row, cudrop_context_t *context) {
   const bool subnormal = row->want == 1;
   float weights[VALUES];
@@ -138,7 +138,7 @@ static bool check_weights(const row_t *row, cudrop_context_t *context) {
 
 /* ---- As arguments ------------------------------------------------------------------------ */
 
-/* p, epsilon and the scale of scores are refused. */
+/* row->argument is refused as p, as epsilon and as the scale of scores. */
 static bool check_refusals(const row_t *row, cudrop_context_t *context) {
   const cudrop_mask_t mask = cudrop_mask(42, 0, row->argument);
   const cudrop_norm_t norm = {.epsilon = (float)row->argument};

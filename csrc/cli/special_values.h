@@ -1,5 +1,5 @@
 /* special_values.h - whether a backend treats NaN, infinities, subnormal numbers and the sign of
- * zero as cudrop.h says. What -ffast-math breaks, no known answer of a mask would show. */
+ * zero as cudrop.h says. The known answers of masks do not show what -ffast-math breaks. */
 #ifndef CUDROP_SPECIAL_VALUES_H
 #define CUDROP_SPECIAL_VALUES_H
 

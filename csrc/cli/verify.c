@@ -1,5 +1,4 @@
-/* verify.c - cudrop verify: the self-test of this machine against the known answers, and with
- * special values. */
+/* verify.c - cudrop verify: a self-test of this machine with known answers and special values. */
 #include <stdio.h>
 
 #include "command.h"
@@ -8,14 +7,15 @@
 #include "known_answers.h"
 #include "special_values.h"
 
-/* Print what came of the rows of a kind; returns the wrong ones. */
+/* Print the result of a kind; returns the number of wrong rows. No rows count as one wrong row. */
 static int print_result(const char *kind, const known_answers_result_t *result) {
   printf("  %-10s %2d of %2d right\n", kind, result->rows - result->wrong, result->rows);
   if (result->wrong > 0) printf("    wrong: %s\n", result->first_wrong);
   return result->wrong + (result->rows == 0);
 }
 
-/* Check both tables on one device and print a line a kind; returns the wrong rows. */
+/* Check both tables on one device and print a line for each kind; returns how many rows are
+ * wrong. */
 static int verify_context(cudrop_context_t *context) {
   int wrong = 0;
   for (int k = 0; known_answer_kind(k) != NULL; ++k) {
@@ -32,12 +32,12 @@ static int verify_context(cudrop_context_t *context) {
   return wrong;
 }
 
-/* Every device of a backend; one that cannot be used counts as a wrong row. */
+/* Check every device of a backend. A device that cannot be used counts as a wrong row. */
 static int verify_backend(cudrop_backend_t backend) {
   char name[256] = "";
   int count = 0, wrong = 0;
   const cudrop_status_t counted = cudrop_device_count(backend, &count);
-  if (counted != CUDROP_OK) { /* nothing to check is nothing wrong, and is said */
+  if (counted != CUDROP_OK) { /* without a device nothing is wrong */
     printf(
         "%s\n  not checked: %s\n", backend == CUDROP_CUDA ? "cuda" : "host",
         counted == CUDROP_ERROR_CUDA ? cudrop_last_error() : cudrop_status_text(counted));

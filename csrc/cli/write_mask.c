@@ -1,4 +1,4 @@
-/* write_mask.c - the elements of a request, chunk by chunk, in its format. */
+/* write_mask.c - writing the elements of a request in its format, chunk by chunk. */
 #include "write_mask.h"
 
 enum { CHUNK = 1 << 20 }; /* elements drawn at a time: a multiple of 8 */
@@ -9,7 +9,7 @@ static uint64_t count_elements(const mask_request_t *request) {
   return request->is_endless ? index_end - request->mask.index_base : request->count;
 }
 
-/* The mask of element `at` of the request, and how many more share its seed and offset. */
+/* The mask of element `at`; *left elements from `at` on share its seed and offset. */
 static cudrop_mask_t find_mask(const mask_request_t *request, uint64_t at,
                                uint64_t *left) {
   cudrop_mask_t mask = request->mask;
@@ -23,7 +23,7 @@ static cudrop_mask_t find_mask(const mask_request_t *request, uint64_t at,
   return mask;
 }
 
-/* Elements [at, at + n) of the request, as bytes for a picture, else packed. */
+/* Draw elements [at, at + n) of the request, as bytes for a picture, else packed. */
 static cudrop_status_t draw(const mask_request_t *request, cudrop_context_t *context,
                             uint64_t at, int64_t n, uint8_t *chunk) {
   for (int64_t done = 0; done < n;) {
@@ -41,7 +41,7 @@ static cudrop_status_t draw(const mask_request_t *request, cudrop_context_t *con
   return CUDROP_OK;
 }
 
-/* A chunk in the request's format; in a picture kept is white. */
+/* Write a chunk in the request's format; a kept element of a picture is white. */
 static void write_chunk(mask_format_t format, uint8_t *chunk, int64_t n, FILE *to) {
   const int64_t packed = (n + 7) / 8;
   switch (format) {

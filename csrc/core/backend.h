@@ -6,20 +6,20 @@
 #include "cudrop/cudrop.h"
 
 /*
- * Arguments arrive validated; what only a backend can know of them it checks itself.
- * `function` is the public function's name, for the text of an error. alloc is never asked
- * for 0 bytes, free, upload and download never given NULL; free sets *buffer to NULL as soon
- * as the memory is gone, whatever fails after that.
+ * Arguments are validated, except for what only the backend can know. `function` is the public
+ * function's name, for the text of an error. alloc() never gets 0 bytes; free(), upload() and
+ * download() never get NULL. free() sets *buffer to NULL as soon as the memory is freed, even if
+ * something fails after that.
  */
 typedef struct {
   cudrop_backend_t id;
-  /* 0 devices are success. */
+  /* A backend without devices is success, and *count is 0. */
   cudrop_status_t (*device_count)(const char *function, int *count);
   cudrop_status_t (*device_name)(const char *function, int device, char *name,
                                  size_t size);
-  /* Fill in what the backend wants to know of the context's device. */
+  /* Fill in the backend's part of the context. */
   cudrop_status_t (*open)(cudrop_context_t *context);
-  void (*close)(cudrop_context_t *context); /* give back what open and later calls took */
+  void (*close)(cudrop_context_t *context); /* release what open() and later calls took */
   cudrop_status_t (*set_threads)(cudrop_context_t *context, int threads);
   cudrop_status_t (*set_stream)(cudrop_context_t *context, cudrop_stream_t stream);
   cudrop_status_t (*synchronize)(cudrop_context_t *context);
@@ -29,7 +29,7 @@ typedef struct {
                             size_t bytes);
   cudrop_status_t (*download)(cudrop_context_t *context, void *host, const void *buffer,
                               size_t bytes);
-  /* Whether the context's device reaches the memory of the argument called `name`. */
+  /* Fail unless the context's device reaches the memory of the argument called `name`. */
   cudrop_status_t (*check_memory)(const cudrop_context_t *context, const char *function,
                                   const char *name, const void *data);
   cudrop_status_t (*run)(cudrop_context_t *context, const cudropi_plan_t *plan);

@@ -7,15 +7,15 @@
 
 static const cudropi_backend_t *const backends[] = {
 #if defined(CUDROP_WITH_CUDA)
-    &cudropi_backend_cuda, /* first, where AUTO looks first */
+    &cudropi_backend_cuda, /* AUTO looks here first */
 #endif
     &cudropi_backend_host,
 };
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
 /*
- * The backend to use for `id` and how many devices it has: for AUTO the first with any. NULL
- * with a *status if there is none.
+ * The backend for `id`, and in *count how many devices it has. AUTO gives the first backend that
+ * has any. NULL, with the reason in *status, if there is none.
  */
 static const cudropi_backend_t *find_backend(const char *function, cudrop_backend_t id,
                                              int *count, cudrop_status_t *status) {
@@ -45,7 +45,7 @@ static const cudropi_backend_t *find_backend(const char *function, cudrop_backen
   return NULL;
 }
 
-/* The same, and `device` is one of its devices. */
+/* The same; NULL also if the backend has no device `device`. */
 static const cudropi_backend_t *find_device(const char *function, cudrop_backend_t id,
                                             int device, cudrop_status_t *status) {
   int count = 0;

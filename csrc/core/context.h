@@ -22,8 +22,8 @@ struct cudrop_context {
   struct {                  /* what the host backend works with */
     cudropi_path_t path;    /* instructions */
     size_t cache_bytes;     /* of the last level */
-    int threads;            /* the most */
-    int64_t least_threaded; /* elements that are worth a second one */
+    int threads;            /* the most, the caller's included */
+    int64_t least_threaded; /* the least elements for a second thread */
     cudropi_pool_t *pool;   /* NULL for one thread */
   } host;
 
@@ -31,8 +31,8 @@ struct cudrop_context {
     cudropi_gpu_t gpu;
     int64_t blocks;         /* the most blocks of one launch */
     int64_t packs;          /* the most packs (elementwise.cuh) of one launch */
-    bool has_pools;         /* buffers are allocated in the order of the stream */
-    bool reads_host_memory; /* any of it, without being told */
+    bool has_pools;         /* buffers are allocated in stream order */
+    bool reads_host_memory; /* any host memory, unregistered too */
   } cuda;
 };
 

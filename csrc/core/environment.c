@@ -3,13 +3,13 @@
 
 #if defined(__x86_64__)
 
-/* fegetenv() and fesetenv() move all of the x87's state, which takes as long as a small call. */
+/* Not fenv_t: fegetenv() and fesetenv() move all x87 state, which takes as long as a small call. */
 typedef struct {
-  uint32_t sse; /* rounding, subnormals, traps and flags: of all arithmetic here */
-  uint16_t x87; /* rounding, which printf() and strtod() follow in texts, and traps */
+  uint32_t sse; /* rounding, subnormals, traps and flags of all arithmetic here */
+  uint16_t x87; /* traps, and the rounding that printf() and strtod() follow */
 } environment_t;
 
-/* To nearest even, subnormals are numbers, nothing traps, no flag is raised. */
+/* Round to nearest even; subnormals are numbers; nothing traps; no flag is raised. */
 static const environment_t standard = {0x1f80, 0x37f};
 
 static void set(const environment_t *environment) {
@@ -60,8 +60,8 @@ void cudropi_default_environment(void) {
 cudrop_status_t cudropi_compute(cudropi_computation_t *compute, cudrop_context_t *context,
                                 const void *call) {
   const environment_t callers = enter();
-  /* Hides `compute` from the compiler, which takes arithmetic for independent of the environment
-   * and could move what it inlined here out of it. */
+  /* Hide `compute` from the compiler, which believes that arithmetic does not depend on the
+   * environment. It could inline the function and move its arithmetic past enter() or leave(). */
   __asm__ volatile("" : "+r"(compute));
   const cudrop_status_t status = compute(context, call);
   leave(&callers);

@@ -33,7 +33,8 @@ cudrop_status_t cudrop_offset(uint64_t step, uint64_t microbatches, uint64_t mic
   return CUDROP_OK;
 }
 
-/* The index map of the part of `whole` that begins at `start`, shared along some sides. */
+/* Give *mask the index map of the part of `whole` that begins at `start`. `shared` has a bit for
+ * each dimension that has one index. */
 static cudrop_status_t refine(const char *function, cudrop_mask_t *mask, int rank,
                               const int64_t *whole, const int64_t *start,
                               uint32_t shared) {
@@ -47,8 +48,7 @@ static cudrop_status_t refine(const char *function, cudrop_mask_t *mask, int ran
           (unsigned)shared, rank);
 
   cudrop_mask_t refined = *mask;
-  int64_t
-      own[CUDROP_MAX_RANK]; /* the sizes that count: a shared dimension has one index */
+  int64_t own[CUDROP_MAX_RANK]; /* the sizes; 1 for a shared dimension */
   int64_t n = 0;
   for (int d = 0; d < rank; ++d) {
     REQUIRE(whole[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,

@@ -11,15 +11,15 @@
 const char *cudropi_dtype_name(cudrop_dtype_t dtype);
 
 /*
- * Write the row-major strides of a shape. Sizes whose product does not fit wrap around:
- * counting them is validation's work.
+ * Write the row-major strides of a shape. A product that overflows wraps around; validation refuses
+ * such shapes.
  */
 void cudropi_row_major(int rank, const int64_t *shape, int64_t *stride);
 
-/* Write the number of elements of a shape of sizes >= 0; false if 64 bits cannot. */
+/* Write the number of elements of a shape of sizes >= 0 to *n; false past 63 bits. */
 bool cudropi_count(int rank, const int64_t *shape, int64_t *n);
 
-/* A tensor of what the library packs into memory of the caller's: its slot says how. */
+/* A tensor of packed bits or of a total in the caller's memory. The slot says which. */
 cudrop_tensor_t cudropi_pack(const void *memory, int rank, const int64_t *shape);
 
 #endif /* CUDROP_TENSOR_H */

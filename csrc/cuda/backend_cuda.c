@@ -15,24 +15,24 @@
 #include "cuda/current.h"
 #include "launch.h"
 
-/* Tuning: so many blocks a multiprocessor are launched, of which 8 run at a time. */
+/* Tuning: the blocks that are launched for each multiprocessor, which runs 8 at a time. */
 enum { BLOCKS_PER_MULTIPROCESSOR = 32 };
 
-/* 32-bit arithmetic in the dense kernels has room for so many packs and a grid beyond. */
+/* The most packs of a launch. 32-bit indices of the dense kernels hold these and one grid more. */
 static const int64_t most_packs = (int64_t)1 << 31;
 
-/* The primary context of a device that the library uses, NULL while there is none. */
+/* The primary context of some device that the library has opened; NULL before the first. */
 static _Atomic(struct CUctx_st *) some_primary;
 
 /* ---- Errors ------------------------------------------------------------------------------ */
 
-/* What the runtime says on a machine that has no device to offer. */
+/* Does the error say that the machine has no usable device? */
 static bool is_no_device(cudaError_t error) {
   return error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver ||
          error == cudaErrorStubLibrary;
 }
 
-/* The status of an error of the runtime: the one place where one becomes the other. */
+/* The status for an error of the runtime. No other function translates errors. */
 static cudrop_status_t translate(const char *function, const char *call,
                                  cudaError_t error) {
   if (error == cudaSuccess) return CUDROP_OK;
@@ -53,16 +53,14 @@ static cudrop_status_t translate_result(const char *function,
 
 /* ---- Devices ----------------------------------------------------------------------------- */
 
-/*
- * Between enter() and leave() the current context, in which the runtime's calls work, is one of
- * the context's device. leave() makes current what was so before, and returns the first status
- * that is none of success.
- */
+/* Make a context of the device current, in which the runtime's calls work until leave(). */
 static cudrop_status_t enter(const char *function, const cudrop_context_t *context,
                              bool *is_pushed) {
   return translate_result(function, cudropi_enter_gpu(&context->cuda.gpu, is_pushed));
 }
 
+/* Make the former context current again. Returns `status`, or if that is CUDROP_OK the status of
+ * leaving. */
 static cudrop_status_t leave(const char *function, bool is_pushed,
                              cudrop_status_t status) {
   if (!is_pushed) return status;
@@ -130,7 +128,7 @@ static cudrop_status_t synchronize(cudrop_context_t *context) {
 
 /* ---- Memory ------------------------------------------------------------------------------ */
 
-/* Give memory back, by the call that fits the one that made it. */
+/* Free memory by the call that matches its allocation. */
 static cudrop_status_t release(const char *function, const cudrop_context_t *context,
                                void **buffer) {
   const bool has_pools = context->cuda.has_pools;
@@ -156,7 +154,7 @@ static cudrop_status_t cuda_alloc(cudrop_context_t *context, size_t bytes,
           : translate(function, has_pools ? "cudaMallocAsync" : "cudaMalloc", error);
   if (status != CUDROP_OK) *buffer = NULL;
   status = leave(function, is_pushed, status);
-  if (status != CUDROP_OK && *buffer != NULL) { /* that failure is the one to tell */
+  if (status != CUDROP_OK && *buffer != NULL) { /* leave() failed: report that */
     (void)(has_pools ? cudaFreeAsync(*buffer, context->stream) : cudaFree(*buffer));
     *buffer = NULL;
   }
@@ -188,12 +186,12 @@ static cudrop_status_t check_memory(const cudrop_context_t *context, const char 
               "%s: %s = %p is host memory, and the context is one of device %d", function,
               name, data, context->device);
       return CUDROP_OK;
-    default: /* managed, or page-locked: both reach it */
+    default: /* managed or page-locked: host and GPU reach it */
       return CUDROP_OK;
   }
 }
 
-/* With no context current the runtime would make one, on device 0. */
+/* A context is pushed, because without a current one the runtime would make one on device 0. */
 bool cudropi_cuda_owns(const void *data) {
   struct CUctx_st *const primary = atomic_load(&some_primary);
   struct cudaPointerAttributes attributes;
@@ -205,8 +203,8 @@ bool cudropi_cuda_owns(const void *data) {
 }
 
 /*
- * Copy between a buffer and host memory, and wait for it. CUDA finds out where both are, as here and
- * in the walk that copies: the buffer need not be the device's own memory.
+ * Copy between a buffer and host memory, and wait for the copy. cudaMemcpyDefault lets CUDA find
+ * out where both are, because the buffer need not be the device's own memory.
  */
 static cudrop_status_t copy(const char *function, cudrop_context_t *context, void *to,
                             const void *from, size_t bytes) {
@@ -260,12 +258,13 @@ static cudrop_status_t walk_elements(const cudropi_work_t *work) {
     case CUDROPI_WALK_CLEAR:
       return clear(work, y, bytes);
     default:
-      if (plan->kernel == CUDROPI_KERNEL_COUNT) TRY(clear(work, y, bytes)); /* it adds */
+      /* COUNT adds to y. */
+      if (plan->kernel == CUDROPI_KERNEL_COUNT) TRY(clear(work, y, bytes));
       return launch(work);
   }
 }
 
-/* The gradient of a parameter: the sums of what the slabs have summed, or of no rows. */
+/* Finish the gradient of a parameter: add up the sums of the slabs. Without rows the sum is 0. */
 static cudrop_status_t finish_sum(const cudropi_work_t *work, int slot) {
   const cudropi_plan_t *plan = work->plan;
   const cudropi_operand_t *sums = &plan->operand[slot];

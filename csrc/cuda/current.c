@@ -1,11 +1,11 @@
 /*
  * current.c - the driver's stack of contexts.
  *
- * cudaSetDevice() would do for going to a device and not for the way back: it makes a primary
- * context on a device that may have none, and it takes the place of a context that the program
- * made itself. Pushing and popping touches the device's own context alone.
+ * cudaSetDevice() could enter a device but not go back: it would make a primary context on a former
+ * device that has none, and it would replace a context that the program made itself. Pushing and
+ * popping touches only the context of the device that is entered.
  *
- * The driver's functions are asked for at run time: the library loads where there is no driver.
+ * The driver's functions are looked up at run time, so the library loads without a driver.
  */
 #include "cuda/current.h"
 
@@ -13,10 +13,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Their prototypes are those that CUDA 12.0 had, whatever the driver has by now. */
+/* The functions below have the prototypes of CUDA 12.0, whatever the driver's version is. */
 enum { DRIVER_VERSION = 12000 };
 
-/* Looked up whenever a device is opened, and each time the same: threads need no lock. */
+/* Every cudropi_open_gpu() stores the same addresses here, so threads need no lock. */
 static _Atomic(PFN_cuDeviceGet_v2000) get_device;
 static _Atomic(PFN_cuDevicePrimaryCtxRetain_v7000) retain;
 static _Atomic(PFN_cuCtxGetDevice_v2000) get_current_device;

@@ -1,7 +1,7 @@
 /* geometry.c - choosing the walk of a plan. */
 #include "cuda/geometry.h"
 
-/* Do the kernel's elements follow each other as the mask defines it, not as y lies? */
+/* Is the order of elements fixed by the kernel, and not by the strides of y? */
 static bool has_own_order(const cudropi_plan_t *plan) {
   return plan->kernel == CUDROPI_KERNEL_BITS || plan->kernel == CUDROPI_KERNEL_COUNT;
 }
@@ -26,12 +26,12 @@ void cudropi_order_dimensions(cudropi_plan_t *plan) {
   }
 }
 
-/* Is data aligned to a chunk, or is it of bits, where a chunk is a byte? */
+/* Is data aligned to a chunk? Packed bits always are, because a chunk is a byte. */
 static bool is_aligned(const cudropi_operand_t *operand) {
   return operand->bits < 8 || (uintptr_t)operand->data % CUDROPI_CHUNK_ALIGNMENT == 0;
 }
 
-/* An operand in one piece, aligned; one that is not there is no obstacle. */
+/* Is the operand in one piece and aligned? True also for an absent operand. */
 static bool is_dense(const cudropi_operand_t *operand) {
   return operand->bits == 0 || (operand->stride[0] == 1 && is_aligned(operand));
 }
@@ -46,7 +46,7 @@ static bool is_drawn(const cudropi_plan_t *plan) {
          plan->draw.source == CUDROPI_FROM_PREPARED;
 }
 
-/* COUNT has no elements in memory, and BITS only packed ones. */
+/* Is every chunk a group of the mask, in one aligned piece? COUNT has no elements in memory. */
 static bool is_in_chunks(const cudropi_plan_t *plan) {
   const cudropi_operand_t *keep = &plan->operand[CUDROPI_KEEP];
   const bool is_packed = plan->draw.source == CUDROPI_FROM_OPERAND && keep->bits == 1 &&
@@ -59,8 +59,8 @@ static bool is_in_chunks(const cudropi_plan_t *plan) {
          (total || is_dense(&plan->operand[CUDROPI_Y]));
 }
 
-/* Does every row of operand k begin with a chunk? Tables and what has one element a row are looked
- * at where they are used. */
+/* Does every row of operand k begin with an aligned chunk? True for operands of other extents,
+ * which the kernels check where they use them. */
 static bool has_rows_in_chunks(const cudropi_plan_t *plan, int k) {
   const cudropi_operand_t *operand = &plan->operand[k];
   const cudropi_extent_t extent = (cudropi_extent_t)plan->op->slot[k].extent;
@@ -70,7 +70,7 @@ static bool has_rows_in_chunks(const cudropi_plan_t *plan, int k) {
   return is_aligned(operand) && operand->stride[0] % CUDROPI_CHUNK == 0;
 }
 
-/* The same of all operands, and of the groups of the mask, whose elements follow each other. */
+/* Does every row begin with an aligned chunk in all operands, and with a group of the mask? */
 static bool are_rows_in_chunks(const cudropi_plan_t *plan) {
   const cudropi_draw_t *draw = &plan->draw;
   bool dense = plan->rank == 1 && plan->cols % CUDROPI_CHUNK == 0;
@@ -81,7 +81,7 @@ static bool are_rows_in_chunks(const cudropi_plan_t *plan) {
   return dense;
 }
 
-/* What is done without a kernel, else GENERAL. */
+/* The walk of a plan that needs no kernel: NONE, COPY or CLEAR. Else GENERAL. */
 static cudropi_walk_t choose_copy_or_clear(const cudropi_plan_t *plan) {
   const cudropi_operand_t *x = &plan->operand[CUDROPI_X], *y = &plan->operand[CUDROPI_Y];
   const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
@@ -113,7 +113,7 @@ size_t cudropi_walk_bytes(const cudropi_plan_t *plan) {
 int64_t cudropi_chunks_per_line(const cudropi_plan_t *plan) {
   const int inner = plan->rank - 1;
   const int64_t length = plan->shape[inner];
-  int64_t lead = 0; /* at most so many elements of the first chunk lie before the line */
+  int64_t lead = 0; /* the most elements of the first chunk that lie before the line */
   if (!has_own_order(plan) && plan->operand[CUDROPI_Y].stride[inner] == 1) {
     const int64_t sector =
         32 / (int64_t)cudrop_dtype_bytes(plan->operand[CUDROPI_Y].dtype);

@@ -1,4 +1,4 @@
-/* geometry.h - how a plan is walked by a GPU: pure functions, known without one. */
+/* geometry.h - how a GPU walks a plan: pure functions, which need no GPU. */
 #ifndef CUDROP_GEOMETRY_H
 #define CUDROP_GEOMETRY_H
 
@@ -10,35 +10,33 @@
 extern "C" {
 #endif
 
-/* Elements of a chunk, the work of one thread at a time: a group of the mask. */
 enum {
-  CUDROPI_CHUNK = 8,
-  CUDROPI_CHUNK_ALIGNMENT =
-      16 /* bytes, to be moved as vectors; of a byte an element, two chunks */
+  CUDROPI_CHUNK = 8, /* elements that a thread does at a time: a group of the mask */
+  CUDROPI_CHUNK_ALIGNMENT = 16 /* bytes, for vectors; two chunks of a 1-byte type */
 };
 
 typedef enum {
   CUDROPI_WALK_NONE,   /* nothing is to be done */
   CUDROPI_WALK_COPY,   /* y gets the bytes of x */
-  CUDROPI_WALK_CLEAR,  /* y gets bytes of 0 */
+  CUDROPI_WALK_CLEAR,  /* y gets zero bytes */
   CUDROPI_WALK_DENSE,  /* every operand in one piece, aligned: chunks are groups */
   CUDROPI_WALK_GENERAL /* any strides, alignments and index maps */
 } cudropi_walk_t;
 
 /*
- * Prepare a plan for the GPU's walk: its innermost dimension becomes one along which y lies
- * in one piece, if there is one. Bits and counts keep the order that they are defined by.
+ * Prepare a plan for the GPU's walk: a dimension along which y is in one piece becomes the
+ * innermost, if there is one. Operators on rows, BITS and COUNT keep their order.
  */
 void cudropi_order_dimensions(cudropi_plan_t *plan);
 
 cudropi_walk_t cudropi_choose_walk(const cudropi_plan_t *plan);
 
-/* How many bytes COPY and CLEAR move. */
+/* How many bytes COPY and CLEAR write. */
 size_t cudropi_walk_bytes(const cudropi_plan_t *plan);
 
 /*
- * GENERAL walks the outer dimensions as lines and cuts each line into chunks, of which the
- * first begins at or before the line, where y is aligned: so many a line, at most.
+ * The most chunks of a line in GENERAL. GENERAL walks the outer dimensions as lines, and cuts each
+ * line into chunks. The first chunk begins where y is aligned: at the line or before it.
  */
 int64_t cudropi_chunks_per_line(const cudropi_plan_t *plan);
 

@@ -16,7 +16,7 @@
 
 enum { BUFFER_ALIGNMENT = 256 };
 
-/* To wake a thread takes 20 to 60 us on virtual machines, as long as this many elements. */
+/* Elements that take as long as waking a thread: 20 to 60 us on virtual machines. */
 enum { LEAST_THREADED = 1 << 18 };
 
 static cudrop_status_t device_count(const char *function, int *count) {
@@ -25,7 +25,7 @@ static cudrop_status_t device_count(const char *function, int *count) {
   return CUDROP_OK;
 }
 
-/* The path that the environment names, or the best. */
+/* The path that CUDROP_HOST_PATH names, or without it the best one. */
 static cudrop_status_t choose_path(const char *function, cudropi_path_t *path) {
   const char *name = getenv("CUDROP_HOST_PATH");
   REQUIRE(cudropi_choose_path(name, path), CUDROP_ERROR_INVALID_ARGUMENT,

@@ -1,5 +1,5 @@
 /*
- * convert.h - the narrow types to and from float, by integer arithmetic.
+ * convert.h - conversions of the narrow types to and from float, mostly by integer arithmetic.
  *
  *   binary32   s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm        bias 127
  *   binary16   s eeeee    mmmmmmmmmm                     bias 15
@@ -7,9 +7,9 @@
  *   FP8 E5M2   s eeeee    mm                             binary16's upper half
  *   FP8 E4M3   s eeee     mmm                            bias 7; no infinity, NaN s1111111
  *
- * Narrowing rounds to nearest, ties to even, whatever the caller's rounding and denormal
- * modes; overflow is infinite, or in E4M3 the largest value; a NaN stays a NaN. Without
- * branches.
+ * Narrowing rounds to nearest, ties to even, whatever the caller's rounding and denormal modes. A
+ * value that overflows becomes infinite, or in E4M3 the largest value. NaN stays NaN. The code has
+ * no branches.
  */
 #ifndef CUDROP_CONVERT_H
 #define CUDROP_CONVERT_H
@@ -40,33 +40,33 @@ static inline uint16_t bf16_from_float(float value) {
   return (uint16_t)(is_nan ? bits >> 16 | 0x40u : rounded);
 }
 
-/* The value of `magnitude`, bits without a sign: neither infinite nor a NaN. */
+/* The binary32 bits of a narrow value whose bits without the sign are `magnitude`; it is finite. */
 static inline uint32_t widen(uint32_t magnitude, uint32_t fraction_bits, uint32_t bias) {
   const uint32_t aligned = magnitude << (23 - fraction_bits);
   const uint32_t normal = aligned + ((127 - bias) << 23);
-  /* A subnormal gets an exponent by being counted up from the least normal, exactly. */
+  /* A subnormal, exactly: the least normal plus the fraction, minus the least normal. */
   const uint32_t least = (127 - bias + 1) << 23;
   const float small = float_from_bits(aligned + least) - float_from_bits(least);
   return aligned < 1u << 23 ? bits_from_float(small) : normal;
 }
 
 /*
- * The nearest bits to the value whose binary32 bits without the sign are `magnitude`, as if
- * exponents had no end: what overflows is for the caller to see.
+ * The narrow bits nearest to the value whose binary32 bits without the sign are `magnitude`. The
+ * exponent is not bounded: the caller must look for overflow.
  */
 static inline uint32_t narrow(uint32_t magnitude, uint32_t fraction_bits, uint32_t bias) {
   const uint32_t least = 127 - bias + 1; /* the exponent of the least normal value */
   const uint32_t exponent = magnitude >> 23;
-  /* The significand in units of the last place: of a subnormal's, below the least. */
+  /* Shift the significand to units of the last place; `below` more for a subnormal. */
   const uint32_t below = exponent < least ? least - exponent : 0;
-  const uint32_t most = fraction_bits + 2; /* by then nothing of it is left */
+  const uint32_t most = fraction_bits + 2; /* from this shift on the result is 0 */
   const uint32_t shift = 23 - fraction_bits + (below < most ? below : most);
   const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
   const uint32_t quotient = significand >> shift;
   const uint32_t rest = significand & ((1u << shift) - 1);
   const uint32_t half = 1u << (shift - 1);
   const uint32_t up = (uint32_t)(rest + (quotient & 1) > half);
-  /* A carry out of the significand is the next exponent. */
+  /* The leading bit of the quotient adds 1 to the exponent, and so does a carry. */
   const uint32_t base = exponent < least ? 0 : (exponent - least) << fraction_bits;
   return base + quotient + up;
 }
@@ -83,7 +83,7 @@ static inline uint16_t f16_from_float(float value) {
   const uint32_t bits = bits_from_float(value);
   const uint32_t magnitude = bits & 0x7fffffffu;
   const uint32_t overflow = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
-  const uint32_t finite = narrow(magnitude, 10, 15); /* up to infinity, by the carry */
+  const uint32_t finite = narrow(magnitude, 10, 15); /* a carry may give infinity */
   return (uint16_t)((bits >> 16 & 0x8000u) |
                     (magnitude >= 143u << 23 ? overflow : finite));
 }

@@ -5,7 +5,7 @@
 
 #include "host/tile.h"
 
-/* A schedule as the functions of mask.h for one group take it. */
+/* The numbers of a schedule that mask.h's functions for one group take. */
 typedef struct {
   uint64_t seed, offset;
   cudrop_mask_threshold_t threshold;
@@ -22,7 +22,7 @@ static unsigned keep_group(const numbers_t *mask, uint64_t group) {
   return cudrop_mask_keep_group(mask->seed, mask->offset, group, mask->threshold);
 }
 
-/* Indices that rise by 1: a Philox call serves up to 8 of them. */
+/* Stride 1: one Philox call serves up to 8 indices. */
 static void draw_consecutive(const numbers_t *mask, uint64_t index, int n,
                              uint8_t *kept) {
   for (int j = 0; j < n;) {
@@ -34,7 +34,7 @@ static void draw_consecutive(const numbers_t *mask, uint64_t index, int n,
   }
 }
 
-/* Any other stride: neighbours may still be of one group, so the last one is kept. */
+/* Any other stride. The last group is remembered, because neighbours may share it. */
 static void draw_strided(const numbers_t *mask, uint64_t first, uint64_t stride, int n,
                          uint8_t *kept) {
   uint64_t group = UINT64_MAX;
@@ -87,7 +87,7 @@ void cudropi_host_draw(cudropi_tile_t *tile) {
         read_bits(tile, plan->operand[CUDROPI_KEEP].stride[inner]);
       }
       break;
-    case CUDROPI_FROM_PREPARED: /* not here: the backend has read the block */
+    case CUDROPI_FROM_PREPARED: /* not possible here: the backend has read the block */
     case CUDROPI_ALL_KEPT:
     case CUDROPI_ALL_DROPPED:
       memset(tile->kept, plan->draw.source == CUDROPI_ALL_KEPT, (size_t)tile->n);

@@ -9,8 +9,8 @@
 void cudropi_draw_indices(const cudrop_mask_schedule_t *mask, uint64_t first,
                           uint64_t stride, int n, uint8_t *kept);
 
-/* In vectors, the keep bytes of n neighbours from the first element of `group` on; n is a multiple
- * of CUDROPI_SPAN_STEP. */
+/* Write the keep bytes of n neighbours, from the first element of `group` on, to kept[0..n). The
+ * function uses vectors; n is a multiple of CUDROPI_SPAN_STEP. */
 typedef void cudropi_draw_groups_t(const cudrop_mask_schedule_t *mask, uint64_t group,
                                    int64_t n, uint8_t *kept);
 

@@ -1,10 +1,10 @@
 /*
- * draw_vector.h - Philox and the threshold, for whatever width of vectors was included before.
+ * draw_vector.h - Philox and the threshold in vectors. Include vector_sse2.h or a sibling first.
  *
- * Philox has a block in every 64-bit lane, in four vectors of which the lower halves count. The
- * upper halves may hold junk: 32-bit multiplies ignore them. Two batches of blocks go side by
- * side, because a round waits for its products. A tile is a vector of 16-bit digits, in the order
- * of the elements:
+ * Every 64-bit lane has one Philox block, whose four words lie in four vectors, in the lower halves
+ * of the lane. The upper halves may hold junk: 32-bit multiplies ignore them. Two batches of blocks
+ * are computed side by side, because a round waits for its products. A tile is a vector of 16-bit
+ * digits, in the order of the elements:
  *
  *   word0 word1 word2 word3 of a lane   ->   word1:word0  word3:word2   ->   one group, 8 digits
  */
@@ -17,14 +17,14 @@
 
 enum {
   LANES = VECTOR / 8, /* blocks of a batch */
-  TILES = 4           /* of a step: two batches */
+  TILES = 4           /* of a step, which is two batches */
 };
 
 typedef struct {
   u64v word[4];
 } blocks_t;
 
-/* A schedule, every number of it in every lane. */
+/* A schedule; each number is in every lane. */
 typedef struct {
   u64v key[CUDROP_PHILOX_ROUNDS][2];
   u64v head[3];
@@ -65,7 +65,7 @@ INLINE void sort_digits(blocks_t blocks, u16v digits[2]) {
   digits[1] = (u16v)unpack_high(word01, word23);
 }
 
-/* The digits of a tile, those that tie with t0 on the side of their fate; see mask.h. */
+/* The digits of a tile. A digit that ties with t0 is moved to its side of t0; see mask.h. */
 static __attribute__((noinline)) u16v resolve(u16v digits,
                                               const cudrop_mask_schedule_t *mask,
                                               uint64_t group) {
@@ -106,11 +106,11 @@ INLINE void draw(const cudrop_mask_schedule_t *mask, const lanes_t lanes[2],
   for (int t = 0; t < TILES; ++t) keep[t] = at_least(digits[t], lanes->least);
 }
 
-/* The keep bytes of n neighbours from the first element of `group` on, n in whole steps. */
+/* Write the keep bytes of n neighbours from the first element of `group` on; n is whole steps. */
 static void draw_groups(const cudrop_mask_schedule_t *mask, uint64_t group, int64_t n,
                         uint8_t *kept) {
   lanes_t lanes[2] = {spread(mask), spread(mask)};
-  __asm__("" : "+m"(lanes)); /* stay in memory, where instructions take them from */
+  __asm__("" : "+m"(lanes)); /* keep `lanes` in memory, where instructions read it */
   for (int64_t e = 0; e < n; e += (int64_t)TILES * TILE) {
     keep_t keep[TILES];
     draw(mask, lanes, group + (uint64_t)e / CUDROP_MASK_LANES, keep);

@@ -1,4 +1,4 @@
-/* maps.h - activations of many values at once; a text that is compiled as strip.h is. */
+/* maps.h - activations of many values at once; compiled for each path, like strip.h. */
 #ifndef CUDROP_MAPS_H
 #define CUDROP_MAPS_H
 
@@ -23,12 +23,13 @@ DEFINE_MAP(exp_to_zero)
 
 enum { ACTIVATIONS = 5 };
 
-/* For every cudrop_activation_t but the identity, which has NULL. */
+/* The function of each cudrop_activation_t; NULL for the identity. */
 static cudropi_map_t *const activation_values[ACTIVATIONS] = {
     [CUDROP_RELU] = map_relu,
     [CUDROP_GELU] = map_gelu,
     [CUDROP_GELU_TANH] = map_gelu_tanh,
     [CUDROP_SILU] = map_silu};
+/* The derivative of each cudrop_activation_t; NULL for the identity. */
 static cudropi_map_t *const activation_slopes[ACTIVATIONS] = {
     [CUDROP_RELU] = map_relu_slope,
     [CUDROP_GELU] = map_gelu_slope,

@@ -8,7 +8,7 @@
 #if defined(CUDROP_WITH_VECTORS)
 #include <cpuid.h>
 
-/* Not a word that every compiler's __builtin_cpu_supports() knows. */
+/* Some compilers' __builtin_cpu_supports() does not know "f16c". */
 static bool has_f16c(void) {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
@@ -30,7 +30,7 @@ static bool is_here(void) {
   return true;
 }
 
-/* From the best to the one that is always there. */
+/* The paths, from the best to the one that every processor has. */
 static const struct {
   cudropi_path_t path;
   bool (*is_supported)(void);

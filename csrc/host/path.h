@@ -8,19 +8,19 @@
 
 typedef struct {
   const char *name;               /* "avx512", "avx2", "sse2", or "scalar" */
-  cudropi_find_span_t *find_span; /* NULL: every element goes the scalar way */
-  cudropi_draw_groups_t *draw;    /* NULL likewise */
-  int rows; /* CUDROPI_HOST_SCALAR and the like: operators on rows */
+  cudropi_find_span_t *find_span; /* NULL: elementwise operators use scalar code */
+  cudropi_draw_groups_t *draw;    /* NULL: operators on rows draw by scalar code */
+  int rows; /* the set of functions for operators on rows: CUDROPI_HOST_SCALAR, ... */
   cudropi_sum_function_t *finish_sum;
 } cudropi_path_t;
 
 /*
- * Write the path called `name` to *path, or with NULL the best that this processor has. False
- * if there is no such path here. Results do not depend on the path.
+ * Write the path called `name` to *path, or if `name` is NULL the best path of this processor.
+ * False if this processor has no such path. Results do not depend on the path.
  */
 bool cudropi_choose_path(const char *name, cudropi_path_t *path);
 
-/* Bytes of the last level of cache; beyond 3/4 of it results go around the caches. */
+/* Bytes of the last level of cache. Results of more than 3/4 of it bypass the caches. */
 size_t cudropi_cache_bytes(void);
 
 #endif /* CUDROP_PATH_H */

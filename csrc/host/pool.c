@@ -1,9 +1,9 @@
 /*
  * pool.c - a pool of threads.
  *
- * Threads are started with the pool, so that no work waits for it, and again in a child
- * process: a fork takes only the thread that forks. Parts are taken from a counter by whoever
- * is free, so that work is done even where no thread could be started.
+ * Threads are started with the pool, so that no work waits for their start. They are started again
+ * in a child process, because a fork copies only the thread that forks. Each thread, the caller's
+ * too, takes its next part from a counter, so work is done even if no thread could be started.
  */
 #define _GNU_SOURCE /* sched_getaffinity, madvise */
 #include "host/pool.h"
@@ -18,22 +18,22 @@
 
 #include "core/environment.h"
 
-/* The least of a thread, however little the program's own have: beside what operators need
- * (cudrop.h, "Stack") there is room for the thread-local variables of the program and all its
- * libraries, which lie there too. */
+/* The least stack of a thread, even if the program's default is smaller. The stack must hold what
+ * operators need (cudrop.h, "Stack") and the thread-local variables of the program and its
+ * libraries. */
 enum { STACK_BYTES = 1 << 20 };
 
 struct cudropi_pool {
-  int threads;   /* with the caller's */
-  bool *is_home; /* in a page of its own, which a child process finds wiped */
-  bool is_wiped; /* the kernel wipes that page at a fork; else process ids are compared */
-  pid_t process; /* that threads were started in */
+  int threads;   /* the caller's included */
+  bool *is_home; /* true in the process of the threads; on a page of its own */
+  bool is_wiped; /* a fork sets *is_home to false; else compare process ids */
+  pid_t process; /* where the threads were started */
   int started;
   pthread_t *thread;
 
   pthread_mutex_t mutex;
   pthread_cond_t begins, ends;
-  unsigned long round; /* of work; a thread waits for the next */
+  unsigned long round; /* number of the work; threads wait for the next */
   bool closes;
   cudropi_task_t *run;
   const void *work;
@@ -42,7 +42,7 @@ struct cudropi_pool {
 
 /* ---- Threads ----------------------------------------------------------------------------- */
 
-/* Take parts until there are none. The mutex is held on the way in and out. */
+/* Do parts until none is left. The caller holds the mutex, before and after. */
 static void take_parts(cudropi_pool_t *pool) {
   while (pool->next < pool->parts) {
     const int part = pool->next++;
@@ -73,8 +73,8 @@ static void *serve(void *argument) {
 /* ---- Processes --------------------------------------------------------------------------- */
 
 /*
- * Was the pool inherited, so that its threads are another process's? A process id alone does
- * not tell: process 1 of a container may fork into a container where its child is process 1.
+ * Is this a child process, so that the threads are another process's? A process id alone does not
+ * tell: process 1 of a container may fork into a container where its child is process 1.
  */
 static bool is_inherited(const cudropi_pool_t *pool) {
   return pool->is_wiped ? !*pool->is_home : pool->process != getpid();
@@ -102,7 +102,7 @@ static void begin_process(cudropi_pool_t *pool) {
   pool->round = 0;
 }
 
-/* Signals are the program's: none is delivered to a thread of the pool. */
+/* Start the threads with all signals blocked: signals are for the program's own threads. */
 static void start_threads(cudropi_pool_t *pool) {
   pthread_attr_t attributes;
   size_t bytes = 0;

@@ -6,10 +6,10 @@
 
 typedef struct cudropi_pool cudropi_pool_t;
 
-/* A part of some work: part `part` of `parts`, numbered from 0. */
+/* Do part `part` of `parts` parts of some work, numbered from 0. */
 typedef void cudropi_task_t(const void *work, int part, int parts);
 
-/* A pool for `threads` threads, of which the caller's is one; NULL if there is no memory. */
+/* A pool of `threads` threads, the caller's included; NULL if there is no memory. */
 cudropi_pool_t *cudropi_pool_create(int threads);
 void cudropi_pool_destroy(cudropi_pool_t *pool); /* NULL is fine */
 
@@ -17,9 +17,9 @@ void cudropi_pool_destroy(cudropi_pool_t *pool); /* NULL is fine */
 int cudropi_count_processors(void);
 
 /*
- * Do `parts` parts of the work, at most as many as the pool has threads, and wait for all of
- * them. Where threads cannot be started, after a fork for instance with a limit reached, the
- * caller does their parts. A NULL pool is the caller alone.
+ * Do `parts` parts of the work and wait for all of them; parts may be more than threads. If threads
+ * cannot be started, for instance after a fork with a limit reached, the caller does their parts.
+ * If `pool` is NULL, the caller does all parts.
  */
 void cudropi_pool_run(cudropi_pool_t *pool, cudropi_task_t *run, const void *work,
                       int parts);

@@ -1,13 +1,13 @@
-/* row_total.h - a row's sum in the order of row_sum.h; compiled as strip.h is. */
+/* row_total.h - a row's sum in the order of row_sum.h; compiled for each path, like strip.h. */
 #ifndef CUDROP_ROW_TOTAL_H
 #define CUDROP_ROW_TOTAL_H
 
 #include "call/row_sum.h"
 #include "host/strip.h"
 
-enum { CHUNK = 8 }; /* columns that a thread takes one by one */
+enum { CHUNK = 8 }; /* columns that a thread adds one by one */
 
-/* What the threads of a row have summed so far. */
+/* The sums so far of each thread of a row. */
 typedef struct {
   int32_t threads;
   float sum[CUDROPI_ROW_MOST_THREADS];
@@ -27,7 +27,7 @@ static inline void cudropi_begin_total(cudropi_row_total_t *row, int32_t threads
 #if defined(CUDROPI_CAN_SHUFFLE)
 typedef float cudropi_eight_t __attribute__((vector_size(32)));
 
-/* 8 chunks across: lane c of value[j] becomes value j of chunk c. */
+/* Transpose 8 chunks: lane c of value[j] becomes value j of chunk c. */
 static inline void cudropi_turn_chunks(const float *values, cudropi_eight_t *value) {
   cudropi_eight_t row[CHUNK], pair[CHUNK];
   memcpy(row, values, sizeof row);
@@ -57,7 +57,7 @@ static inline void cudropi_add_chunks(float *sum, const float *values) {
   memcpy(sum, &total, sizeof total);
 }
 
-/* The same, and squares[c] += their squares. */
+/* The same, and squares[c] += the squares of the values. */
 static inline void cudropi_add_squared_chunks(float *sum, float *squares,
                                               const float *values) {
   cudropi_eight_t value[CHUNK], total, squared;
@@ -88,14 +88,14 @@ static inline void cudropi_add_squared_chunks(float *sum, float *squares,
 }
 #endif
 
-/* The chunks of a strip, whose values behind its end, to the end of a chunk, become 0. */
+/* Set the values behind the strip's end to 0, up to a whole chunk; returns the number of chunks. */
 static inline int cudropi_fill_chunks(const cudropi_strip_t *strip, float *values) {
   const int chunks = (strip->n + CHUNK - 1) / CHUNK;
   for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
   return chunks;
 }
 
-/* Add a strip's values; those behind its end become 0. */
+/* Add a strip's values to a total. The values behind the strip's end become 0. */
 static inline void cudropi_add_to_total(cudropi_row_total_t *row,
                                         const cudropi_strip_t *strip, float *values) {
   const int chunks = cudropi_fill_chunks(strip, values);
@@ -106,7 +106,7 @@ static inline void cudropi_add_to_total(cudropi_row_total_t *row,
     for (int j = 0; j < CHUNK; ++j) sum[c] = sum[c] + values[c * CHUNK + j];
 }
 
-/* Add them to one total and their squares to another, of as many threads. */
+/* Add a strip's values to `row` and their squares to `of_squares`, which has as many threads. */
 static inline void cudropi_add_to_totals(cudropi_row_total_t *row,
                                          cudropi_row_total_t *of_squares,
                                          const cudropi_strip_t *strip, float *values) {
@@ -124,7 +124,7 @@ static inline void cudropi_add_to_totals(cudropi_row_total_t *row,
     }
 }
 
-/* The sum, and begin another. */
+/* Return the sum, and begin a new one. */
 static inline float cudropi_finish_total(cudropi_row_total_t *row) {
   const float total = cudropi_row_fold(row->threads, row->sum);
   cudropi_begin_total(row, row->threads);

@@ -6,8 +6,8 @@
 
 /* ---- Sums over slabs -------------------------------------------------------------- */
 
-/* The sum of a vector's partial sums, in the order of tiling.h, to its gradient. Strands without
- * slabs are +0, and change no sum. */
+/* Add up the partial sums of a vector in the order of tiling.h, and store the gradient. Strands
+ * without slabs are left out: their sums are +0, which changes nothing. */
 void CUDROPI_OF_PATH(cudropi_finish_sum)(const cudropi_rows_job_t *job, int slot) {
   const cudropi_plan_t *plan = job->plan;
   const float *partial = plan->partial[slot];

@@ -1,7 +1,7 @@
 /* rows_host.c - slabs of rows, and the threads that take them. */
 #include "host/rows_host.h"
 
-/* Below so many elements a thread, waking it takes longer than its work. */
+/* With fewer elements than these, waking a thread takes longer than its work. */
 enum { ELEMENTS_A_THREAD = 1 << 12 };
 
 typedef struct {
@@ -46,7 +46,7 @@ void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_plan_t
     cudropi_pool_run(context->host.pool, do_part, &work, count_parts(context, plan));
     if (functions->end != NULL) functions->end(&job);
   }
-  if (plan->rows == 0 && plan->adds_to_parameters) return; /* not even +0 is added */
+  if (plan->rows == 0 && plan->adds_to_parameters) return; /* adding +0 would change -0 */
   for (int k = 0; k < CUDROPI_SLOTS; ++k)
     if (cudropi_is_sum(plan, k)) path->finish_sum(&job, k);
 }

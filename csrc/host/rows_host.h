@@ -4,7 +4,7 @@
 
 #include "core/context.h"
 
-/* Do a plan whose draw is known, with the context's threads. */
+/* Run a plan whose draw is not prepared, with the context's threads. */
 void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_plan_t *plan);
 
 #endif /* CUDROP_ROWS_HOST_H */

@@ -1,6 +1,6 @@
 /*
- * run.c - the walk over a plan: lines along the innermost dimension, cut into spans for the
- * vectors and into tiles for the rest; and the parts that threads take of it.
+ * run.c - running elementwise plans. A plan is lines along the innermost dimension. A line is cut
+ * into spans, which vectors do, and tiles for the rest. Threads take parts of the work.
  */
 #include "host/run.h"
 
@@ -10,8 +10,8 @@
 #include "host/pool.h"
 #include "host/tile.h"
 
-/* Threads take parts of so many elements, or of more where that would be too many parts: one
- * that wakes late finds less to do and keeps nobody waiting. */
+/* The least elements of a part, and the most parts for each thread. Parts are small, so that a
+ * thread that wakes late keeps nobody waiting. */
 enum { ELEMENTS_A_PART = 1 << 15, PARTS_A_THREAD = 16 };
 
 /* From this many leftover elements on, a padded span beats the scalar loop. */
@@ -19,7 +19,7 @@ enum { LEAST_STAGED = 32 };
 
 typedef struct {
   const cudropi_plan_t *plan;
-  cudropi_span_function_t *span; /* NULL: there is none for this plan */
+  cudropi_span_function_t *span; /* NULL: vectors cannot do this plan */
   bool streams;                  /* y is too large for the caches */
 } job_t;
 
@@ -46,12 +46,12 @@ static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int6
   }
 }
 
-/* The address of an element; of a bit that begins a byte, that byte's. */
+/* The address of an element. A packed bit must be the first of its byte. */
 static char *locate(const cudropi_operand_t *operand, int64_t position) {
   return (char *)operand->data + position * operand->bits / 8;
 }
 
-/* The same of an operand that a plan may be without. */
+/* The same, or NULL if the plan has no such operand. */
 static char *locate_any(const cudropi_operand_t *operand, int64_t position) {
   return operand->bits == 0 ? NULL : locate(operand, position);
 }
@@ -76,7 +76,7 @@ static void do_span(const job_t *job, cudropi_span_t *span) {
   if (span->kept > 0) cudropi_host_add(job->plan, span->kept);
 }
 
-/* Fewer elements than a step: a whole span, over buffers of which these elements are copied. */
+/* Do fewer elements than a step: copy them to buffers, and do one whole span there. */
 static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t n) {
   _Alignas(64) char x[CUDROPI_SPAN_STEP * 8], y[CUDROPI_SPAN_STEP * 8];
   char keep[CUDROPI_SPAN_STEP];
@@ -99,7 +99,7 @@ static void do_staged(const job_t *job, const line_t *line, int64_t at, int64_t 
   memcpy(result, y, bytes);
 }
 
-/* How many elements from `first` on come before one that begins a span. */
+/* How many elements from `first` on come before one that can begin a span. */
 static int64_t find_head(const job_t *job, const line_t *line, int64_t first) {
   const cudropi_plan_t *plan = job->plan;
   const uint64_t at =
@@ -149,8 +149,8 @@ static line_t find_line(const cudropi_plan_t *plan, int64_t number) {
 }
 
 /*
- * Part `part` of the work: some of the lines, or where there are few of them, a stretch of
- * each, which begins where a byte of packed bits does.
+ * Do part `part` of the work: some of the lines, or if lines are few a stretch of each line. A
+ * stretch begins where a byte of packed bits does.
  */
 static void do_part(const void *work, int part, int parts) {
   const job_t *job = work;
@@ -171,7 +171,7 @@ static void do_part(const void *work, int part, int parts) {
   }
 }
 
-/* Can vectors take the lines: is every operand in one piece along them? */
+/* Can vectors do the lines? They need every operand in one piece along a line. */
 static bool is_vectorisable(const cudropi_plan_t *plan) {
   const int inner = plan->rank - 1;
   const bool total = plan->kernel == CUDROPI_KERNEL_COUNT;
@@ -184,7 +184,7 @@ static bool is_vectorisable(const cudropi_plan_t *plan) {
 }
 
 static int count_parts(const cudrop_context_t *context, const cudropi_plan_t *plan) {
-  /* Lines of packed bits need not begin a byte: two threads would write the same one. */
+  /* A line of packed bits may begin within a byte, which two threads would write. */
   if (plan->kernel == CUDROPI_KERNEL_BITS && plan->rank > 1) return 1;
   if (context->host.threads == 1 || plan->n < context->host.least_threaded) return 1;
   const int64_t parts = plan->n / ELEMENTS_A_PART;

@@ -1,4 +1,4 @@
-/* storage.c - the element types. Memory is copied in and out, so any C type may own it. */
+/* storage.c - the element types. memcpy() copies elements, so memory may have any C type. */
 #include "host/storage.h"
 
 #include "host/convert.h"

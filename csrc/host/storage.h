@@ -1,4 +1,4 @@
-/* storage.h - reading and writing elements: types become float or double at this edge. */
+/* storage.h - reading and writing elements, which become float or double here. */
 #ifndef CUDROP_STORAGE_H
 #define CUDROP_STORAGE_H
 
@@ -17,7 +17,7 @@ typedef struct {
                      const uint8_t *kept);
 } cudropi_storage_t;
 
-/* The functions of a type; any but U8 and I32. */
+/* The functions of a type, which is not U8, I32 or I64. */
 const cudropi_storage_t *cudropi_host_storage(cudrop_dtype_t dtype);
 
 #endif /* CUDROP_STORAGE_H */

@@ -1,7 +1,8 @@
 /*
- * strip.h - what operators on rows are made of: some neighbours of a row, as floats.
+ * strip.h - a strip: some neighbours of a row, as floats. Operators on rows work on strips.
  *
- * A text that rows_scalar.c and its siblings compile, each for its own instructions.
+ * rows_scalar.c and its siblings include this file. Each compiles it for its own instructions,
+ * which are a path.
  */
 #ifndef CUDROP_STRIP_H
 #define CUDROP_STRIP_H
@@ -15,7 +16,7 @@
 #include "host/draw_host.h"
 #include "host/rows_path.h"
 
-/* The name that something has in this path. */
+/* CUDROPI_OF_PATH(name) is the symbol `name` of this path. */
 #define CUDROPI_JOIN(name, path) name##_##path
 #define CUDROPI_JOIN_EXPANDED(name, path) CUDROPI_JOIN(name, path)
 #define CUDROPI_OF_PATH(name) CUDROPI_JOIN_EXPANDED(name, CUDROPI_PATH)
@@ -23,22 +24,22 @@
 #define CUDROPI_DEFINE_HOST(name, ...) \
   const cudropi_host_rows_t CUDROPI_OF_PATH(name) = {__VA_ARGS__}
 
-enum { CUDROPI_STRIP = 256 }; /* columns that are worked on at a time, a multiple of 8 */
+enum { CUDROPI_STRIP = 256 }; /* the most columns of a strip, a multiple of 8 */
 
-/* Columns first to first + n, n <= CUDROPI_STRIP. */
+/* Columns [first, first + n) of a row, n <= CUDROPI_STRIP. */
 typedef struct {
   const cudropi_rows_job_t *job;
   const cudropi_plan_t *plan;
   int64_t row, first;
   int n;
-  int64_t next_row, next_first; /* where the walk goes on, if next_row is a row, ... */
-  bool is_fetched;              /* ... and if all of that strip will be needed */
+  int64_t next_row, next_first; /* of the next strip; past the rows: there is none */
+  bool is_fetched;              /* prefetch the next strip: all of it will be needed */
 } cudropi_strip_t;
 
 /* ---- Memory ----------------------------------------------------------------------- */
 
-/* Not inlined: copies of these loops for 16-bit types would be half of the text of the operators
- * on rows. */
+/* Not inlined: copies of these loops for 16-bit types would be half of the machine code of the
+ * operators on rows. */
 #define CUDROPI_ONCE static __attribute__((noinline))
 
 CUDROPI_ONCE void cudropi_load_bf16(int n, const void *memory, float *values) {
@@ -56,7 +57,7 @@ CUDROPI_ONCE void cudropi_store_bf16(int n, const float *values, void *memory) {
   }
 }
 
-/* The last ones, and all where there is no instruction for it, one by one. */
+/* Eight values at a time if the path has F16C; the rest one by one. */
 CUDROPI_ONCE void cudropi_load_f16(int n, const void *memory, float *values) {
   const uint16_t *halves = memory;
   int j = 0;
@@ -86,7 +87,7 @@ CUDROPI_ONCE void cudropi_store_f16(int n, const float *values, void *memory) {
   }
 }
 
-/* n neighbours in memory, F32, F16 or BF16. */
+/* Read n neighbours of type F32, F16 or BF16. */
 static inline void cudropi_read(cudrop_dtype_t dtype, int n, const void *memory,
                                 float *values) {
   if (dtype == CUDROP_F16) {
@@ -111,7 +112,7 @@ static inline void cudropi_write(cudrop_dtype_t dtype, int n, void *memory,
 
 /* ---- Strips ----------------------------------------------------------------------- */
 
-/* The first row of a slab, and the one behind its last. */
+/* Write the first row of a slab to *first, and the row behind the slab's last to *end. */
 static inline void cudropi_find_slab(const cudropi_plan_t *plan, int64_t slab,
                                      int64_t *first, int64_t *end) {
   *first = slab * plan->tiling.slab_rows;
@@ -119,14 +120,14 @@ static inline void cudropi_find_slab(const cudropi_plan_t *plan, int64_t slab,
   *end = *first + (left < plan->tiling.slab_rows ? left : plan->tiling.slab_rows);
 }
 
-/* The ways of a slab that have rows: the sums of the others are +0, and change no sum. */
+/* How many ways of a slab have rows. The sums of the others are +0, which changes no sum. */
 static inline int cudropi_count_ways(const cudropi_plan_t *plan, int64_t slab) {
   int64_t first = 0, end = 0;
   cudropi_find_slab(plan, slab, &first, &end);
   return end - first < plan->tiling.ways ? (int)(end - first) : plan->tiling.ways;
 }
 
-/* The strip of at most `width` columns from `first` on, of a walk along rows. */
+/* A strip of at most `width` columns from `first` on. The walk goes along rows. */
 static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {
   const int64_t left = job->plan->cols - first;
@@ -135,7 +136,7 @@ static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
   return (cudropi_strip_t){job, job->plan, row, first, width, row, first + width, true};
 }
 
-/* The same of a walk down columns. */
+/* The same. The walk goes down columns. */
 static inline cudropi_strip_t cudropi_cut_tile(const cudropi_rows_job_t *job, int64_t row,
                                                int64_t first, int width) {
   cudropi_strip_t strip = cudropi_cut_strip(job, row, first, width);
@@ -149,7 +150,7 @@ static inline void cudropi_scale(int n, float *values, float scale) {
   for (int j = 0; j < n; ++j) values[j] = values[j] * scale;
 }
 
-/* values[j] = kept[j] ? values[j] : +0; in bits, which compilers make vectors of */
+/* values[j] = kept[j] ? values[j] : +0, on bits, because compilers make vectors of that. */
 static inline void cudropi_select(int n, float *values, const uint8_t *kept) {
   for (int j = 0; j < n; ++j) {
     uint32_t bits;
@@ -175,8 +176,8 @@ static inline char *cudropi_strip_locate(const cudropi_strip_t *strip, int opera
   return cudropi_locate(strip->plan, operand, strip->row, strip->first);
 }
 
-/* Prefetch the next strip of an operand: a processor prefetches within a page of memory alone, and
- * a row is often as long as that. */
+/* Prefetch the next strip of an operand. A processor itself prefetches only within a page of
+ * memory, and a row is often as long as a page. */
 static inline void cudropi_strip_fetch(const cudropi_strip_t *strip, int operand) {
   enum { LINE = 64 };
   const cudropi_plan_t *plan = strip->plan;
@@ -197,7 +198,7 @@ static inline void cudropi_strip_load_near(const cudropi_strip_t *strip, int ope
   }
 }
 
-/* values[0..n) of a full operand that there is. */
+/* Load a full operand that the plan has, and prefetch its next strip. */
 static inline void cudropi_strip_load(const cudropi_strip_t *strip, int operand,
                                       float *values) {
   cudropi_strip_fetch(strip, operand);
@@ -211,7 +212,7 @@ static inline void cudropi_strip_store(const cudropi_strip_t *strip, int operand
                 cudropi_strip_locate(strip, operand), values);
 }
 
-/* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
+/* Store a gradient of data, or add it to the old one. Do nothing if the plan has no operand. */
 static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip, int operand,
                                                 const float *gradient) {
   float sum[CUDROPI_STRIP];
@@ -225,7 +226,7 @@ static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip, in
   cudropi_strip_store(strip, operand, sum);
 }
 
-/* The operand x, and the vector in the slot `bias` added to it if there is one. */
+/* z = x + bias; z = x if the plan has no bias. */
 static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, int x,
                                              int bias, float *z) {
   float added[CUDROPI_STRIP];
@@ -243,8 +244,8 @@ static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t
   return plan->draw.index_base + (uint64_t)(place + first * plan->index_step);
 }
 
-/* Draw keep bytes in whole vectors, from the group of the first column on; and more than the strip
- * needs where the walk goes on among them. */
+/* Draw keep bytes in whole vectors, from the group of `index` on. Draw more than this strip needs
+ * if the index of the next strip is near. */
 static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
   const cudropi_rows_job_t *job = strip->job;
   cudropi_kept_t *drawn = job->kept;
@@ -270,7 +271,7 @@ static void keep_neighbours(const cudropi_strip_t *strip, uint64_t index, uint8_
   memcpy(kept, drawn->bytes + (index - drawn->first), (size_t)strip->n);
 }
 
-/* 1 for every column that is kept, 0 for the others. */
+/* kept[j] = 1 for a kept column, else 0. */
 static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kept) {
   const cudropi_plan_t *plan = strip->plan;
   if (plan->draw.source == CUDROPI_FROM_OPERAND) {
@@ -295,7 +296,7 @@ static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kep
   }
 }
 
-/* values = keep ? values * scale : 0 */
+/* values = keep ? values * scale : +0 */
 static inline void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
   const float scale = strip->plan->draw.schedule.scale;
   uint8_t kept[CUDROPI_STRIP];

@@ -1,4 +1,4 @@
-/* vector_avx2.h - vectors of 32 bytes, where AVX2 and F16C are. */
+/* vector_avx2.h - vectors of 32 bytes, for processors with AVX2 and F16C. */
 #ifndef CUDROP_VECTOR_AVX2_H
 #define CUDROP_VECTOR_AVX2_H
 
@@ -52,14 +52,15 @@ static inline void to_bytes(void *to, keep_t keep) {
   _mm_storeu_si128(to, _mm_and_si128(packed_bytes(keep), _mm_set1_epi8(1)));
 }
 
-/* The masks of the elements of part k. */
 static inline __m128i half_of(keep_t keep, bool upper) {
   return upper ? _mm256_extracti128_si256((__m256i)keep, 1)
                : _mm256_castsi256_si128((__m256i)keep);
 }
+/* The keep masks of part `part` of a tile, in 32-bit lanes. */
 static inline u32v mask32(keep_t keep, int part) {
   return (u32v)_mm256_cvtepi16_epi32(half_of(keep, part == 1));
 }
+/* The same in 64-bit lanes. */
 static inline u64v mask64(keep_t keep, int part) {
   const __m128i half = half_of(keep, part >= 2);
   return (u64v)_mm256_cvtepi16_epi64(part % 2 == 0 ? half

@@ -1,4 +1,4 @@
-/* vector_avx512.h - vectors of 64 bytes, where AVX-512 F, BW, DQ and VL are. */
+/* vector_avx512.h - vectors of 64 bytes, for processors with AVX-512 F, BW, DQ and VL. */
 #ifndef CUDROP_VECTOR_AVX512_H
 #define CUDROP_VECTOR_AVX512_H
 

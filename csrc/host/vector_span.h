@@ -1,7 +1,7 @@
 /*
- * vector_span.h - the spans, for whatever width of vectors was included before.
+ * vector_span.h - the functions of spans, in vectors. Include vector_sse2.h or a sibling first.
  *
- * A tile is a vector of keep bits and the elements that they are of; a step is TILES tiles.
+ * A tile is a vector of keep bits and their elements; a step is TILES tiles.
  */
 #ifndef CUDROP_VECTOR_SPAN_H
 #define CUDROP_VECTOR_SPAN_H
@@ -16,10 +16,12 @@ enum { AHEAD = 2048 }; /* bytes to prefetch */
 
 /* ---- Elements ---- */
 
-/* Constants in every lane. */
+/* Constants for float; each is in every lane. */
 typedef struct {
   f32v scale, shift, dropped;
 } constants32_t;
+
+/* Constants for double; each is in every lane. */
 typedef struct {
   f64v scale, shift, dropped;
 } constants64_t;
@@ -48,7 +50,7 @@ INLINE void put(const work_t *work, char *to, u64v value) {
   }
 }
 
-/* What a kernel makes of elements that are kept. */
+/* What a kernel computes for kept elements. */
 #define APPLY(NAME, name, KEPT) \
   if (kernel == CUDROPI_KERNEL_##NAME) return KEPT;
 INLINE f32v kept32(constants32_t c, cudropi_kernel_t kernel, f32v x, f32v y) {
@@ -61,21 +63,23 @@ INLINE f64v kept64(constants64_t c, cudropi_kernel_t kernel, f64v x, f64v y) {
 }
 #undef APPLY
 
-/* The elements of a tile, or of part k of it: what is kept, and in place of what is not ... */
+/* Does the kernel write +0 for a dropped element? */
 INLINE bool drops_to_zero(cudropi_kernel_t kernel) {
   return kernel != CUDROPI_KERNEL_AFFINE && kernel != CUDROPI_KERNEL_ACCUMULATE;
 }
+/* What a kernel writes for a tile of 16-bit elements: `kept`, or +0 or `dropped`. */
 INLINE u16v pick16(cudropi_kernel_t kernel, keep_t keep, u16v kept, u16v dropped) {
   return drops_to_zero(kernel) ? keep16(keep, kept) : choose16(keep, kept, dropped);
 }
+/* The same for part k of a tile of 32-bit elements. */
 INLINE u32v pick32(cudropi_kernel_t kernel, keep_t keep, int k, u32v kept, u32v dropped) {
   return drops_to_zero(kernel) ? keep32(keep, k, kept) : choose32(keep, k, kept, dropped);
 }
+/* The same for part k of a tile of 64-bit elements. */
 INLINE u64v pick64(cudropi_kernel_t kernel, keep_t keep, int k, u64v kept, u64v dropped) {
   return drops_to_zero(kernel) ? keep64(keep, k, kept) : choose64(keep, k, kept, dropped);
 }
 
-/* ... the old element, or a constant. */
 INLINE void tile_f32(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
                      const char *x, char *y) {
 #pragma GCC unroll 4
@@ -105,15 +109,15 @@ INLINE void tile_f64(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
 }
 
 /*
- * Round to BF16: to nearest even, in the upper halves. A NaN here has come from BF16 numbers,
- * or is the one that the processor makes: its lower half is 0, and what is added stays there.
+ * Round to BF16, to nearest even; the result is in the upper halves. A NaN stays a NaN: its lower
+ * half is 0, because it comes from BF16 numbers or from the processor, so the sum does not carry.
  */
 INLINE u32v round_bf16(f32v value) {
   const u32v bits = (u32v)value;
   return bits + 0x7fff + (bits >> 16 & 1);
 }
 
-/* A BF16 number is the upper half of a float: elements 0, 2, ... and 1, 3, ... of a tile. */
+/* Even and odd elements are computed apart: a BF16 number is the upper half of a float. */
 INLINE u16v kept_bf16(const work_t *work, cudropi_kernel_t kernel, u16v x, u16v y) {
   const u32v in = (u32v)x, old = (u32v)y;
   const f32v even = kept32(work->f32, kernel, (f32v)(in << 16), (f32v)(old << 16));
@@ -163,8 +167,9 @@ INLINE void tile_f16(const work_t *work, cudropi_kernel_t kernel, keep_t keep,
 
 /* ---- Spans ---- */
 
-/* Where keep bits come from, and the type of elements: constants in every function. */
+/* Where keep bits come from; a constant in every span function. */
 typedef enum { PHILOX, BITS, BYTES } source_t;
+/* The type of elements; a constant in every span function. */
 typedef enum { F32, F64, BF16, F16, MASK } element_t;
 
 INLINE keep_t brought_keep(source_t source, const char *keep, int64_t e) {
@@ -174,7 +179,7 @@ INLINE keep_t brought_keep(source_t source, const char *keep, int64_t e) {
   return from_bits(bits);
 }
 
-/* The mask itself, as bits or bytes. */
+/* Write the mask itself, as bits or bytes. */
 INLINE void tile_mask(cudropi_kernel_t kernel, keep_t keep, int64_t e, char *y) {
   const uint32_t bits = to_bits(keep);
   if (kernel == CUDROPI_KERNEL_BYTES) {
@@ -212,11 +217,11 @@ INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
   const work_t work = begin_work(&span->plan->constants, streams);
   const cudrop_mask_schedule_t *mask = &span->plan->draw.schedule;
   lanes_t lanes[2] = {spread(mask), spread(mask)};
-  __asm__("" : "+m"(lanes)); /* stay in memory, where instructions take them from */
+  __asm__("" : "+m"(lanes)); /* keep `lanes` in memory, where instructions read it */
   const int64_t bytes = element == F64 ? 8 : element == F32 ? 4 : 2;
   const uint64_t first = span->group;
   char *y = span->y;
-  const char *x = span->x != NULL ? span->x : y; /* which is not read then */
+  const char *x = span->x != NULL ? span->x : y; /* a kernel without an x reads none */
   const char *brought = span->keep;
   uint64_t kept = 0;
   for (int64_t e = 0; e < span->n; e += (int64_t)TILES * TILE) {
@@ -238,7 +243,7 @@ INLINE void walk(cudropi_span_t *span, source_t source, cudropi_kernel_t kernel,
   span->kept += kept;
 }
 
-/* X(source, kernel, element): what there is a function for. */
+/* X(source, kernel, element) for each combination that has a function. */
 #define SPANS_OF_FLOATS(X, ELEMENT) \
   X(PHILOX, SCALE, ELEMENT)         \
   X(PHILOX, ACCUMULATE, ELEMENT)    \

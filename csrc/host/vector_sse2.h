@@ -47,12 +47,13 @@ static inline void to_bytes(void *to, keep_t keep) {
   _mm_storel_epi64(to, _mm_and_si128(packed, _mm_set1_epi8(1)));
 }
 
-/* The masks of the elements of part k. */
+/* The keep masks of part `part` of a tile, in 32-bit lanes. */
 static inline u32v mask32(keep_t keep, int part) {
   const __m128i both = (__m128i)keep;
   return (u32v)(part == 0 ? _mm_unpacklo_epi16(both, both)
                           : _mm_unpackhi_epi16(both, both));
 }
+/* The same in 64-bit lanes. */
 static inline u64v mask64(keep_t keep, int part) {
   const __m128i half = (__m128i)mask32(keep, part / 2);
   return (u64v)(part % 2 == 0 ? _mm_unpacklo_epi32(half, half)

@@ -1,31 +1,31 @@
 /*
  * device.cuh - the mask inside kernels of your own.
  *
- * A kernel that computes something and drops from it needs no pass of its own for the
- * dropout: it asks for the keep bits of the elements that it holds in registers. They are
- * the bits that cudrop_forward() uses, and that a host without a GPU draws.
+ * A kernel can drop elements of its result while they are in registers, without a second pass
+ * over memory. These functions give the kernel the keep bits of such elements. The bits are
+ * the ones that cudrop_forward() uses, on a GPU and on a host.
  *
  *   // on the host
  *   const cudrop_mask_schedule_t mask = cudrop_mask_schedule(seed, offset, p);
  *   kernel<<<grid, block, 0, stream>>>(mask, ...);
  *
- *   // on the device: the 8 elements from index 8 * group on
+ *   // on the device: the elements 8 * group to 8 * group + 7
  *   __global__ void kernel(const __grid_constant__ cudrop_mask_schedule_t mask, ...) {
  *     bool keep[8];
  *     cudrop_device_keep8(mask, group, keep);
  *     y = keep[lane] ? x * mask.scale : 0.0f;
  *
- * Pass the schedule as a __grid_constant__ parameter: its round keys then stay in constant
- * memory, where the rounds use them without a register each; examples/softmax is such a kernel,
- * whole. A kernel in a CUDA graph, whose mask must change from replay to replay, takes the block
- * of a prepared mask instead, as a const void *, and begins with cudrop_device_read().
+ * Pass the schedule as a __grid_constant__ parameter: the round keys then stay in constant
+ * memory and take no registers. examples/softmax is a complete kernel of this kind. A kernel in
+ * a CUDA graph may need another mask in every replay. Such a kernel takes the block of a prepared
+ * mask instead, as a const void *, and calls cudrop_device_read() first.
  *
- * Header-only; needs no library. sm_75 and newer; nvcc, NVRTC given the folder that holds
- * cudrop/, or a host compiler. Elements have the indices of mask.h: 0 <= index < 2^59,
- * group = index / 8, lane = index % 8.
+ * This header needs no library. It supports sm_75 and newer. It compiles with nvcc, with NVRTC
+ * (if the folder that holds cudrop/ is on the include path) and with a host compiler. Element
+ * indices are those of mask.h: 0 <= index < 2^59, group = index / 8, lane = index % 8.
  *
- * The keep bits are computed in integers: --use_fast_math, -ftz and their kin do not change
- * them, and change what a kernel makes of the survivors.
+ * The keep bits are computed in integers, so --use_fast_math, -ftz and similar flags do not
+ * change them. Such flags do change the kernel's own arithmetic on the kept elements.
  */
 #ifndef CUDROP_DEVICE_CUH
 #define CUDROP_DEVICE_CUH
@@ -35,14 +35,15 @@
 #if defined(__CUDACC__)
 #define CUDROP_DEVICE static __device__ __forceinline__
 #define CUDROP_DEVICE_CALL static __device__ __noinline__
-#else /* kernels that run on the host, in a test */
+#else /* a host compiler: tests run kernels on the CPU */
 #define CUDROP_DEVICE static inline
 #define CUDROP_DEVICE_CALL static inline
 #endif
 
 /* ---- What depends on the architecture ----------------------------------------------- */
 
-/* The smaller of the two lower and of the two upper halves: one instruction from sm_90. */
+/* The minimum of each half of two words: min(upper) << 16 | min(lower). One instruction from
+ * sm_90. */
 CUDROP_DEVICE uint32_t cudrop_device_minimum_halves(uint32_t a, uint32_t b) {
 #if defined(__CUDA_ARCH__)
   return __vminu2(a, b);
@@ -54,15 +55,15 @@ CUDROP_DEVICE uint32_t cudrop_device_minimum_halves(uint32_t a, uint32_t b) {
 }
 
 /*
- * Not 0 if a half of `word` is 0 and its upper bit is set in `bits`. An upper half that is 1
- * above a lower half that is 0 is found by mistake, by the borrow of the subtraction: whoever
- * asks looks closer.
+ * Nonzero if a half of `word` is 0 and `bits` has the top bit of that half. The result does not
+ * say which half is 0: the borrow of the subtraction also marks an upper half of 1 above a lower
+ * half of 0. The caller must test each half.
  */
 CUDROP_DEVICE uint32_t cudrop_device_find_zero_half(uint32_t word, uint32_t bits) {
   return (word - 0x00010001u) & ~word & bits;
 }
 
-/* Not 0 if a half of one of four words is 0, as above: each word is looked at. */
+/* Nonzero if a half of one of four words is 0. Tests each word, which is faster before sm_90. */
 CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_word(const uint32_t (&word)[4],
                                                        uint32_t bits) {
   return cudrop_device_find_zero_half(word[0], bits) |
@@ -71,7 +72,7 @@ CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_word(const uint32_t (&word)[4]
          cudrop_device_find_zero_half(word[3], bits);
 }
 
-/* The same by the least lower and the least upper half, which is faster from sm_90. */
+/* The same. Tests the minima of all lower and of all upper halves: faster from sm_90. */
 CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_minimum(const uint32_t (&word)[4],
                                                           uint32_t bits) {
   return cudrop_device_find_zero_half(
@@ -80,7 +81,7 @@ CUDROP_DEVICE uint32_t cudrop_device_find_zero_by_minimum(const uint32_t (&word)
       bits);
 }
 
-/* Not 0 if one of the 8 digits ties with t0 and needs its refinement; seldom else. */
+/* Nonzero if one of the 8 digits ties with t0 and p has a refinement, which must decide. */
 CUDROP_DEVICE uint32_t cudrop_device_find_tie(const cudrop_mask_schedule_t &mask,
                                               const cudrop_philox_block_t &block) {
   const uint32_t word[4] = {block.word[0] ^ mask.tie, block.word[1] ^ mask.tie,
@@ -94,12 +95,12 @@ CUDROP_DEVICE uint32_t cudrop_device_find_tie(const cudrop_mask_schedule_t &mask
 
 /* ---- Drawing ------------------------------------------------------------------------- */
 
-/* The seed that a schedule is of. */
+/* The seed of a schedule. */
 CUDROP_DEVICE uint64_t cudrop_device_seed(const cudrop_mask_schedule_t &mask) {
   return (uint64_t)mask.key[0].word[1] << 32 | mask.key[0].word[0];
 }
 
-/* The block of a group. The first round is the schedule's but for one product. */
+/* The Philox block of a group. The schedule holds the first round except for one product. */
 CUDROP_DEVICE cudrop_philox_block_t
 cudrop_device_philox(const cudrop_mask_schedule_t &mask, uint64_t group) {
   const uint64_t product =
@@ -117,7 +118,7 @@ cudrop_device_philox(const cudrop_mask_schedule_t &mask, uint64_t group) {
   return block;
 }
 
-/* Philox as a loop: slower, and with few instructions and registers, for what is rare. */
+/* Philox as a loop: slower, but with few instructions and registers. For rare cases. */
 CUDROP_DEVICE cudrop_philox_block_t
 cudrop_device_philox_small(uint64_t seed, cudrop_philox_block_t block) {
   cudrop_philox_key_t key = cudrop_philox_key(seed);
@@ -131,7 +132,7 @@ cudrop_device_philox_small(uint64_t seed, cudrop_philox_block_t block) {
   return block;
 }
 
-/* Whether an element whose digit ties with t0 is kept. */
+/* True if an element whose digit ties with t0 is kept. */
 CUDROP_DEVICE bool cudrop_device_refine(uint64_t seed, uint64_t offset, uint64_t group,
                                         uint32_t lane, uint64_t t1) {
   const cudrop_philox_block_t block =
@@ -140,9 +141,9 @@ CUDROP_DEVICE bool cudrop_device_refine(uint64_t seed, uint64_t offset, uint64_t
 }
 
 /*
- * Move each digit that ties with t0 to the side where the comparison with `least` sees its
- * fate. Out of line: it is needed once in 8,192 groups, and inlined its registers would be
- * every thread's.
+ * Change each digit that ties with t0 so that comparing the digit with `least` gives the refined
+ * result. Not inlined: only one group in 8,192 has a tie, and inlined code would cost every
+ * thread registers.
  */
 CUDROP_DEVICE_CALL cudrop_philox_block_t
 cudrop_device_resolve(cudrop_philox_block_t block, uint64_t seed, uint64_t offset,
@@ -161,7 +162,7 @@ cudrop_device_resolve(cudrop_philox_block_t block, uint64_t seed, uint64_t offse
         moved &= ~digit;
       }
     }
-    /* The words take turns at the front, each for two lanes: no index varies. */
+    /* The words rotate, and each is in front for two lanes: no array index depends on lane. */
     block.word[0] = lane & 1 ? block.word[1] : moved;
     block.word[1] = lane & 1 ? block.word[2] : block.word[1];
     block.word[2] = lane & 1 ? block.word[3] : block.word[2];
@@ -170,7 +171,7 @@ cudrop_device_resolve(cudrop_philox_block_t block, uint64_t seed, uint64_t offse
   return block;
 }
 
-/* The words of a group, with its ties resolved: cudrop_device_keep2() reads each. */
+/* The words of a group with its ties resolved, each to be read by cudrop_device_keep2(). */
 CUDROP_DEVICE cudrop_philox_block_t cudrop_device_draw(const cudrop_mask_schedule_t &mask,
                                                        uint64_t group) {
   cudrop_philox_block_t block = cudrop_device_philox(mask, group);
@@ -183,7 +184,7 @@ CUDROP_DEVICE cudrop_philox_block_t cudrop_device_draw(const cudrop_mask_schedul
 
 /* ---- Keep bits ----------------------------------------------------------------------- */
 
-/* The two elements that word w of a drawn group stands for: lanes 2 w and 2 w + 1. */
+/* The keep bits in word w of a drawn group: keep[0] of lane 2 w, keep[1] of lane 2 w + 1. */
 CUDROP_DEVICE void cudrop_device_keep2(const cudrop_mask_schedule_t &mask, uint32_t word,
                                        bool keep[2]) {
   const bool some = mask.fate != CUDROP_MASK_DROPPED;
@@ -191,7 +192,7 @@ CUDROP_DEVICE void cudrop_device_keep2(const cudrop_mask_schedule_t &mask, uint3
   keep[1] = some && word >= mask.least;
 }
 
-/* The 8 elements of a group: keep[lane] is true if element 8 * group + lane is kept. */
+/* The keep bits of a group: keep[lane] is true if element 8 * group + lane is kept. */
 CUDROP_DEVICE void cudrop_device_keep8(const cudrop_mask_schedule_t &mask, uint64_t group,
                                        bool keep[8]) {
   const cudrop_philox_block_t block = cudrop_device_draw(mask, group);
@@ -202,7 +203,7 @@ CUDROP_DEVICE void cudrop_device_keep8(const cudrop_mask_schedule_t &mask, uint6
     cudrop_device_keep2(mask, block.word[word], keep + 2 * word);
 }
 
-/* One element. As dear as 8: a kernel whose elements are neighbours asks for groups. */
+/* True if element `index` is kept. Costs as much as a group: draw neighbours as a group. */
 CUDROP_DEVICE bool cudrop_device_keep1(const cudrop_mask_schedule_t &mask,
                                        uint64_t index) {
   const uint64_t seed = cudrop_device_seed(mask), group = index >> 3;
@@ -219,25 +220,25 @@ CUDROP_DEVICE bool cudrop_device_keep1(const cudrop_mask_schedule_t &mask,
 
 /* ---- What a block or a warp does together -------------------------------------------- */
 
-/* Outside nvcc these need stand-ins for threadIdx, __syncthreads() and the like; whoever has
- * them defines CUDROP_DEVICE_THREADS. */
+/* With a host compiler these functions need substitutes for threadIdx, __syncthreads() and the
+ * like. A program that has substitutes defines CUDROP_DEVICE_THREADS. */
 #if defined(__CUDACC__) || defined(CUDROP_DEVICE_THREADS)
 
 /*
- * Give the block the schedule of a prepared mask (cudrop_prepare()), `offset` further on, in
- * its shared memory:
+ * Copy the schedule of a prepared mask (cudrop_prepare()) to the block's shared memory, and add
+ * `offset` to the offset of the copy:
  *
  *   __shared__ cudrop_mask_schedule_t mask;
  *   cudrop_device_read(prepared, offset, &mask);
  *
- * Every thread of the block must come here: they wait for each other.
+ * Every thread of the block must call this function, which contains barriers.
  */
 CUDROP_DEVICE void cudrop_device_read(const void *prepared, uint64_t offset,
                                       cudrop_mask_schedule_t *mask) {
   const uint32_t threads = blockDim.x * blockDim.y * blockDim.z;
   const uint32_t thread =
       threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  const uint32_t *from = (const uint32_t *)prepared; /* which begins with the schedule */
+  const uint32_t *from = (const uint32_t *)prepared; /* the schedule comes first */
   for (uint32_t w = thread; w < sizeof *mask / 4; w += threads)
     ((uint32_t *)mask)[w] = from[w];
   __syncthreads();
@@ -246,23 +247,23 @@ CUDROP_DEVICE void cudrop_device_read(const void *prepared, uint64_t offset,
 }
 
 /*
- * For the accumulators of tensor cores (mma and wgmma, m16n8): there the four threads of a
- * quad hold the columns 2 t and 2 t + 1 of a row of 8, and with rows of whole groups that is
- * word t of the row's group.
+ * Draw for the accumulators of tensor cores (mma and wgmma, m16n8). Thread t of a quad holds
+ * columns 2 t and 2 t + 1 of a row of 8 columns. If these 8 columns are a group of the mask, the
+ * two columns are word t of that group.
  *
  *   column     0 1   2 3   4 5   6 7
  *   thread t    0     1     2     3
  *
- * Each thread draws one of four groups, and they trade words: word[k] becomes this thread's
- * word of the group that thread k of its quad names, for cudrop_device_keep2(). Four groups
- * are drawn once each, by one thread each. `lane` is the thread's in its warp; all 32 must
- * come here.
+ * Each thread of a quad draws its own `group`, and the four threads exchange words: word[k]
+ * becomes word t of the group that thread k of the quad passes. cudrop_device_keep2() reads such
+ * a word. So each of four groups is drawn only once. `lane` is the thread's lane in its warp. All
+ * 32 lanes must call this function.
  */
 CUDROP_DEVICE void cudrop_device_quad(const cudrop_mask_schedule_t &mask, uint32_t lane,
                                       uint64_t group, uint32_t word[4]) {
   const cudrop_philox_block_t block = cudrop_device_draw(mask, group);
   const bool odd = lane & 1, upper = lane & 2;
-  /* Word t ^ s, which thread t ^ s wants: the words change places by the bits of t, ... */
+  /* sent[s] = block.word[t ^ s], which thread t ^ s wants, selected without an index. */
   uint32_t a = odd ? block.word[1] : block.word[0],
            b = odd ? block.word[0] : block.word[1];
   uint32_t c = odd ? block.word[3] : block.word[2],
@@ -271,7 +272,7 @@ CUDROP_DEVICE void cudrop_device_quad(const cudrop_mask_schedule_t &mask, uint32
   sent[1] = __shfl_xor_sync(0xffffffffu, sent[1], 1);
   sent[2] = __shfl_xor_sync(0xffffffffu, sent[2], 2);
   sent[3] = __shfl_xor_sync(0xffffffffu, sent[3], 3);
-  /* ... and what came from thread t ^ s goes to place t ^ s by the same changes. */
+  /* word[t ^ s] = sent[s], which now is a word from thread t ^ s. */
   a = odd ? sent[1] : sent[0], b = odd ? sent[0] : sent[1];
   c = odd ? sent[3] : sent[2], d = odd ? sent[2] : sent[3];
   word[0] = upper ? c : a;

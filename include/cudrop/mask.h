@@ -22,27 +22,27 @@
  *   dropped  <=>  D < t0, or D == t0 and R < t1    <=>    (D * 2^64 + R) / 2^80 < p
  *
  * One Philox call serves 8 elements; R is drawn only on a tie, once in 65,536 elements.
- * P(dropped) is p exactly for every double p >= 2^-28, and within 2^-80 of it below.
- * Kept sets are nested: what is kept at p is kept at every smaller p.
+ * P(dropped) is exactly p for every double p >= 2^-28. For smaller p the two differ by less
+ * than 2^-80. An element that is kept at p is kept at every smaller p.
  *
- * The bits are part of the library's interface: another bit is another major version.
- * With stock cuRAND and offset < 2^62: B is what curand4 returns first after
- * curand_init(seed, g, 4 * offset), and r with subsequence g | (1+lane) << 56.
+ * The bits are part of the library's interface: only a new major version may change a bit.
+ * Stock cuRAND draws the same bits if offset < 2^62. B is the first result of curand4 after
+ * curand_init(seed, g, 4 * offset); r is the first with subsequence g | (1+lane) << 56.
  *
- * This header stands alone: C11, C++11 and CUDA read the same text. A loop of one's own:
+ * This header needs no library. C11, C++11 and CUDA read the same text. The following loop
+ * computes the same as cudrop_forward(), but more slowly:
  *
  *   const cudrop_mask_threshold_t threshold = cudrop_mask_threshold(p);
  *   for (uint64_t i = 0; i < n; ++i)
  *     y[i] = cudrop_mask_keep(seed, offset, i, threshold) ? x[i] * scale : 0;
  *
- * is cudrop_forward(), slowly; cudrop_mask_keep_group() draws 8 at a time. In CUDA kernels use
- * device.cuh.
+ * cudrop_mask_keep_group() draws 8 elements at a time. CUDA kernels use device.cuh.
  *
- * On a CPU these functions compute in the floating-point environment of their caller. A
- * threshold, and so every keep bit, is the same in all environments, for each of its steps is
- * exact. A scale is not: it equals that of cudrop's operators where division rounds to nearest.
- * Compiled with -ffast-math or a part of it they give the same thresholds and bits; a scale may
- * then differ in its last place, and the caller's own check of p does not see a NaN.
+ * On a CPU these functions compute in the floating-point environment of their caller. Every step
+ * of a threshold is exact, so thresholds and keep bits are the same in every environment. A scale
+ * equals the scale of cudrop's operators only where division rounds to nearest. -ffast-math, or a
+ * part of -ffast-math, changes no threshold and no keep bit. With such flags a scale may differ
+ * in its last place, and the caller's own check of p does not detect a NaN.
  */
 #ifndef CUDROP_MASK_H
 #define CUDROP_MASK_H
@@ -54,12 +54,12 @@ enum { CUDROP_MASK_LANES = 8 }; /* elements served by one Philox call: one group
 /* p as the integers that digits and refinements are compared with. */
 typedef struct {
   uint32_t t0; /* floor(p * 2^16), 0 to 65536 */
-  uint64_t t1; /* floor(frac(p * 2^16) * 2^64); 0 when 16 bits say all of p */
+  uint64_t t1; /* floor(frac(p * 2^16) * 2^64); 0 if 16 bits hold all of p */
 } cudrop_mask_threshold_t;
 
 /*
- * The threshold of p, for 0 <= p <= 1: what is outside, or a NaN, has none, and the caller
- * looks. Every step is exact in double arithmetic.
+ * The threshold of p. The caller must check that 0 <= p <= 1: other numbers and NaN have no
+ * threshold. Every step is exact in double arithmetic.
  */
 CUDROP_INLINE cudrop_mask_threshold_t cudrop_mask_threshold(double p) {
   const double digits = p * 65536.0;
@@ -69,8 +69,7 @@ CUDROP_INLINE cudrop_mask_threshold_t cudrop_mask_threshold(double p) {
   return threshold;
 }
 
-/* The counter of group `group`: domain 0 holds its digits, domain 1 + lane a refinement.
- */
+/* The counter of a group: domain 0 draws the digits, domain 1 + lane the lane's refinement. */
 CUDROP_INLINE cudrop_philox_block_t cudrop_mask_counter(uint64_t offset, uint64_t group,
                                                         uint32_t domain) {
   cudrop_philox_block_t counter;
@@ -81,18 +80,18 @@ CUDROP_INLINE cudrop_philox_block_t cudrop_mask_counter(uint64_t offset, uint64_
   return counter;
 }
 
-/* The random words of a group: the digits of its 8 elements. */
+/* The random words of a group: the digits of 8 elements. */
 CUDROP_INLINE cudrop_philox_block_t cudrop_mask_block(uint64_t seed, uint64_t offset,
                                                       uint64_t group) {
   return cudrop_philox(cudrop_mask_counter(offset, group, 0), cudrop_philox_key(seed));
 }
 
-/* D of the element in `lane` of a group's block. */
+/* The digit D of the element in lane `lane`, from the block of its group. */
 CUDROP_INLINE uint32_t cudrop_mask_digit(cudrop_philox_block_t block, unsigned lane) {
   return block.word[lane >> 1] >> (16 * (lane & 1)) & 0xffffu;
 }
 
-/* R of element `index`. */
+/* The refinement R of element `index`. */
 CUDROP_INLINE uint64_t cudrop_mask_refinement(uint64_t seed, uint64_t offset,
                                               uint64_t index) {
   const uint32_t domain = 1 + (uint32_t)(index & 7);
@@ -143,47 +142,46 @@ CUDROP_INLINE int cudrop_mask_keep(uint64_t seed, uint64_t offset, uint64_t inde
   return cudrop_mask_refinement(seed, offset, index) >= threshold.t1;
 }
 
-/* What survivors are multiplied by: 1 / (1 - p), and 0 for p = 1, where none survives. */
+/* The factor of kept elements: 1 / (1 - p), but 0 for p = 1, where none is kept. */
 CUDROP_INLINE double cudrop_mask_scale_f64(double p) {
   return p < 1.0 ? 1.0 / (1.0 - p) : 0.0;
 }
 
-/* The same, rounded once, for every type but F64. */
+/* cudrop_mask_scale_f64() rounded to float: the factor for every type but F64. */
 CUDROP_INLINE float cudrop_mask_scale(double p) {
   return (float)cudrop_mask_scale_f64(p);
 }
 
 /*
- * A mask prepared for drawing: what does not change from element to element. Kernels take it
- * by value, as a constant; device.cuh draws from it.
+ * A mask prepared for drawing: everything that is the same for all elements. Kernels take a
+ * schedule by value, and device.cuh draws from the schedule.
  *
- * `least` and `ties` are the comparison with the threshold in the form that costs least: an
- * element is kept if its digit, moved to the upper half of a word, is at least `least`. That
- * is so unless the digit ties with t0 and p has a refinement; such a digit is first moved to
- * the side of its fate, to 0xffff or 0.
+ * A word with the digit in its upper half is compared with `least`: the element is kept if the
+ * word is not smaller. If the digit ties with t0 and p has a refinement, the refinement decides:
+ * device.cuh then changes the digit to 0xffff or 0 where the comparison would be wrong.
  */
 typedef struct {
-  cudrop_philox_key_t key[CUDROP_PHILOX_ROUNDS]; /* of each round */
-  uint32_t head[3]; /* what the first round makes of the offset */
+  cudrop_philox_key_t key[CUDROP_PHILOX_ROUNDS]; /* the keys of the rounds */
+  uint32_t head[3]; /* the terms of the first round that no group changes */
   uint32_t fate;    /* a cudrop_mask_fate_t */
   uint64_t offset;
   uint64_t t1;
-  uint32_t tie;   /* t0 in both halves: what a tie looks like */
-  uint32_t ties;  /* the upper bits of both halves, or 0 if no tie needs a refinement */
-  uint32_t least; /* the least word whose upper half is kept */
+  uint32_t tie;   /* t0 in both halves, as two digits that tie */
+  uint32_t ties;  /* the top bits of both halves, or 0 if p has no refinement */
+  uint32_t least; /* the smallest word whose upper half is a kept digit */
   float scale;    /* 1 / (1 - p) */
 } cudrop_mask_schedule_t;
 
-/* What p says about every element at once. */
+/* What p alone decides about all elements. */
 typedef enum {
-  CUDROP_MASK_DRAWN = 0,   /* nothing: 0 < p < 1 */
+  CUDROP_MASK_DRAWN = 0,   /* 0 < p < 1: each element is drawn */
   CUDROP_MASK_KEPT = 1,    /* p = 0 */
-  CUDROP_MASK_DROPPED = 2, /* p = 1, which `least` cannot say */
+  CUDROP_MASK_DROPPED = 2, /* p = 1, which `least` cannot express */
 } cudrop_mask_fate_t;
 
 /*
- * Give a schedule another offset. Half of the first round of a group's block is the offset's
- * alone, and is worked out here:
+ * Give a schedule another offset. Half of a group's first round does not depend on the group,
+ * and is computed here:
  *
  *   word0 = high1 ^ head0,  word1 = low1,  word2 = hi32(group) ^ head1,  word3 = head2
  */
@@ -210,8 +208,8 @@ CUDROP_INLINE cudrop_mask_schedule_t cudrop_mask_schedule(uint64_t seed, uint64_
   schedule.t1 = threshold.t1;
   schedule.tie = threshold.t0 * 0x10001u;
   schedule.ties = is_exact ? 0 : 0x80008000u;
-  /* A tie is dropped unless it is moved up; above 0xffff there is nothing to move up to, so
-   * there it is kept unless it is moved down. */
+  /* With a refinement, ties are dropped unless device.cuh changes them to 0xffff. If t0 is
+   * 0xffff, no digit is above t0: ties are then kept unless device.cuh changes them to 0. */
   schedule.least = (threshold.t0 + (!is_exact && threshold.t0 < 0xffffu)) << 16;
   schedule.fate = p <= 0.0   ? CUDROP_MASK_KEPT
                   : p >= 1.0 ? CUDROP_MASK_DROPPED
@@ -220,8 +218,8 @@ CUDROP_INLINE cudrop_mask_schedule_t cudrop_mask_schedule(uint64_t seed, uint64_
   return schedule;
 }
 
-/* That of a cudrop_mask_t, or of what else has a seed, an offset and a p; the index map is the
- * caller's to apply. */
+/* The schedule of a cudrop_mask_t, or of any struct with members seed, offset and p. The caller
+ * must apply the index map of a cudrop_mask_t. */
 #define CUDROP_SCHEDULE_OF(mask) \
   cudrop_mask_schedule((mask).seed, (mask).offset, (mask).p)
 

@@ -1,9 +1,9 @@
 /*
  * philox.h - Philox4x32-10, the counter-based generator under every cudrop mask.
  *
- * cudrop_philox() maps a 128-bit counter and a 64-bit key to 128 random bits. It has no
- * state: the same counter and key give the same bits on every machine, in C11, C++11 and
- * CUDA, from this one text.
+ * cudrop_philox() maps a 128-bit counter and a 64-bit key to 128 random bits. The function has
+ * no state. The same counter and key give the same bits on every machine. C11, C++11 and CUDA
+ * read this same text.
  *
  * Source: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as
  * 1, 2, 3", SC'11. cuRAND's CURAND_RNG_PSEUDO_PHILOX4_32_10 and Random123's
@@ -13,9 +13,9 @@
 #define CUDROP_PHILOX_H
 
 /*
- * NVRTC brings no <stdint.h> and cannot read glibc's, which has <features.h> beside it. A
- * <stdint.h> that the program gives to NVRTC is taken; else the types are what other libraries
- * define there, so that a second definition is the same.
+ * NVRTC has no <stdint.h> and cannot read glibc's. <features.h> shows that a <stdint.h> is
+ * glibc's. Any other <stdint.h> that the program gives to NVRTC is included. Without one, the
+ * types are defined as other libraries define them for NVRTC, so that both definitions agree.
  */
 #if !defined(__CUDACC_RTC__)
 #include <stdint.h>
@@ -62,8 +62,8 @@ CUDROP_INLINE cudrop_philox_key_t cudrop_philox_key(uint64_t seed) {
 #define CUDROP_PHILOX_BUMP_1 0xBB67AE85u
 
 /*
- * The full 64-bit product a * b. Device code asks for the one instruction by name: from
- * the plain product nvcc makes additions that this multiplication does not need.
+ * The full 64-bit product a * b. Device code names the instruction, because nvcc compiles the
+ * plain product with needless additions.
  */
 CUDROP_INLINE uint64_t cudrop_multiply_wide(uint32_t a, uint32_t b) {
 #if defined(__CUDA_ARCH__)
@@ -100,8 +100,7 @@ CUDROP_INLINE cudrop_philox_key_t cudrop_philox_bump(cudrop_philox_key_t key) {
   return key;
 }
 
-/* 128 random bits: ten rounds over `counter`; the key is bumped before each but the
- * first. */
+/* 128 random bits: ten rounds over `counter`. The key is bumped before each round but the first. */
 CUDROP_INLINE cudrop_philox_block_t cudrop_philox(cudrop_philox_block_t counter,
                                                   cudrop_philox_key_t key) {
   cudrop_philox_block_t block = cudrop_philox_round(counter, key);

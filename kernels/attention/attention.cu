@@ -1,4 +1,4 @@
-/* attention.cu - the types, walks and turns of attention.cuh. */
+/* attention.cu - attention.cuh in each type and walk, and the launch. */
 #include "attention/attention.cuh"
 
 static const cudropi_attention_instance_t one_turn[] =

@@ -5,14 +5,15 @@
 #include "attention/attention_row.cuh"
 #include "ops/fused/activation.h"
 
-/* What a thread holds of its row: z, or e^(z - max z), and keep bits, of a chunk a turn. */
+/* The part of a row that a thread holds: one chunk per turn. */
 template <int turns>
 struct cudropi_attention_part_t {
-  float z[turns][CUDROPI_CHUNK];
-  uint32_t keep; /* 8 bits a chunk */
+  float z[turns][CUDROPI_CHUNK]; /* scale * score, then e^(z - max z) */
+  uint32_t keep;                 /* 8 keep bits per chunk */
 };
 
-/* Load chunks from `col` on, as scale * score; -infinity is what is not seen. */
+/* Load the thread's chunks from `col` on: z = scale * score, or -infinity for keys that the row
+ * does not see. Draw the keep bits too, if `draws`. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_attention_load(const cudropi_attention_args_t &args,
                                            const cudropi_rows_mask_t &mask,
@@ -48,7 +49,7 @@ CUDROPI_DEVICE void cudropi_attention_exp(float reference,
   }
 }
 
-/* Store them: weights where they are seen, y everywhere. */
+/* Store the thread's chunks: weights of the keys that the row sees, and y of all keys. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_attention_store(const cudropi_attention_args_t &args,
                                             float scale,

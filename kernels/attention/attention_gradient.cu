@@ -1,4 +1,4 @@
-/* attention_gradient.cu - the types, walks and turns of attention_gradient.cuh. */
+/* attention_gradient.cu - attention_gradient.cuh in each type and walk, and the launch. */
 #include "attention/attention_gradient.cuh"
 
 static const cudropi_attention_instance_t one_turn[] =

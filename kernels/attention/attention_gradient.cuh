@@ -1,17 +1,17 @@
-/* attention_gradient.cuh - dscores = scale * weights * (drop(dy) - its mean by the weights) */
+/* attention_gradient.cuh - dscores = scale * weights * (drop(dy) - sum of weights * drop(dy)) */
 #ifndef CUDROP_KERNEL_ATTENTION_GRADIENT_CUH
 #define CUDROP_KERNEL_ATTENTION_GRADIENT_CUH
 
 #include "attention/attention_row.cuh"
 
-/* What a thread holds of its row: a chunk a turn. What is not seen is +0. */
+/* The part of a row that a thread holds: one chunk per turn. */
 template <class Type, int turns>
 struct cudropi_gradient_part_t {
   cudropi_chunk_t<Type::bytes> weights[turns];
-  float dropped[turns][CUDROPI_CHUNK]; /* drop(dy) */
+  float dropped[turns][CUDROPI_CHUNK]; /* drop(dy), +0 for unseen keys */
 };
 
-/* Load chunks from `col` on. */
+/* Load the thread's chunks from `col` on. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_attention_args_t &args,
                                           const cudropi_rows_mask_t &mask,
@@ -37,7 +37,7 @@ CUDROPI_DEVICE void cudropi_gradient_load(const cudropi_attention_args_t &args,
   }
 }
 
-/* Add up what a thread has of drop(dy) * weights. */
+/* `sum` plus the thread's products drop(dy) * weights, over the keys that the row sees. */
 template <class Type, int turns>
 CUDROPI_DEVICE float cudropi_gradient_add(
     const cudropi_attention_row_t &row, int64_t col,
@@ -54,7 +54,7 @@ CUDROPI_DEVICE float cudropi_gradient_add(
   return sum;
 }
 
-/* Store them, with +0 where nothing is seen. */
+/* Store dscores of the thread's chunks, with +0 for keys that the row does not see. */
 template <cudropi_rows_walk_t walk, class Type, int turns>
 CUDROPI_DEVICE void cudropi_gradient_store(
     const cudropi_attention_args_t &args, const cudropi_attention_row_t &row, int64_t col,

@@ -1,4 +1,4 @@
-/* attention_reapply.cu - the types and walks of attention_reapply.cuh. */
+/* attention_reapply.cu - attention_reapply.cuh in each type and walk, and the launch. */
 #include "attention/attention_reapply.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_attention_t>>

@@ -1,4 +1,4 @@
-/* attention_reapply.cuh - y = drop(weights), where they are seen */
+/* attention_reapply.cuh - y = drop(weights), and +0 for keys that the row does not see */
 #ifndef CUDROP_KERNEL_ATTENTION_REAPPLY_CUH
 #define CUDROP_KERNEL_ATTENTION_REAPPLY_CUH
 

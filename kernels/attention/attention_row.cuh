@@ -1,12 +1,16 @@
 /*
- * attention_row.cuh - what the kernels of attention weights share: rows by the threads of
- * row_sum.h, the keys that they see, and keep bits.
+ * attention_row.cuh - what the kernels of attention weights share: the threads of a row, the keys
+ * that a row sees, and keep bits.
  *
- *   a row of 5 chunks, threads t = 2         thread 0 | thread 1 | thread 0 | ...
- *                                            first two turns        | next two turns
+ * The threads of a row take the row's chunks in turn, as in row_sum.h. For 2 threads:
  *
- * A thread takes its chunks two turns at a time. Where two turns are the whole row, values stay
- * in registers from one pass over the row to the next; in longer rows each pass finds them again.
+ *   chunk        0          1          2          3          4
+ *   taken by  thread 0 | thread 1 | thread 0 | thread 1 | thread 0
+ *   turn         0          0          1          1          2
+ *
+ * A kernel of one turn holds one chunk per thread at a time, a kernel of two turns holds two. If
+ * these chunks are the whole row, their values stay in registers from one pass over the row to the
+ * next. In longer rows each pass loads and computes the values again.
  */
 #ifndef CUDROP_KERNEL_ATTENTION_ROW_CUH
 #define CUDROP_KERNEL_ATTENTION_ROW_CUH
@@ -17,22 +21,23 @@
 
 using cudropi_attention_args_t = cudropi_rows_args_of<cudropi_attention_t>;
 
-/* Two turns serve any row; a kernel of one turn, with fewer registers, rows of up to 2048 keys. */
+/* The most keys of a row in a kernel of one turn, which needs fewer registers. A kernel of two
+ * turns takes any row. */
 enum { CUDROPI_ONE_TURN = CUDROPI_ROW_MOST_THREADS * CUDROPI_CHUNK };
 
-/* Blocks that a multiprocessor holds at least, which is what limits registers. */
+/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
 enum { CUDROPI_ATTENTION_BLOCKS = 2 };
 
 /* The row of a thread. */
 struct cudropi_attention_row_t {
   int64_t row;
-  int64_t cols,
-      seen;      /* of the row, and the first ones that count; 0 behind the last row */
-  int64_t first; /* column of the thread's first chunk; the next ones are each ... */
-  int64_t step;  /* ... so many columns further */
+  /* The row has `cols` columns and sees the first `seen` of them. Both are 0 without a row. */
+  int64_t cols, seen;
+  int64_t first; /* column of the thread's first chunk */
+  int64_t step;  /* columns from one chunk of the thread to the next */
 };
 
-/* How many groups of rows there are: a block does one at a time. */
+/* The number of groups of rows. A block takes one group at a time. */
 CUDROP_INLINE int64_t cudropi_attention_groups(int64_t rows, int row_log2) {
   const int group_log2 = 8 - row_log2;
   return (rows + (1 << group_log2) - 1) >> group_log2;
@@ -53,19 +58,19 @@ cudropi_attention_begin(const cudropi_attention_args_t &args, int64_t group) {
   return row;
 }
 
-/* Are these turns the whole row? */
+/* Do `turns` turns take the whole row? */
 template <int turns>
 CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_attention_args_t &args) {
   return turns == 1 || args.cols <= (int64_t)(turns * CUDROPI_CHUNK) << args.row_log2;
 }
 
-/* The bits of those of 8 columns from `col` on that lie before `end`. */
+/* Bit j is 1 if column col + j lies before `end`, for j from 0 to 7. */
 CUDROPI_DEVICE uint32_t cudropi_bits_before(int64_t end, int64_t col) {
   const int64_t left = end - col;
   return left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
 }
 
-/* Columns of a row, as far as they are seen; and what a walk moves of them. */
+/* The chunk of a row at column `col`. The columns that the row sees are valid. */
 CUDROPI_DEVICE cudropi_rows_place_t cudropi_seen(const cudropi_attention_row_t &row,
                                                  int64_t col) {
   cudropi_rows_place_t place;
@@ -75,7 +80,7 @@ CUDROPI_DEVICE cudropi_rows_place_t cudropi_seen(const cudropi_attention_row_t &
   return place;
 }
 
-/* The caller's keep bits, which are those of the tensor row-major. */
+/* The caller's keep bits of a chunk. They are packed in the tensor's row-major order. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
                                           const cudropi_rows_place_t &place) {
@@ -92,7 +97,7 @@ CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
   }
 }
 
-/* Which columns are kept, of those that are valid. */
+/* The keep bits of a chunk; 0 for columns that are not valid. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &args,
                                                const cudropi_rows_mask_t &mask,
@@ -108,8 +113,8 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &a
 }
 
 /*
- * The keep bits of the chunks from `col` on, 8 a turn, the first turn's lowest. A loop, because
- * its body is large and seldom needed twice.
+ * The keep bits of the thread's chunks from `col` on, 8 per turn, the first turn's lowest. The
+ * loop is not unrolled: its body is large, and the second turn is seldom needed.
  */
 template <cudropi_rows_walk_t walk, int turns>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_attention_args_t &args,
@@ -125,7 +130,8 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_attention_arg
   return bits;
 }
 
-/* Load what is seen of a chunk: all of it, or nothing, if the walk has whole chunks. */
+/* Load a chunk, or +0 if no column is valid. DRAWN and PREPARED load all columns of a chunk if
+ * one is valid. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
     const cudropi_attention_args_t &args, int operand,
@@ -134,7 +140,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
   return cudropi_rows_load<walk, Type>(args, operand, place);
 }
 
-/* Store the columns that are seen, and no others. */
+/* Store the valid columns of a chunk, which are the ones that the row sees. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_store_seen(const cudropi_attention_args_t &args, int operand,
                                        const cudropi_rows_place_t &place,
@@ -153,7 +159,7 @@ CUDROPI_DEVICE void cudropi_store_seen(const cudropi_attention_args_t &args, int
   }
 }
 
-/* Store all columns of the row that there are, seen or not. */
+/* Store all columns of a chunk that the row has, seen or not. */
 template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int operand,
                                       cudropi_rows_place_t place,
@@ -162,8 +168,7 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int 
   cudropi_rows_store<walk, Type>(args, operand, place, values);
 }
 
-/* The kernels of an operator in one type, of one turn or of two: only the walks over whole chunks
- * have both. */
+/* The kernels of an operator in one type, with TURNS turns. GENERAL always has two turns. */
 #define CUDROPI_ATTENTION_INSTANCE(KERNEL, DTYPE, TYPE, TURNS) \
   {                                                            \
     DTYPE, DTYPE, {                                            \
@@ -172,6 +177,8 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int 
           KERNEL<TYPE, CUDROPI_ROWS_GENERAL, 2>                \
     }                                                          \
   }
+
+/* The kernels of an operator in every type. */
 #define CUDROPI_ATTENTION_INSTANCES(KERNEL, TURNS)                           \
   {                                                                          \
     CUDROPI_ATTENTION_INSTANCE(KERNEL, CUDROP_F32, cudropi_f32, TURNS),      \
@@ -181,7 +188,7 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int 
 
 using cudropi_attention_instance_t = cudropi_rows_instance_t<cudropi_attention_args_t>;
 
-/* Launch with a block for each group of rows, or as many as there may be. */
+/* Launch one block per group of rows, up to the largest grid. */
 static inline cudaError_t cudropi_attention_launch(
     const cudropi_attention_instance_t (&one_turn)[3],
     const cudropi_attention_instance_t (&two_turns)[3], const cudropi_work_t *work) {

@@ -1,10 +1,10 @@
-/* count.cuh - y += keep, summed over all elements; y is one 64-bit integer. */
+/* count.cuh - y += the number of kept elements; y is one 64-bit integer. */
 #ifndef CUDROP_KERNEL_COUNT_CUH
 #define CUDROP_KERNEL_COUNT_CUH
 
 #include "drop/packed.cuh"
 
-/* The sum over the block's threads; right in thread 0. `partial` is one number a warp. */
+/* The sum over the threads of the block. `partial` has room for one number per warp. */
 CUDROPI_DEVICE uint64_t cudropi_block_sum(uint64_t sum, uint64_t *partial) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
@@ -18,7 +18,7 @@ CUDROPI_DEVICE uint64_t cudropi_block_sum(uint64_t sum, uint64_t *partial) {
   return sum;
 }
 
-/* Integers add up to the same total in any order, so that atomics are deterministic here. */
+/* Atomics are deterministic here, because integers have the same sum in any order. */
 template <bool is_dense>
 __global__ void __launch_bounds__(CUDROPI_PACKED_THREADS)
     cudropi_count(const __grid_constant__ cudropi_general_t args) {

@@ -1,4 +1,4 @@
-/* drop.cu - the types of drop.cuh, by operator. */
+/* drop.cu - the operators of drop.cuh in each type, and the launch. */
 #include "drop/drop.cuh"
 
 #include "ops/drop/drop.h"
@@ -6,7 +6,8 @@
 #define INSTANCE(OP, DTYPE, TYPE) \
   { DTYPE, cudropi_launch_elementwise<OP<TYPE>> }
 
-/* What is computed with, and what is moved too. */
+/* FLOATS are the types without FP8, NUMBERS are all types. Operators compute with these. ELEMENTS
+ * are all types as bits, for operators that only move elements. */
 #define FLOATS(OP)                                                              \
   INSTANCE(OP, CUDROP_F32, cudropi_f32), INSTANCE(OP, CUDROP_F16, cudropi_f16), \
       INSTANCE(OP, CUDROP_BF16, cudropi_bf16), INSTANCE(OP, CUDROP_F64, cudropi_f64)

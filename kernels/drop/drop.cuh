@@ -1,4 +1,4 @@
-/* drop.cuh - what elementwise operators make of a chunk: by a formula of apply.h, or in bits. */
+/* drop.cuh - elementwise operators: some compute a formula of apply.h, the others work on bits. */
 #ifndef CUDROP_KERNEL_DROP_CUH
 #define CUDROP_KERNEL_DROP_CUH
 
@@ -19,7 +19,7 @@
 CUDROPI_APPLY_LIST(DEFINE_FORMULA)
 #undef DEFINE_FORMULA
 
-/* What becomes of an element that is dropped. */
+/* What y is for a dropped element: +0, scalars.dropped, or the old y. */
 typedef enum { CUDROPI_TO_ZERO, CUDROPI_TO_CONSTANT, CUDROPI_AS_BEFORE } cudropi_fate_t;
 
 template <class Type, class Formula, cudropi_fate_t fate>

@@ -1,6 +1,6 @@
 /*
- * packed.cuh - the walk of operators that need the mask alone, in its own order: the bits of
- * 8 elements that follow each other row-major, as one byte.
+ * packed.cuh - the walk of operators that need only the mask. A byte has the keep bits of 8
+ * elements that follow each other in row-major order.
  */
 #ifndef CUDROP_KERNEL_PACKED_CUH
 #define CUDROP_KERNEL_PACKED_CUH
@@ -9,7 +9,7 @@
 
 enum { CUDROPI_PACKED_THREADS = 256 };
 
-/* The mask index of element e. */
+/* The mask index of element e, without the index base of the block's mask. */
 CUDROPI_DEVICE uint64_t cudropi_index(const cudropi_general_t &walk, int64_t e) {
   uint64_t index = walk.index_base;
 #pragma unroll 1
@@ -21,7 +21,7 @@ CUDROPI_DEVICE uint64_t cudropi_index(const cudropi_general_t &walk, int64_t e) 
   return index;
 }
 
-/* The keep bits of the elements from 8 * byte on; 0 for those past the end. */
+/* The keep bits of the 8 elements from 8 * byte on; 0 past the end. */
 CUDROPI_DEVICE uint32_t cudropi_keep_packed(const cudropi_general_t &walk,
                                             const cudrop_prepared_t *mask, int64_t byte) {
   const int inner = walk.rank - 1;
@@ -43,7 +43,7 @@ CUDROPI_DEVICE uint32_t cudropi_keep_packed(const cudropi_general_t &walk,
   return bits;
 }
 
-/* A byte of a dense plan, whose elements are groups of the mask. */
+/* The same for a dense plan, in which these 8 elements are a group of the mask. */
 CUDROPI_DEVICE uint32_t cudropi_keep_dense(const cudropi_general_t &walk,
                                            const cudrop_prepared_t *mask, int64_t byte) {
   const int64_t left = walk.n - byte * CUDROPI_CHUNK;
@@ -53,7 +53,7 @@ CUDROPI_DEVICE uint32_t cudropi_keep_dense(const cudropi_general_t &walk,
                                        (uint64_t)byte);
 }
 
-/* Do something with each byte, as body(byte, bits). */
+/* Call body(byte, bits) for each byte. */
 template <bool is_dense, class Body>
 CUDROPI_DEVICE void cudropi_packed_walk(const cudropi_general_t &walk,
                                         const cudrop_prepared_t *mask, Body body) {
@@ -64,7 +64,7 @@ CUDROPI_DEVICE void cudropi_packed_walk(const cudropi_general_t &walk,
                         : cudropi_keep_packed(walk, mask, byte));
 }
 
-/* Launch the kernel that fits: dense and drawn, or any. */
+/* Launch `dense` for a dense walk, else `general`. */
 template <class Kernel>
 static cudaError_t cudropi_launch_packed(const cudropi_work_t *work, Kernel dense,
                                          Kernel general) {

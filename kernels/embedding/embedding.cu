@@ -1,4 +1,4 @@
-/* embedding.cu - the types and walks of embedding.cuh. */
+/* embedding.cu - embedding.cuh in each type and walk, and the launch. */
 #include "embedding/embedding.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_embedding_t>>

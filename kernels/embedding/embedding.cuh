@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     const bool is_token = cudropi_is_token(&args.options.lookup, id);
     bool keep[CUDROPI_CHUNK];
     float values[CUDROPI_CHUNK];
-    /* -0 is what adding leaves as it is, the sign of a zero too. */
+    /* -0 + x has the bits of x, even the sign of a zero. */
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = is_token ? -0.0f : 0.0f;
     if (is_token) {

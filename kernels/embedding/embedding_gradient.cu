@@ -1,11 +1,11 @@
-/* embedding_gradient.cu - the types and walks of embedding_gradient.cuh. */
+/* embedding_gradient.cu - embedding_gradient.cuh in each type and walk, and the launch. */
 #include "embedding/embedding_gradient.cuh"
 
 using instance_t = cudropi_rows_instance_t<cudropi_embedding_args_t>;
 
 static const instance_t instances[] = CUDROPI_ROWS_INSTANCES(cudropi_embedding_gradient);
 
-/* The same for every walk. */
+/* The kernel of the higher levels in one type, the same for every walk. */
 #define JOIN(DTYPE, TYPE)                                                       \
   {                                                                             \
     DTYPE, DTYPE, {                                                             \
@@ -19,7 +19,7 @@ static const instance_t joins[] = {
     JOIN(CUDROP_BF16, cudropi_bf16),
 };
 
-/* A level: a way of a block for every `width` entries. */
+/* Launch a level: each way of a block takes `width` entries. */
 static cudaError_t launch_level(const instance_t (&level)[3], int slot,
                                 const cudropi_work_t *work, int64_t width) {
   const cudropi_plan_t *plan = work->plan;

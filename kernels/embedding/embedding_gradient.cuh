@@ -1,25 +1,27 @@
 /*
- * embedding_gradient.cuh - a row of a table = the sum of drop(dy) over the entries of its key,
- * in the order of embedding.h: runs of entries first, and then level by level those of a key.
+ * embedding_gradient.cuh - the gradient of a row of a table: the sum of drop(dy) over the entries
+ * of the row's key, in the order of embedding.h. The first level adds the entries of each run. Each
+ * higher level adds the runs of each key.
  *
- * A launch is a level. A block has some segments, or at higher levels some parts of them, one a
- * way; a thread does 8 columns of one.
+ * One launch is one level. Each way of a block takes one segment, or at higher levels one part of
+ * a segment. A thread takes 8 columns of the segment or part.
  */
 #ifndef CUDROP_KERNEL_EMBEDDING_GRADIENT_CUH
 #define CUDROP_KERNEL_EMBEDDING_GRADIENT_CUH
 
 #include "embedding/lookup.cuh"
 
-/* Tuning: rows of dy that a thread has under way, 64 bytes of them. */
+/* Tuning: how many rows of dy a thread loads at a time: 64 bytes of them, or one in GENERAL. */
 template <class Type, cudropi_rows_walk_t walk>
 static constexpr int cudropi_gather_ahead =
     walk == CUDROPI_ROWS_GENERAL ? 1 : 8 / Type::bytes;
 
-/* Tuning: of each level's kernel, blocks that a multiprocessor shall hold at least; and runs that
- * a thread has under way at higher levels. */
+/* Tuning. GATHER_BLOCKS and JOIN_BLOCKS are the least number of blocks that fit on a
+ * multiprocessor, at the first level and at higher levels. JOIN_AHEAD is how many runs a thread
+ * loads at a time at higher levels. */
 enum { CUDROPI_GATHER_BLOCKS = 2, CUDROPI_JOIN_BLOCKS = 3, CUDROPI_JOIN_AHEAD = 4 };
 
-/* The thread's columns, with the first entry of its segment or part in place of a row. */
+/* The place of the thread: its columns, with the first entry of its segment or part as `row`. */
 CUDROPI_DEVICE cudropi_rows_place_t
 cudropi_gather_begin(const cudropi_embedding_args_t &args) {
   const uint32_t tiles = (uint32_t)args.tiling.tiles;
@@ -34,13 +36,13 @@ cudropi_gather_begin(const cudropi_embedding_args_t &args) {
   return place;
 }
 
-/* Where what is kept of a segment with this entry lies. */
+/* The position of the sums in `head` and `tail` for the segment that has this entry. */
 CUDROPI_DEVICE int64_t cudropi_gather_at(const cudropi_embedding_args_t &args,
                                          int64_t entry, int64_t col) {
   return cudropi_find_slot(entry) * args.cols + col;
 }
 
-/* A finished sum to its row of the table; none for ids out of range. */
+/* Store a finished sum in its row of the table. Keys of ids out of range have no row. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_gather_store(const cudropi_embedding_args_t &args,
                                          uint32_t key, const cudropi_rows_place_t &place,
@@ -51,7 +53,8 @@ CUDROPI_DEVICE void cudropi_gather_store(const cudropi_embedding_args_t &args,
                              key * stride + place.col, place.valid, sums);
 }
 
-/* A run's sum: a tail or a head, which lies in the row of `entry`, or all of its key. */
+/* Store the sum of a run: in `tail` or `head`, in the slot of `entry`, if the run is a tail or a
+ * head. Any other run is all of its key, and its sum goes to the table. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_embedding_args_t &args,
                                            uint32_t key,
@@ -86,8 +89,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
     uint32_t keys[ahead];
     cudropi_chunk_t<Type::bytes> dy[ahead];
 #pragma unroll
-    for (int k = 0; k < ahead;
-         ++k) { /* past the end the last one again, which is not used */
+    for (int k = 0; k < ahead; ++k) {
+      /* Past the end, the last entry is loaded again and not used. */
       const int64_t entry = first + (begin + k < n ? begin + k : n - 1);
       keys[k] = cudropi_entry_key(&args.options.gather, entry);
       row[k] = {(int64_t)cudropi_entry_row(&args.options.gather, entry), place.col,
@@ -118,8 +121,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
 }
 
 /*
- * sums += a key's tails of the parts from entry `at` on, as far as they are of that key and before
- * `end`. (All parts that begin with the key follow each other.)
+ * Add the tails of `key` to sums, from the part at entry `at` up to the first part that begins with
+ * another key or lies behind `end`. All parts that begin with the key follow each other.
  */
 CUDROPI_DEVICE void cudropi_join_tails(const cudropi_embedding_args_t &args,
                                        const cudropi_rows_place_t &place, uint32_t key,
@@ -153,8 +156,8 @@ CUDROPI_DEVICE void cudropi_join_tails(const cudropi_embedding_args_t &args,
 }
 
 /*
- * A part of a segment of a higher level: the segment's tail, if this is the first part of one that
- * has a tail, and the run of the segment that begins with this part's head, if it has one.
+ * One part of a segment of a higher level. If the part is the segment's first and the segment has a
+ * tail, add up the tail. If the part has a head, add up the run that begins with the head.
  */
 template <class Type>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_JOIN_BLOCKS)
@@ -162,7 +165,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_JOIN_BLOCKS)
   const cudropi_gather_t &gather = args.options.gather;
   const cudropi_rows_place_t place = cudropi_gather_begin(args);
   const int64_t first = place.row, next = first + gather.width;
-  const int64_t segment = first & -(gather.width * CUDROPI_SEGMENT); /* a power of 2 */
+  const int64_t segment = first & -(gather.width * CUDROPI_SEGMENT); /* powers of 2 */
   const int64_t end = segment + gather.width * CUDROPI_SEGMENT;
   if (place.valid == 0) return;
   int turn = first == segment && cudropi_has_tail(&gather, first) ? 0 : 1;

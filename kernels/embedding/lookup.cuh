@@ -1,4 +1,4 @@
-/* lookup.cuh - ids, and rows of the tables that they refer to. */
+/* lookup.cuh - reading ids, and reading and writing rows of tables. */
 #ifndef CUDROP_KERNEL_LOOKUP_CUH
 #define CUDROP_KERNEL_LOOKUP_CUH
 
@@ -18,7 +18,8 @@ CUDROPI_DEVICE int64_t cudropi_lookup_id(const cudropi_embedding_args_t &args,
   return cudropi_read_id(&args.options.lookup, ids.data, at);
 }
 
-/* values = what lies in a table, if it is there, + values; its type is the kernel's or F32. */
+/* Add elements of a table to values. The table has the type Type or F32. An absent table changes
+ * nothing. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_embedding_args_t &args, int table,
                                        int64_t at, uint32_t valid,
@@ -32,7 +33,7 @@ CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_embedding_args_t &args, int
   }
 }
 
-/* A finished sum to a table, replacing what is there or added to it. */
+/* Store a finished sum in a table, or add it to the table if args.adds_to_parameters. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_lookup_store(const cudropi_embedding_args_t &args, int table,
                                          int64_t at, uint32_t valid,

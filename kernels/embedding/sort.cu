@@ -12,7 +12,7 @@ static cudaError_t launch_list(const cudropi_work_t *work) {
                 grid, CUDROPI_SORT_THREADS, 0, work->stream, args);
 }
 
-/* A pass: by one digit, and as before where that is equal. */
+/* Launch a pass: sort by one digit, and keep the order of equal digits. */
 static cudaError_t launch_pass(const cudropi_work_t *work, int pass) {
   const cudropi_gather_t &gather = cudropi_embedding(work->plan)->gather;
   cudropi_sort_t args = {};

@@ -1,15 +1,15 @@
 /*
  * sort.cuh - the entries of a tokens' gradient, sorted by id: a stable radix sort.
  *
- *   list    key[0][r], row[0][r] = the id of row r, r
- *   count   each block counts the digits of its tile:    counts[digit][tile]
- *   add     a warp a digit: counts[digit][t] = how many there are in tiles before t, and behind
- *           all of them how many there are
- *   move    each block moves its tile's entries to where they belong
+ *   list    key[0][r] = the id of row r, row[0][r] = r
+ *   count   each block counts the digits of its tile: counts[digit][tile]
+ *   add     each warp takes one digit: counts[digit][t] becomes the digit's count in the tiles
+ *           before t; the digit's total count is stored behind counts[.][.]
+ *   move    each block moves the entries of its tile to their sorted places
  *
- * The last three once for each digit of the keys. A warp has SORT_TURNS times 32 neighbours of a
- * tile, so that the order of equal digits is that of warps, turns and lanes. (Not CUB's sort: that
- * calls cudaGetLastError(), which the library does not, and runs on a GPU alone.)
+ * Count, add and move run once for each digit of the keys. A warp takes SORT_TURNS times 32
+ * consecutive entries of a tile, so that the order of equal digits is that of warps, turns and
+ * lanes. CUB's sort is not used, because it calls cudaGetLastError() and runs only on a GPU.
  */
 #ifndef CUDROP_KERNEL_SORT_CUH
 #define CUDROP_KERNEL_SORT_CUH
@@ -27,9 +27,9 @@ static_assert((int)CUDROPI_SORT_DIGITS == (int)CUDROPI_SORT_THREADS, "a thread a
 struct cudropi_sort_t {
   const uint32_t *from_key, *from_row;
   uint32_t *to_key, *to_row;
-  uint32_t *counts; /* [CUDROPI_SORT_DIGITS][tiles], and then [CUDROPI_SORT_DIGITS] */
+  uint32_t *counts; /* [CUDROPI_SORT_DIGITS][tiles], then [CUDROPI_SORT_DIGITS] */
   uint32_t entries, tiles;
-  int shift; /* of the digit in a key */
+  int shift; /* position of the digit in a key, in bits */
 };
 
 template <cudropi_rows_walk_t walk>
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
   args.options.gather.row[0][row] = (uint32_t)row;
 }
 
-/* The entry of the thread's turn; past the end there is none. */
+/* The thread's entry in a turn. The entry may lie past the end. */
 CUDROPI_DEVICE uint32_t cudropi_sort_entry(int turn) {
   const uint32_t warp = threadIdx.x / CUDROPI_WARP, lane = threadIdx.x % CUDROPI_WARP;
   return blockIdx.x * CUDROPI_SORT_TILE +
@@ -55,7 +55,7 @@ CUDROPI_DEVICE uint32_t cudropi_sort_digit(const cudropi_sort_t &args, uint32_t 
   return key >> args.shift & (CUDROPI_SORT_DIGITS - 1);
 }
 
-/* The sum of what the warp's lanes to the caller's have, the caller's own too. */
+/* The sum of `value` over the warp's lanes up to the caller's, with the caller's. */
 CUDROPI_DEVICE uint32_t cudropi_sort_warp_sum(uint32_t value) {
 #pragma unroll
   for (unsigned distance = 1; distance < CUDROPI_WARP; distance *= 2) {
@@ -65,7 +65,8 @@ CUDROPI_DEVICE uint32_t cudropi_sort_warp_sum(uint32_t value) {
   return value;
 }
 
-/* The sum of what the block's threads before the caller's have; `shared` is a number a warp. */
+/* The sum of `value` over the block's threads before the caller. `shared` has room for one number
+ * per warp. */
 CUDROPI_DEVICE uint32_t cudropi_sort_before(uint32_t value, uint32_t *shared) {
   const uint32_t warp = threadIdx.x / CUDROPI_WARP, lane = threadIdx.x % CUDROPI_WARP;
   uint32_t sum = cudropi_sort_warp_sum(value);
@@ -105,7 +106,7 @@ static __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
   if (lane == 0) args.counts[(size_t)CUDROPI_SORT_DIGITS * args.tiles + digit] = before;
 }
 
-/* Which lanes of the warp have the caller's digit, and an entry. All lanes come here. */
+/* The lanes that have an entry with the caller's digit, a bit each. All lanes must call this. */
 CUDROPI_DEVICE uint32_t cudropi_sort_peers(uint32_t digit, bool is_there) {
   uint32_t peers = __ballot_sync(0xffffffffu, is_there);
 #pragma unroll
@@ -125,7 +126,7 @@ static __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
   for (uint32_t w = 0; w < CUDROPI_SORT_WARPS; ++w)
     next[w * CUDROPI_SORT_DIGITS + threadIdx.x] = 0;
   __syncthreads();
-  for (int turn = 0; turn < CUDROPI_SORT_TURNS; ++turn) { /* how many a warp has */
+  for (int turn = 0; turn < CUDROPI_SORT_TURNS; ++turn) { /* count each warp's digits */
     const uint32_t entry = cudropi_sort_entry(turn);
     if (entry < args.entries)
       atomicAdd(&of_warp[cudropi_sort_digit(args, args.from_key[entry])], 1u);
@@ -134,7 +135,7 @@ static __global__ void __launch_bounds__(CUDROPI_SORT_THREADS)
       args.counts[CUDROPI_SORT_DIGITS * args.tiles + threadIdx.x], shared);
   at += args.counts[threadIdx.x * args.tiles + blockIdx.x];
   __syncthreads();
-  for (uint32_t w = 0; w < CUDROPI_SORT_WARPS; ++w) { /* where a warp's begin */
+  for (uint32_t w = 0; w < CUDROPI_SORT_WARPS; ++w) { /* where each warp begins */
     const uint32_t count = next[w * CUDROPI_SORT_DIGITS + threadIdx.x];
     next[w * CUDROPI_SORT_DIGITS + threadIdx.x] = at;
     at += count;

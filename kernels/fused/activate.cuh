@@ -1,4 +1,4 @@
-/* activate.cuh - activations of a chunk; the one that is meant is the same for all threads. */
+/* activate.cuh - activations of a chunk. All threads of a kernel use the same activation. */
 #ifndef CUDROP_KERNEL_ACTIVATE_CUH
 #define CUDROP_KERNEL_ACTIVATE_CUH
 

@@ -1,4 +1,4 @@
-/* fused.cu - the types and walks of fused.cuh. */
+/* fused.cu - fused.cuh in each type and walk, and the launch. */
 #include "fused/fused.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_fused_t>> instances[] =

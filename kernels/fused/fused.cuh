@@ -6,7 +6,7 @@
 #include "ops/fused/fused.h"
 #include "rows.cuh"
 
-/* Type is the branch's, Stream that of the residual and y. */
+/* Type is the type of the branch, Stream the type of the residual and of y. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused(const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {

@@ -1,4 +1,4 @@
-/* fused_gradient.cu - the types and walks of fused_gradient.cuh. */
+/* fused_gradient.cu - fused_gradient.cuh in each type and walk, and the launch. */
 #include "fused/fused_gradient.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_fused_t>> instances[] =

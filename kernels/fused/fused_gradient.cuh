@@ -1,4 +1,4 @@
-/* fused_gradient.cuh - dx = act'(x + bias) * drop(dy), and its sums over the rows of a slab */
+/* fused_gradient.cuh - dx = act'(x + bias) * drop(dy), and the column sums of dx in a slab */
 #ifndef CUDROP_KERNEL_FUSED_GRADIENT_CUH
 #define CUDROP_KERNEL_FUSED_GRADIENT_CUH
 
@@ -6,7 +6,7 @@
 #include "ops/fused/fused.h"
 #include "rows.cuh"
 
-/* Type is the branch's, Stream that of dy. */
+/* Type is the type of the branch, Stream the type of dy. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
     cudropi_fused_gradient(

@@ -1,4 +1,4 @@
-/* norm.cu - the types and walks of norm.cuh. */
+/* norm.cu - norm.cuh in each type and walk, and the launch. */
 #include "norm/norm.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] =

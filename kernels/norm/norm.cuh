@@ -1,18 +1,19 @@
-/* norm.cuh - h = residual + drop(x + bias), y = norm(h); the arithmetic is norm.h's */
+/* norm.cuh - h = residual + drop(x + bias), y = norm(h), with the arithmetic of norm.h */
 #ifndef CUDROP_KERNEL_NORM_CUH
 #define CUDROP_KERNEL_NORM_CUH
 
 #include "ops/norm/norm.h"
 #include "row_walk.cuh"
 
-/* The first chunks of a thread, as they are stored; the loops that use them are not unrolled. */
+/* The first chunks of h of a thread, kept in registers as h is stored. The loops over chunks are
+ * not unrolled and cannot index registers, so that they compare `turn`. */
 template <class Type>
 struct cudropi_held_t {
   enum { CHUNKS = 2 };
   cudropi_chunk_t<Type::bytes> chunk[CHUNKS];
 };
 
-/* residual + drop(x + bias), rounded; without an x the residual. */
+/* h = residual + drop(x + bias), rounded to Stream. Without an x, h is the residual. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
     const cudropi_rows_args_of<cudropi_norm_t> &args, const cudropi_rows_mask_t &mask,
@@ -37,11 +38,17 @@ CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
 }
 
 /*
- * A thread has its chunks of h three times in hand: to sum them, to sum their distances and the
- * squares of these, and to write y. The first ones stay in registers; longer rows are read again
- * from where h is stored, which without an h is y, whose place they hold until they are
- * overwritten; without an x h is the residual. Type is the branch's, Stream that of the residual and
- * h; where they differ there is an h or no x.
+ * A thread passes over its chunks of h three times. The first pass adds the elements up. The second
+ * pass adds up their distances from the first mean, and the squares of the distances. The third
+ * pass writes y. The first chunks of h stay in registers. The second and the third pass load later
+ * chunks of h from one of three places:
+ *
+ *   - the output h, if there is one;
+ *   - else the residual, if there is no x;
+ *   - else y, which holds h until the third pass writes y.
+ *
+ * Type is the type of the branch, Stream the type of the residual and of h. If the types differ,
+ * there is an output h or there is no x.
  */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))

@@ -1,4 +1,4 @@
-/* norm_gradient.cu - the types and walks of norm_gradient.cuh. */
+/* norm_gradient.cu - norm_gradient.cuh in each type and walk, and the launch. */
 #include "norm/norm_gradient.cuh"
 
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] =

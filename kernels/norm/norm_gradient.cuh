@@ -5,7 +5,8 @@
 #include "ops/norm/norm.h"
 #include "row_walk.cuh"
 
-/* Store a gradient of data, or add it to what is there; nothing if it is not wanted. */
+/* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
+ * skipped. */
 template <class Type, cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_store_gradient(
     const cudropi_rows_args_of<cudropi_norm_t> &args, int operand,
@@ -16,8 +17,8 @@ CUDROPI_DEVICE void cudropi_rows_store_gradient(
   cudropi_rows_store<walk, Type>(args, operand, place, gradient);
 }
 
-/* Everything of a place is loaded before anything is stored: outputs may be inputs. Type is the
- * branch's, Stream that of h, dh and dresidual. */
+/* All inputs of a place are loaded before an output is stored, because an output may be an input.
+ * Type is the type of the branch, Stream the type of h, dh and dresidual. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk))
     cudropi_norm_gradient(

@@ -1,7 +1,7 @@
-/* norm_means.cu - the types and walks of norm_means.cuh. */
+/* norm_means.cu - norm_means.cuh in each type and walk, and the launch. */
 #include "norm/norm_means.cuh"
 
-/* No mask is drawn: where one is prepared, the walk is that of any other. */
+/* The kernel draws no mask, so that a prepared mask takes the same walk as any other mask. */
 static const cudropi_rows_instance_t<cudropi_rows_args_of<cudropi_norm_t>> instances[] =
     CUDROPI_STREAM_INSTANCES(cudropi_norm_means, CUDROPI_ROWS_DRAWN);
 

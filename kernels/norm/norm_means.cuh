@@ -1,14 +1,14 @@
-/* norm_means.cuh - the means of a row that its gradients need: of g and of g * hhat (norm.h) */
+/* norm_means.cuh - the means of g and of g * hhat in each row, for the gradients (norm.h) */
 #ifndef CUDROP_KERNEL_NORM_MEANS_CUH
 #define CUDROP_KERNEL_NORM_MEANS_CUH
 
 #include "ops/norm/norm.h"
 #include "row_walk.cuh"
 
-/* Tuning: blocks that a multiprocessor shall hold at least. */
+/* Tuning: the least number of blocks that fit on a multiprocessor. */
 enum { CUDROPI_NORM_MEANS_BLOCKS = 4 };
 
-/* Type is the branch's, Stream that of h. */
+/* Type is the type of the branch, Stream the type of h. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCKS)
     cudropi_norm_means(

@@ -1,4 +1,4 @@
-/* prepare.cu - the launches of prepare.cuh, of one thread each. */
+/* prepare.cu - the launches of the kernels in prepare.cuh, with one thread each. */
 #include "prepare/prepare.cuh"
 
 cudaError_t cudropi_launch_prepare(cudrop_prepared_t *prepared,

@@ -19,7 +19,8 @@ struct cudropi_advance_t {
   uint64_t offsets;
 };
 
-/* A kernel of its own: one that reads the offset may not change it under other blocks. */
+/* A separate kernel, because a kernel that draws must not change the offset while its other blocks
+ * read it. */
 __global__ void cudropi_advance(const __grid_constant__ cudropi_advance_t args) {
   cudrop_mask_schedule_t *schedule = &args.prepared->schedule;
   cudrop_mask_schedule_offset(schedule, schedule->offset + args.offsets);

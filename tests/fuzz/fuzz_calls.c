@@ -160,6 +160,7 @@ static void prepare(bytes_t *bytes, cudrop_context_t *context, request_t *reques
   request->mask.p = moves == 255 ? 0.5 : 0.0;
   request->mask.offset = 3;
   request->mask.index_base -= value.index_base;
+  request->block_base = value.index_base;
   request->drawn.offset = value.offset + moves + 3;
 }
 

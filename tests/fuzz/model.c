@@ -199,8 +199,10 @@ static bool is_kept(const request_t *request, const uint8_t *base, int64_t e,
   if (request->op == REQUEST_APPLY_BYTES)
     return base[keep + locate(&request->keep, e)] != 0;
   if (request->op == REQUEST_APPLY_BITS) return base[keep + e / 8] >> e % 8 & 1;
-  return oracle_keep(drawn->seed, drawn->offset,
-                     (uint64_t)find_index(&request->mask, &request->y, e), drawn->p);
+  return oracle_keep(
+      drawn->seed, drawn->offset,
+      (uint64_t)find_index(&request->mask, &request->y, e) + request->block_base,
+      drawn->p);
 }
 
 /* Element e of a tensor, from x to y. */

@@ -40,6 +40,8 @@ typedef struct {
   cudrop_tensor_t x, keep, y;
   cudrop_mask_t mask;
   cudrop_mask_t drawn; /* the same; of a prepared mask, with what lies in its block */
+  uint64_t
+      block_base; /* the index base in the block of a prepared mask, which is added */
 } request_t;
 
 /* The bytes of an input; behind its end there are zeros. */

@@ -26,7 +26,7 @@ static cudrop_status_t check_shared(const char *function,
   return cudropi_check_reserved(function, "args", reserved);
 }
 
-/* What a call asks for, as it stands. */
+/* The options of a call, before they are planned. */
 typedef struct {
   float scale;
   cudrop_causal_t causal;
@@ -55,9 +55,9 @@ static cudrop_status_t check_options(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
-/* The elements from length to length; false if they are not evenly apart. */
+/* Write to *stride how many elements the lengths are apart; false if that differs among them. */
 static bool find_stride(const cudrop_tensor_t *lengths, int64_t *stride) {
-  int64_t n = 0, inner = 1, wanted = 0; /* inner: lengths of the dimensions behind d */
+  int64_t n = 0, inner = 1, wanted = 0; /* inner: lengths in the dimensions behind d */
   bool is_even = true;
   *stride = 0;
   if (cudropi_count(lengths->rank, lengths->shape, &n) && n == 0) return true;
@@ -80,7 +80,7 @@ static cudrop_status_t check_lengths(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
-/* How far the queries see. */
+/* Find which keys the queries see. */
 static cudropi_visible_t find_visible(const options_t *options,
                                       const cudrop_tensor_t *leader,
                                       const cudrop_tensor_t *lengths,
@@ -117,7 +117,7 @@ static cudrop_status_t check(const cudropi_call_t *call) {
   return check_lengths(call);
 }
 
-/* The packed bits of a tensor like `full`, made in *made; NULL for none. */
+/* Describe packed bits of the shape of `full` in *made; NULL if there are none. */
 static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tensor_t *full,
                                             cudrop_tensor_t *made) {
   if (bits == NULL || full == NULL) return NULL;

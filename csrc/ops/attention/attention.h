@@ -1,4 +1,4 @@
-/* attention.h - which keys a row of attention weights sees: one text for the host and the GPU. */
+/* attention.h - which keys a row of attention weights sees: one source for host and GPU. */
 #ifndef CUDROP_ATTENTION_H
 #define CUDROP_ATTENTION_H
 
@@ -29,15 +29,15 @@ enum {
   CUDROPI_ATTENTION_GRADIENT_DSCORES
 };
 
-/* Rows are counted row-major over [batch, ..., queries]. */
+/* Which keys the rows see. Rows are counted row-major over [batch, ..., queries]. */
 typedef struct {
   int64_t keys, queries;
-  int64_t batch_rows; /* of one length */
+  int64_t batch_rows; /* rows that share one length */
   bool is_causal;
   int64_t query_offset;  /* at most keys */
-  const void *lengths;   /* int32_t, or int64_t ... */
-  bool has_wide_lengths; /* ... then; or NULL */
-  int64_t length_stride;
+  const void *lengths;   /* int32_t or int64_t; NULL: rows have no lengths */
+  bool has_wide_lengths; /* the lengths are int64_t */
+  int64_t length_stride; /* in elements */
 } cudropi_visible_t;
 
 /* The options of a plan. */
@@ -50,7 +50,7 @@ static inline const cudropi_attention_t *cudropi_attention(const cudropi_plan_t 
   return (const cudropi_attention_t *)(const void *)plan->options;
 }
 
-/* How many keys a row sees: the first ones. */
+/* How many keys a row sees. They are the first ones. */
 CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
                                             int64_t row) {
   int64_t count = visible->keys;

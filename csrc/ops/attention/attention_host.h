@@ -1,4 +1,4 @@
-/* attention_host.h - attention weights; compiled as strip.h is. */
+/* attention_host.h - attention weights on the host; compiled for each path, like strip.h. */
 #ifndef CUDROP_ATTENTION_HOST_H
 #define CUDROP_ATTENTION_HOST_H
 
@@ -11,7 +11,7 @@
 /* Rows up to this length are kept; longer ones are computed again in each pass. */
 enum { HELD = 4096 };
 
-/* A row and the keys that it sees. */
+/* A row, and how many keys it sees. */
 typedef struct {
   const cudropi_rows_job_t *job;
   const cudropi_plan_t *plan;
@@ -33,8 +33,8 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
   }
 }
 
-/* The strip of a row from column `first` on, before column `end`. No prefetch: the next strip is
- * often masked. */
+/* The strip of a row that begins at column `first` and does not pass `end`. No prefetch: the next
+ * strip is often masked. */
 static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   cudropi_strip_t strip = cudropi_cut_strip(row->job, row->row, first, CUDROPI_STRIP);
   strip.is_fetched = false;
@@ -45,7 +45,7 @@ static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   return strip;
 }
 
-/* +0 where the row does not see. */
+/* Store +0 for the keys that the row does not see. */
 static void clear_unseen(const row_t *row, int operand) {
   static const float zeros[CUDROPI_STRIP];
   for (int64_t col = row->seen; col < row->plan->cols; col += CUDROPI_STRIP) {
@@ -56,28 +56,28 @@ static void clear_unseen(const row_t *row, int operand) {
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
-/* scale * s */
+/* z = scale * scores */
 static void load_scores(const cudropi_strip_t *strip, float *z) {
   cudropi_strip_load(strip, CUDROPI_ATTENTION_SCORES, z);
   for (int j = 0; j < strip->n; ++j)
     z[j] = z[j] * cudropi_attention(strip->plan)->scores_scale;
 }
 
-/* e^(z - reference), in a function of its own, which leaves registers to the constants of e^x. */
+/* z = e^(z - reference). Not inlined: the constants of e^x need the registers. */
 CUDROPI_ONCE void exponentiate(int n, float reference, float *z) {
   for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
   map_exp_to_zero(n, z, z);
 }
 
-/* As they are stored. */
+/* Round values to the type in which they are stored. */
 static void round_values(const cudropi_strip_t *strip, float *values) {
   const cudrop_dtype_t dtype = strip->plan->operand[CUDROPI_ATTENTION_SCORES].dtype;
-  float stored[CUDROPI_STRIP]; /* or narrower ones */
+  float stored[CUDROPI_STRIP]; /* or narrower elements */
   cudropi_write(dtype, strip->n, stored, values);
   cudropi_read(dtype, strip->n, stored, values);
 }
 
-/* The largest value of the row; NaN is ignored. */
+/* The largest scaled score of the row; NaN is ignored. A held row leaves all scores in `held`. */
 static float find_most(const row_t *row, float *held) {
   float most = -INFINITY;
   for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
@@ -150,14 +150,14 @@ static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* dP, and P */
+/* Load dP to `gradient` and P to `weights`. */
 static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
   cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_DY, gradient);
   cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_WEIGHTS, weights);
   cudropi_strip_drop(strip, gradient);
 }
 
-/* The sum of dP * P. */
+/* The sum of dP * P over the row. A held row leaves dP and P in `gradient` and `weights`. */
 static float sum_products(const row_t *row, float *gradient, float *weights) {
   cudropi_row_total_t total = {.threads = cudropi_row_threads(row->plan->cols)};
   float products[CUDROPI_STRIP];

@@ -12,7 +12,7 @@
   [CUDROPI_Y] = {        \
       .name = (NAME), .types = (TYPES), .flags = CUDROPI_NEEDED | CUDROPI_OUTPUT}
 
-/* The kernels at p = 0 and above it, and what launches them. */
+/* The kernels at p = 0 and at p > 0, and their launch function. */
 #define KERNELS(AT_ZERO, ABOVE_ZERO, LAUNCH)                             \
   .leader = CUDROPI_Y, .at_zero = (AT_ZERO), .above_zero = (ABOVE_ZERO), \
   .launch = CUDROPI_LAUNCH(LAUNCH)

@@ -12,7 +12,7 @@ struct cudropi_work;
 
 int cudropi_launch_drop(const struct cudropi_work *work);
 int cudropi_launch_bits(const struct cudropi_work *work);
-int cudropi_launch_count(const struct cudropi_work *work); /* adds to a total of 0 */
+int cudropi_launch_count(const struct cudropi_work *work); /* adds; the total must be 0 */
 
 #ifdef __cplusplus
 }

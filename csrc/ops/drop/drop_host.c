@@ -32,7 +32,7 @@ static void store_kept(const cudropi_tile_t *tile, const void *values) {
 
 /* ---- kernels with arithmetic, in float and in double ---------------------------------- */
 
-/* The operands that a kernel reads, the others as they are. */
+/* Load the operands that the kernel reads; leave the other array as it is. */
 static inline void load_read(const cudropi_tile_t *tile, cudropi_kernel_t kernel, void *x,
                              void *y) {
   if (kernel != CUDROPI_KERNEL_FILL)
@@ -50,7 +50,7 @@ static inline void store_made(const cudropi_tile_t *tile, cudropi_kernel_t kerne
   }
 }
 
-/* What is made of element j of a tile whose operands, those that are read, are in arrays. */
+/* Compute element j of a tile into xs[j]. xs and ys hold the operands that the kernel reads. */
 #define MAKE(NAME, VALUE, KEPT)                                               \
   const bool reads_x = CUDROPI_KERNEL_##NAME != CUDROPI_KERNEL_FILL;          \
   const bool reads_y = CUDROPI_KERNEL_##NAME == CUDROPI_KERNEL_ACCUMULATE;    \
@@ -141,7 +141,7 @@ void cudropi_host_add(const cudropi_plan_t *plan, uint64_t kept) {
 /* ---- the table ------------------------------------------------------------------------ */
 
 static const struct {
-  kernel_t *f32, *f64; /* for F64, and for every other type */
+  kernel_t *f32, *f64; /* f64 for F64, f32 for every other type */
 } kernels[CUDROPI_KERNELS] = {
     [CUDROPI_KERNEL_SELECT] = {select_kept, select_kept},
 #define APPLY_ROW(NAME, name, KEPT) [CUDROPI_KERNEL_##NAME] = {name##_f32, name##_f64},

@@ -24,7 +24,7 @@ _Static_assert(sizeof(cudropi_embedding_t) <= CUDROPI_OPTION_BYTES,
     .flags = CUDROPI_OR_F32 | (FLAGS)                                \
   }
 
-/* The elements from row to row of a table, whose rows are none of the plan's. */
+/* How many elements the rows of a table are apart. A plan has no strides of tables. */
 static int64_t find_table_stride(const cudrop_tensor_t *table) {
   return table != NULL ? table->stride[0] : 0;
 }
@@ -88,7 +88,7 @@ cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
 
 /* ---- The gradient's memory --------------------------------------------------------------- */
 
-/* What is kept for each digit: its counts by tile, and its count. */
+/* The size of gather->counts: for each digit, one count for each tile and one for all. */
 static int64_t count_counts(int64_t entries) {
   const int64_t tiles = (entries + CUDROPI_SORT_TILE - 1) / CUDROPI_SORT_TILE;
   return CUDROPI_SORT_DIGITS * (tiles + 1);
@@ -96,14 +96,14 @@ static int64_t count_counts(int64_t entries) {
 
 static bool count_bytes(uint32_t slots, int64_t entries, int64_t cols, ptrdiff_t *bytes) {
   const bool is_sorted = slots >> CUDROPI_EMBEDDING_GRADIENT_DTOKENS & 1;
-  const int64_t size = sizeof(float); /* of a float, and of a number of the sort */
+  const int64_t size = sizeof(float); /* of a float, and of a uint32_t */
   const int64_t of_sort = is_sorted ? (4 * entries + count_counts(entries)) * size : 0;
   const int64_t a_col = 2 * cudropi_count_segments(entries) * size; /* head and tail */
   return !__builtin_mul_overflow(a_col, cols, bytes) &&
          !__builtin_add_overflow(*bytes, of_sort, bytes);
 }
 
-/* Deal that memory out. */
+/* Place head, tail and the arrays of the sort in `memory`. */
 static void place_gather(cudropi_gather_t *gather, int64_t cols, void *memory) {
   gather->head = memory;
   gather->tail = gather->head + gather->segments * cols;
@@ -119,7 +119,7 @@ static void place_gather(cudropi_gather_t *gather, int64_t cols, void *memory) {
 
 /* ---- The gradient ------------------------------------------------------------------------ */
 
-/* What backward is told beside tensors: ids are below it, where there are no dtokens. */
+/* The options of backward. Without dtokens, ids below `vocabulary` are in range. */
 typedef struct {
   int64_t vocabulary;
 } options_t;
@@ -142,7 +142,7 @@ static cudrop_status_t check_vocabulary(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
-/* The list of a table's gradient. */
+/* Describe the list of entries for the table that the call has. */
 static cudropi_gather_t find_gather(const cudropi_call_t *call,
                                     const cudropi_plan_t *plan,
                                     const cudropi_lookup_t *lookup) {
@@ -159,7 +159,7 @@ static cudropi_gather_t find_gather(const cudropi_call_t *call,
   return gather;
 }
 
-/* Segments are the slabs, each a way of a block. */
+/* Make each segment a slab, which one way of a block takes. */
 static void plan_tiling(cudropi_tiling_t *tiling, int64_t segments) {
   while (tiling->lanes > CUDROPI_TILE_LANES) tiling->lanes /= 2;
   tiling->ways = CUDROPI_TILE_THREADS / tiling->lanes;
@@ -182,7 +182,7 @@ static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
   memcpy(plan->options, &options, sizeof options);
 }
 
-/* Write zeros to a table: rows that nothing refers to have no gradient. */
+/* Write zeros to a table: a row that no entry refers to has gradient 0. */
 static cudrop_status_t clear(cudrop_context_t *context, const cudrop_tensor_t *table) {
   static const cudropi_op_t op = {
       .function = "cudrop_embedding_backward",
@@ -198,14 +198,14 @@ static cudrop_status_t clear(cudrop_context_t *context, const cudrop_tensor_t *t
   return cudropi_run_checked(context, &call);
 }
 
-/* The gradient of the table that a call has, which is checked. */
+/* Sum the gradient of `table`, the only table of a checked call. */
 static cudrop_status_t sum_table(cudrop_context_t *context, const cudropi_call_t *call,
                                  const cudrop_tensor_t *table) {
   if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0) TRY(clear(context, table));
   return cudropi_run_checked(context, call);
 }
 
-/* The gradients of both tables, one after the other. */
+/* Sum the gradients of both tables, one after the other. */
 static cudrop_status_t sum_tables(cudrop_context_t *context, const cudropi_call_t *call) {
   const cudrop_tensor_t *dtokens = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS];
   const cudrop_tensor_t *dpositions = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS];

@@ -1,4 +1,4 @@
-/* embedding_host.h - tokens, positions, dropout, and the tables' gradients; compiled as strip.h is. */
+/* embedding_host.h - embedding on the host; compiled for each path, like strip.h. */
 #ifndef CUDROP_EMBEDDING_HOST_H
 #define CUDROP_EMBEDDING_HOST_H
 
@@ -7,7 +7,7 @@
 
 /* ---- Tables ----------------------------------------------------------------------- */
 
-/* The strip's columns in a row of a table, whose rows are `stride` elements apart. */
+/* The address of the strip's columns in a row of a table. Rows are `stride` elements apart. */
 static char *locate_in_table(const cudropi_strip_t *strip, int table, int64_t stride,
                              int64_t row) {
   const cudropi_operand_t *from = &strip->plan->operand[table];
@@ -30,7 +30,7 @@ static int64_t get_id(const cudropi_plan_t *plan, int64_t row) {
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
-/* tokens[id] + positions[place], dropped; zeros for an id out of range. */
+/* z = drop(tokens[id] + positions[place]), or zeros for an id out of range. */
 static void embed(const cudropi_strip_t *strip, int64_t id, float *z) {
   const cudropi_plan_t *plan = strip->plan;
   const cudropi_lookup_t *lookup = &cudropi_embedding(plan)->lookup;
@@ -70,7 +70,7 @@ static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient's list ---------------------------------------------------------- */
 
-/* A pass of the sort: by one digit, and as before where that is equal. */
+/* Sort by one digit of the key. Entries with equal digits keep their order. */
 static void sort_by(const cudropi_gather_t *gather, int pass) {
   const uint32_t *key = gather->key[pass % 2], *row = gather->row[pass % 2];
   uint32_t *to_key = gather->key[1 - pass % 2], *to_row = gather->row[1 - pass % 2];
@@ -106,7 +106,7 @@ static void list_entries(const cudropi_rows_job_t *job) {
 
 /* ---- The gradient's sums ---------------------------------------------------------- */
 
-/* A finished sum, to its row of the table. */
+/* Store the sum of a key in its row of the table, or add it to that row. */
 static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *sum) {
   const cudropi_plan_t *plan = strip->plan;
   const int table = cudropi_find_table(&cudropi_embedding(plan)->gather);
@@ -122,8 +122,8 @@ static void store_sum(const cudropi_strip_t *strip, uint32_t key, const float *s
                 locate_in_table(strip, table, stride, key), total);
 }
 
-/* The sum of a run of the segment of entries first to end: of a key of several runs to the
- * workspace. */
+/* Store the sum of a run of the segment [first, end): heads and tails in the workspace, a run that
+ * is all of its key in the table. */
 static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
                       uint32_t key, bool is_tail, bool is_head, const float *sum) {
   const cudropi_gather_t *gather = &cudropi_embedding(strip->plan)->gather;
@@ -138,7 +138,7 @@ static void store_run(const cudropi_strip_t *strip, int64_t first, int64_t end,
   }
 }
 
-/* sum += drop(dy), of a row whose id is in range. */
+/* sum += drop(dy), if the id of the row is in range. */
 static void add_entry(const cudropi_strip_t *strip, float *sum) {
   float gradient[CUDROPI_STRIP];
   if (!cudropi_is_token(&cudropi_embedding(strip->plan)->lookup,
@@ -156,7 +156,7 @@ static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment
   const int64_t end = first + (left < CUDROPI_SEGMENT ? left : CUDROPI_SEGMENT);
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     cudropi_strip_t strip = cudropi_cut_strip(job, 0, col, CUDROPI_STRIP);
-    strip.next_row = plan->rows; /* which row comes next is told by the list */
+    strip.next_row = plan->rows; /* only the list knows the next row */
     bool is_tail = cudropi_has_tail(gather, first);
     float sum[CUDROPI_STRIP] = {0.0f};
     for (int64_t e = first; e < end; ++e) {
@@ -172,7 +172,7 @@ static void do_embedding_gradient(const cudropi_rows_job_t *job, int64_t segment
   }
 }
 
-/* The runs of a segment of a higher level, entries first to end, of those of its parts. */
+/* Sum the runs of a segment [first, end) of a higher level from the runs of its parts. */
 static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first,
                        int64_t end) {
   const cudropi_gather_t *gather = &cudropi_embedding(strip->plan)->gather;
@@ -196,7 +196,7 @@ static void join_strip(const cudropi_strip_t *strip, int64_t part, int64_t first
     store_run(strip, first, end, cudropi_entry_key(gather, end), is_tail, true, sum);
 }
 
-/* Level by level. */
+/* Join the runs of all segments, level by level. */
 static void join_runs(const cudropi_rows_job_t *job) {
   const cudropi_plan_t *plan = job->plan;
   const int64_t entries = cudropi_embedding(plan)->gather.entries;

@@ -1,9 +1,9 @@
 /*
- * activation.h - activations and their derivatives: one text for the host and the GPU.
+ * activation.h - activations and their derivatives: one source for host and GPU.
  *
- * Every operation is one that IEEE 754 rounds correctly (fmaf is one), so that both give the
- * same bits, whatever their mathematical libraries do. NaN stays NaN; at the infinities the
- * functions have their limits.
+ * Every operation, fmaf included, is one that IEEE 754 rounds correctly. So host and GPU give the
+ * same bits, whatever their mathematical libraries do. NaN stays NaN. At an infinity a function has
+ * its limit.
  */
 #ifndef CUDROP_ACTIVATION_H
 #define CUDROP_ACTIVATION_H
@@ -32,8 +32,9 @@ CUDROP_INLINE float cudropi_at_most(float x, float most) {
 }
 
 /*
- * e^x for x from -110 to 88 and NaN, within 1.1 ulp: 2^n e^r with |r| <= ln(2) / 2. 2^n is two
- * factors, for a result may be subnormal. The polynomial is a minimax fit of (e^r - 1 - r) / r^2.
+ * e^x for x from -110 to 88 and NaN, within 1.1 ulp: 2^n e^r with |r| <= ln(2) / 2. 2^n is split in
+ * two factors, because the result may be subnormal. The polynomial is a minimax fit of
+ * (e^r - 1 - r) / r^2.
  */
 CUDROP_INLINE float cudropi_exp(float x) {
   const float shift = 0x1.8p23f; /* after this sum the last bits are an integer */
@@ -51,12 +52,12 @@ CUDROP_INLINE float cudropi_exp(float x) {
   return power * cudropi_float_of(half << 23) * cudropi_float_of((biased - half) << 23);
 }
 
-/* The same below -110 too, where it is 0. */
+/* e^x like cudropi_exp(), and 0 for x below -110. */
 CUDROP_INLINE float cudropi_exp_to_zero(float x) {
   return cudropi_exp(x < -110.0f ? -110.0f : x);
 }
 
-/* The normal distribution at -z, for z from 0 to 15 and NaN, and e^(-z^2 / 2). */
+/* tail = Phi(-z) of the normal distribution, density = e^(-z^2 / 2); z from 0 to 15, or NaN. */
 typedef struct {
   float tail, density;
 } cudropi_normal_t;

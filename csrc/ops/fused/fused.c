@@ -18,7 +18,7 @@ static cudrop_status_t check(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
-/* The value that forward and backward take, and what is reserved. */
+/* Check the struct that forward and backward share, and the reserved members. */
 static cudrop_status_t check_shared(const char *function, const cudrop_fused_t *fused,
                                     const uint64_t *reserved) {
   REQUIRE(fused != NULL, CUDROP_ERROR_NULL_POINTER, "%s: fused is NULL", function);
@@ -88,7 +88,7 @@ static const cudropi_op_t backward = {
     .host = CUDROPI_HOST(cudropi_fused_gradient),
     .launch = CUDROPI_LAUNCH(cudropi_launch_fused_gradient)};
 
-/* Without an activation x and bias are not looked at. */
+/* The call with these arguments. Without an activation x and bias are left out. */
 static cudropi_call_t describe(const cudrop_fused_backward_t *args,
                                const cudropi_fused_t *options) {
   const bool has_slope = options->activation != CUDROP_IDENTITY;

@@ -1,4 +1,4 @@
-/* fused.h - y = residual + drop(act(x + bias)), and its gradient: what its files share. */
+/* fused.h - y = residual + drop(act(x + bias)) and its gradient: shared declarations. */
 #ifndef CUDROP_FUSED_H
 #define CUDROP_FUSED_H
 

@@ -1,4 +1,5 @@
-/* fused_host.h - bias, activation, dropout and residual; compiled as strip.h is. */
+/* fused_host.h - bias, activation, dropout and residual on the host; compiled for each path, like
+ * strip.h. */
 #ifndef CUDROP_FUSED_HOST_H
 #define CUDROP_FUSED_HOST_H
 
@@ -29,7 +30,7 @@ static void do_fused(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* act'(x + bias) * drop(dy), and dx from it. */
+/* gradient = act'(x + bias) * drop(dy) */
 static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slopes,
                           float *gradient) {
   const cudropi_plan_t *plan = strip->plan;
@@ -47,7 +48,7 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
   cudropi_select(strip->n, gradient, kept);
 }
 
-/* The slab's columns from `col` on: each way of tiling.h sums its rows. */
+/* Do `width` columns of a slab, from `col` on. Each way of tiling.h sums its own rows. */
 static void do_fused_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
                           int width) {
   const cudropi_plan_t *plan = job->plan;

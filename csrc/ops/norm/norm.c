@@ -18,7 +18,7 @@
     .flags = (FLAGS)                                                          \
   }
 
-/* The value that forward and backward take, and what is reserved. */
+/* Check the struct that forward and backward share, the reserved members, and `mean`. */
 static cudrop_status_t check_shared(const char *function, const cudrop_norm_t *norm,
                                     const uint64_t *reserved,
                                     const cudrop_tensor_t *mean) {
@@ -54,7 +54,7 @@ static cudrop_status_t check_forward(const cudropi_call_t *call) {
   return CUDROP_OK;
 }
 
-/* The operator, or that of a stream alone, which has no x. */
+/* The forward operator: one for calls with an x, one for a residual stream alone. */
 #define FORWARD(LEADER, X, RESIDUAL)                                                  \
   {                                                                                   \
     .function = "cudrop_norm_forward",                                                \
@@ -152,7 +152,7 @@ static cudropi_call_t describe(const cudrop_norm_backward_t *args,
                           .workspace_bytes = args->workspace_bytes};
 }
 
-/* There is one, and what is to be added to dresidual is not in it already. */
+/* Check that the call has an output, and that accumulating to dresidual does not add dh twice. */
 static cudrop_status_t check_outputs(const char *function,
                                      const cudrop_norm_backward_t *args) {
   REQUIRE(args->dx != NULL || args->dresidual != NULL || args->dbias != NULL ||

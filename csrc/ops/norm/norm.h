@@ -1,8 +1,8 @@
 /*
- * norm.h - LayerNorm and RMSNorm: one text for the host and the GPU.
+ * norm.h - LayerNorm and RMSNorm: one source for host and GPU.
  *
- * Every operation is one that IEEE 754 rounds correctly, in the order that stands here; sums along
- * a row have the order of row_sum.h. RMSNorm is LayerNorm with a mean of 0 and a drift of 0, which
+ * Every operation is one that IEEE 754 rounds correctly, in the order below. Sums along a row have
+ * the order of row_sum.h. RMSNorm is computed as LayerNorm with a mean of 0 and a drift of 0, which
  * changes no bit.
  *
  *   first = (sum of h) / cols
@@ -11,21 +11,24 @@
  *   rstd = 1 / sqrt(variance + epsilon)
  *   y = (h - mean) * rstd * gamma + beta, from left to right
  *
- * The roundings of the first sum are as large as the values, and a row may be close together far
- * from 0. The drift is what they have done: its own roundings are as large as the distances.
+ * The rounding errors of the first sum grow with the values, and the values of a row may be close
+ * together far from 0. The drift is the error of `first`; its own rounding errors grow only with
+ * the distances h - first.
  *
- * The bounds of transformer.h, to first order in u = 2^-24: in a sum along a row a value goes
- * through 8 ceil(cols / 2048) + 5 + 8 <= a additions, a mean through a division and the rounding of
- * cols too. So first is off by w = (a + 2) u avg |h|, the drift by (a + 3) u avg |h - first|, as
- * distances are rounded, and avg |h - first| <= avg |h - mean| + w. The mean square is v + e^2,
- * v the variance and |e| <= w, with a part of (a + 5) u; the drift's square is off by u e^2 and
- * 2 |e| (a + 3) u (sqrt(v) + w), where 2 |e| sqrt(v) <= v + w^2. Both are 2 (a + 6) u (v + 2 w^2).
- * Half of that is a part of rstd, and so are 2.5 u: epsilon's addition, the root, the division.
+ * The bounds of transformer.h (a, w, D, R) follow to first order in u = 2^-24. In a sum along a row
+ * a value goes through 8 ceil(cols / 2048) + 5 + 8 <= a additions. A mean adds a division and the
+ * rounding of cols. So `first` is off by w = (a + 2) u avg |h|. The distances are rounded, so the
+ * drift is off by (a + 3) u avg |h - first|, where avg |h - first| <= avg |h - mean| + w. The mean
+ * square is v + e^2 with a relative error of (a + 5) u, where v is the variance and |e| <= w. The
+ * square of the drift is off by u e^2 + 2 |e| (a + 3) u (sqrt(v) + w), where
+ * 2 |e| sqrt(v) <= v + w^2. Both errors together are at most 2 (a + 6) u (v + 2 w^2). The relative
+ * error of rstd is half of that times rstd^2, plus 2.5 u for the addition of epsilon, the root and
+ * the division.
  *
- * In the slope g is off by u |g| and hhat by t + (R + 2 u) |hhat|, t = D rstd; the mean of g by
- * (a + 3) u avg |g|, that of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four roundings
- * follow, each of at most |g| + avg |g| + |hhat| avg |g hhat|, and rstd brings R once more; a u and
- * 30 u are below R.
+ * In the slope, with t = D rstd, g is off by u |g| and hhat by t + (R + 2 u) |hhat|. The mean of g
+ * is off by (a + 3) u avg |g|, the mean of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four
+ * roundings follow, each of at most |g| + avg |g| + |hhat| avg |g hhat|. The factor rstd adds R
+ * once more. a u and 30 u are below R.
  *
  *   hhat = (h - mean) * rstd          g = dy * gamma
  *   mean_g = (sum of g) / cols        mean_gh = (sum of g * hhat) / cols
@@ -69,7 +72,7 @@ enum {
 
 typedef struct {
   cudrop_norm_kind_t kind;
-  float epsilon; /* of forward */
+  float epsilon; /* forward only */
 } cudropi_norm_t;
 
 static inline const cudropi_norm_t *cudropi_norm(const cudropi_plan_t *plan) {
@@ -79,8 +82,8 @@ static inline const cudropi_norm_t *cudropi_norm(const cudropi_plan_t *plan) {
 CUDROPI_DECLARE_HOST(cudropi_norm_forward);
 CUDROPI_DECLARE_HOST(cudropi_norm_gradient);
 int cudropi_launch_norm(const struct cudropi_work *work);
-int cudropi_launch_norm_gradient(const struct cudropi_work *work); /* after ... */
-int cudropi_launch_norm_means(const struct cudropi_work *work);    /* ... this */
+int cudropi_launch_norm_gradient(const struct cudropi_work *work); /* means first */
+int cudropi_launch_norm_means(const struct cudropi_work *work);
 
 #ifdef __cplusplus
 }
@@ -88,15 +91,16 @@ int cudropi_launch_norm_means(const struct cudropi_work *work);    /* ... this *
 
 #define CUDROPI_NORM_MOST 0x1.fffffep127f /* the largest number */
 
-enum { CUDROPI_NORM_FLOATS = 2 }; /* of each row, in the workspace: mean_g and mean_gh */
+enum { CUDROPI_NORM_FLOATS = 2 }; /* mean_g and mean_gh of each row, in the workspace */
 
-/* The mean of the distances; 0 where float cannot hold their sum. */
+/* The mean of the distances h - first, given their sum; 0 if float cannot hold the sum. */
 CUDROP_INLINE float cudropi_drift(float distances, int64_t cols) {
   const float drift = distances / (float)cols;
   return fabsf(drift) <= CUDROPI_NORM_MOST ? drift : 0.0f;
 }
 
-/* A variance is not below 0, and one that float cannot hold stays infinite. */
+/* rstd from the sum of squares and the drift. The variance is at least 0; a variance that float
+ * cannot hold stays infinite. */
 CUDROP_INLINE float cudropi_rstd(float squares, float drift, int64_t cols,
                                  float epsilon) {
   const float mean_square = squares / (float)cols, square = drift * drift;
@@ -109,7 +113,7 @@ CUDROP_INLINE float cudropi_normalise(float h, float mean, float rstd) {
   return (h - mean) * rstd;
 }
 
-/* What of g reaches h. */
+/* The share of g in the gradient of h. */
 CUDROP_INLINE float cudropi_norm_slope(float g, float hhat, float rstd, float mean_g,
                                        float mean_gh) {
   return (g - mean_g - hhat * mean_gh) * rstd;

@@ -1,4 +1,5 @@
-/* norm_host.h - bias, dropout, residual and a norm; compiled as strip.h is. */
+/* norm_host.h - bias, dropout, residual and a norm on the host; compiled for each path, like
+ * strip.h. */
 #ifndef CUDROP_NORM_HOST_H
 #define CUDROP_NORM_HOST_H
 
@@ -7,7 +8,7 @@
 
 /* ---- One value a row --------------------------------------------------------------- */
 
-/* The element of a row of a tensor that has one a row. */
+/* The address of a row's element in a tensor that has one element a row. */
 static float *get_each(const cudropi_plan_t *plan, int operand, int64_t row) {
   const cudropi_operand_t *each = &plan->operand[operand];
   return (float *)each->data +
@@ -25,14 +26,15 @@ static void write_each(const cudropi_plan_t *plan, int operand, int64_t row,
 
 /* ---- Forward ---------------------------------------------------------------------- */
 
-/* Where h is: stored, or what it is a copy of. Without an h, y holds it until it is overwritten. */
+/* The operand that holds h. If the call has no output h, y holds h until the result overwrites y;
+ * without an x, h is the residual. */
 static int find_stored(const cudropi_plan_t *plan) {
   return cudropi_has(plan, CUDROPI_NORM_H)   ? CUDROPI_NORM_H
          : cudropi_has(plan, CUDROPI_NORM_X) ? CUDROPI_NORM_Y
                                              : CUDROPI_NORM_RESIDUAL;
 }
 
-/* residual + drop(x + bias), or without an x the residual. */
+/* h = residual + drop(x + bias); without an x, h = residual. */
 static void sum_branch(const cudropi_strip_t *strip, float *h) {
   float residual[CUDROPI_STRIP];
   if (!cudropi_has(strip->plan, CUDROPI_NORM_X)) {
@@ -67,7 +69,7 @@ static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
   cudropi_strip_store(strip, CUDROPI_NORM_Y, h);
 }
 
-/* The mean of a row's h and its rstd, as norm.h has them; h is made and stored. */
+/* Compute and store h of a row, then find its mean and rstd as norm.h defines them. */
 static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *mean,
                             float *rstd) {
   const cudropi_plan_t *plan = job->plan;
@@ -117,7 +119,7 @@ static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* A strip of what the gradients of h and of the parameters are made of. */
+/* A strip of the terms that the gradients are computed from. */
 typedef struct {
   float dy[CUDROPI_STRIP], g[CUDROPI_STRIP], hhat[CUDROPI_STRIP];
 } terms_t;
@@ -134,7 +136,7 @@ static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
   }
 }
 
-/* The means of a row, to the workspace. */
+/* Write mean_g and mean_gh of a row to the workspace. */
 static void find_means(const cudropi_rows_job_t *job, int64_t row) {
   const cudropi_plan_t *plan = job->plan;
   const int32_t threads = cudropi_row_threads(plan->cols);
@@ -161,7 +163,7 @@ static const int norm_sums[NORM_SUMS] = {CUDROPI_NORM_GRADIENT_DBIAS,
                                          CUDROPI_NORM_GRADIENT_DGAMMA,
                                          CUDROPI_NORM_GRADIENT_DBETA};
 
-/* The gradients of data, and what a row adds to the sums of its columns. */
+/* Store the gradients of data, and write to `added` what the row adds to the column sums. */
 static void find_gradients(const cudropi_strip_t *strip,
                            float added[NORM_SUMS][CUDROPI_STRIP]) {
   const cudropi_plan_t *plan = strip->plan;
@@ -186,7 +188,7 @@ static void find_gradients(const cudropi_strip_t *strip,
   cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DX, added[0]);
 }
 
-/* The slab's columns from `col` on: each way of tiling.h sums its rows. */
+/* Do `width` columns of a slab, from `col` on. Each way of tiling.h sums its own rows. */
 static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
                          int width) {
   const cudropi_plan_t *plan = job->plan;

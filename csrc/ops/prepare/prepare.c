@@ -7,7 +7,7 @@
 #include "core/environment.h"
 #include "core/status.h"
 
-/* The bytes of a block are those of its numbers: padding would differ from backend to backend. */
+/* A block has no padding, whose bytes would differ from backend to backend. */
 #define SIZE_OF(member) sizeof((cudrop_prepared_t *)NULL)->member
 _Static_assert(SIZE_OF(schedule) == SIZE_OF(schedule.key) + SIZE_OF(schedule.head) +
                                         5 * sizeof(uint32_t) + 2 * sizeof(uint64_t),
@@ -19,7 +19,7 @@ _Static_assert(sizeof(cudrop_prepared_t) == SIZE_OF(schedule) + SIZE_OF(index_ba
                                                 SIZE_OF(alpha),
                "a block has padding");
 
-/* What cudrop_prepare() was given. */
+/* The arguments of cudrop_prepare(). */
 typedef struct {
   const char *function;
   const cudrop_mask_t *mask;
@@ -48,7 +48,7 @@ static cudrop_status_t prepare(cudrop_context_t *context, const void *argument) 
   return context->backend->prepare(context, &value, call->prepared);
 }
 
-/* The public call `function`, which writes to a block. */
+/* Write a block for the public function `function`. */
 static cudrop_status_t write(const char *function, cudrop_context_t *context,
                              const cudrop_mask_t *mask, cudrop_prepared_t *prepared) {
   REQUIRE(mask != NULL, CUDROP_ERROR_NULL_POINTER, "%s: mask is NULL", function);
@@ -75,8 +75,7 @@ cudrop_status_t cudrop_prepared_create(cudrop_context_t *context,
   if (status == CUDROP_OK) {
     *prepared = block;
   } else {
-    (void)context->backend->free(context,
-                                 &block); /* the first error is the one to tell */
+    (void)context->backend->free(context, &block); /* `status` is returned */
   }
   return status;
 }
@@ -100,6 +99,6 @@ cudrop_status_t cudrop_advance(cudrop_context_t *context, cudrop_prepared_t *pre
 }
 
 cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared, uint64_t offset) {
-  if (prepared == NULL) return cudrop_mask(0, offset, NAN); /* refused, not p = 0 */
+  if (prepared == NULL) return cudrop_mask(0, offset, NAN); /* every call refuses NaN */
   return (cudrop_mask_t){.offset = offset, .prepared = prepared};
 }

@@ -1,4 +1,4 @@
-/* prepare.h - what lies in the block of a prepared mask. */
+/* prepare.h - the contents of a prepared mask's block. */
 #ifndef CUDROP_PREPARED_H
 #define CUDROP_PREPARED_H
 
@@ -11,14 +11,14 @@ extern "C" {
 enum { CUDROPI_PREPARED_ALIGNMENT = 16 };
 
 /*
- * Everything that depends on seed, offset and p, worked out on the host. The schedule comes
- * first, where device.cuh looks for it.
+ * All numbers that depend on seed, offset and p, computed on the host. The schedule comes first,
+ * where device.cuh looks for it.
  */
 struct cudrop_prepared {
   cudrop_mask_schedule_t schedule;
-  uint64_t index_base; /* in whole groups */
+  uint64_t index_base; /* a multiple of CUDROP_MASK_LANES */
   double p;
-  cudropi_constants_t drop, alpha; /* of dropout, and of alpha dropout */
+  cudropi_constants_t drop, alpha; /* of dropout and of alpha dropout */
 };
 
 #ifdef __cplusplus
