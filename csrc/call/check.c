@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
   const cudropi_call_t *call;
   const char *function;
-  const argument_t *leader;
+  argument_t leader;
   size_t workspace_bytes; /* that the call needs */
   int count;
   argument_t argument[CUDROPI_SLOTS];
@@ -149,7 +149,7 @@ static cudrop_status_t check_argument(const char *function, argument_t *arg) {
 /* Check that dimension d of the argument has the size of dimension e of the leader. */
 static cudrop_status_t check_size(const check_t *check, const argument_t *arg, int d,
                                   int e) {
-  const argument_t *leader = check->leader;
+  const argument_t *leader = &check->leader;
   REQUIRE(arg->tensor->shape[d] == leader->tensor->shape[e], CUDROP_ERROR_SHAPE,
           "%s: %s has shape[%d] = %lld and %s has shape[%d] = %lld", check->function,
           arg->slot->name, d, (long long)arg->tensor->shape[d], leader->slot->name, e,
@@ -160,7 +160,7 @@ static cudrop_status_t check_size(const check_t *check, const argument_t *arg, i
 /* Check that the argument has rank `rank` and the leader's sizes from dimension `from` on. */
 static cudrop_status_t check_dimensions(const check_t *check, const argument_t *arg,
                                         int from, int rank) {
-  const argument_t *leader = check->leader;
+  const argument_t *leader = &check->leader;
   REQUIRE(arg->tensor->rank == rank, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and with %s of rank = %d it must be %d", check->function,
           arg->slot->name, arg->tensor->rank, leader->slot->name, leader->tensor->rank,
@@ -170,7 +170,7 @@ static cudrop_status_t check_dimensions(const check_t *check, const argument_t *
 }
 
 static cudrop_status_t check_same_shape(const check_t *check, const argument_t *arg) {
-  const argument_t *leader = check->leader;
+  const argument_t *leader = &check->leader;
   REQUIRE(arg->tensor->rank == leader->tensor->rank, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d and %s has rank = %d", check->function, arg->slot->name,
           arg->tensor->rank, leader->slot->name, leader->tensor->rank);
@@ -185,13 +185,13 @@ static cudrop_status_t check_same_shape(const check_t *check, const argument_t *
 
 /* Check that the argument's sizes are the leader's first ones, without the leader's last. */
 static cudrop_status_t check_leading(const check_t *check, const argument_t *arg) {
-  const int outer = check->leader->tensor->rank - 1, rank = arg->tensor->rank;
+  const int outer = check->leader.tensor->rank - 1, rank = arg->tensor->rank;
   REQUIRE(outer >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: %s has rank = 1, and %s is for dimensions before the last",
-          check->function, check->leader->slot->name, arg->slot->name);
+          check->function, check->leader.slot->name, arg->slot->name);
   REQUIRE(rank >= 1 && rank <= outer, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and with %s of rank = %d it must be 1 to %d",
-          check->function, arg->slot->name, rank, check->leader->slot->name, outer + 1,
+          check->function, arg->slot->name, rank, check->leader.slot->name, outer + 1,
           outer);
   for (int d = 0; d < rank; ++d) TRY(check_size(check, arg, d, d));
   return CUDROP_OK;
@@ -202,20 +202,20 @@ static cudrop_status_t check_table(const check_t *check, const argument_t *table
   REQUIRE(table->tensor->rank == 2, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = %d, and a table has 2", check->function, table->slot->name,
           table->tensor->rank);
-  return check_size(check, table, 1, check->leader->tensor->rank - 1);
+  return check_size(check, table, 1, check->leader.tensor->rank - 1);
 }
 
 /* Check that a table has one row for each place in the leader's last dimension but one. */
 static cudrop_status_t check_places(const check_t *check, const argument_t *table) {
-  const int place = check->leader->tensor->rank - 2;
+  const int place = check->leader.tensor->rank - 2;
   REQUIRE(place >= 0, CUDROP_ERROR_SHAPE,
           "%s: %s has rank = 1, and places for %s are the dimension before the last",
-          check->function, check->leader->slot->name, table->slot->name);
+          check->function, check->leader.slot->name, table->slot->name);
   return check_size(check, table, 0, place);
 }
 
 static cudrop_status_t check_extent(const check_t *check, const argument_t *arg) {
-  const int outer = check->leader->tensor->rank - 1;
+  const int outer = check->leader.tensor->rank - 1;
   switch ((cudropi_extent_t)arg->slot->extent) {
     case CUDROPI_EXTENT_ONE:
       return CUDROP_OK;
@@ -293,9 +293,9 @@ static cudrop_status_t check_same_type(const check_t *check, const argument_t *a
 }
 
 static cudrop_status_t check_rank(const check_t *check) {
-  REQUIRE(!check->call->op->has_rows || check->leader->tensor->rank >= 1,
+  REQUIRE(!check->call->op->has_rows || check->leader.tensor->rank >= 1,
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has rank = 0, and rows need a dimension",
-          check->function, check->leader->slot->name);
+          check->function, check->leader.slot->name);
   return CUDROP_OK;
 }
 
@@ -310,16 +310,16 @@ static cudrop_status_t check_arguments(check_t *check) {
     if (call->tensor[k] == NULL) continue;
     *arg = (argument_t){.slot = slot, .tensor = call->tensor[k]};
     TRY(check_argument(check->function, arg));
-    if (k == call->op->leader) check->leader = arg;
+    if (k == call->op->leader) check->leader = *arg;
     ++check->count;
   }
   TRY(check_rank(check));
   const argument_t *stream = find_first(check, CUDROPI_STREAM);
   const argument_t *branch =
-      is_of(check->leader, 0) ? check->leader : find_first(check, 0);
+      is_of(&check->leader, 0) ? &check->leader : find_first(check, 0);
   for (int k = 0; k < check->count; ++k) {
     const argument_t *arg = &check->argument[k];
-    if (arg != check->leader) TRY(check_extent(check, arg));
+    if (arg->slot != check->leader.slot) TRY(check_extent(check, arg));
     TRY(check_row(check, arg));
     TRY(check_same_type(check, arg, branch, stream));
   }
@@ -373,7 +373,7 @@ static bool find_last_index(const cudrop_mask_t *mask, const argument_t *arg,
 }
 
 static cudrop_status_t check_map(const check_t *check, const cudrop_mask_t *mask) {
-  const argument_t *leader = check->leader;
+  const argument_t *leader = &check->leader;
   const char *function = check->function;
   uint64_t last = 0;
   REQUIRE(mask->index_rank >= 0 && mask->index_rank <= CUDROP_MAX_RANK,
@@ -418,7 +418,7 @@ static cudrop_status_t check_mask(const check_t *check) {
 /* Count the workspace that the call needs. */
 static cudrop_status_t count_workspace(check_t *check) {
   const cudropi_call_t *call = check->call;
-  const cudrop_tensor_t *leader = check->leader->tensor;
+  const cudrop_tensor_t *leader = check->leader.tensor;
   const int outer = leader->rank - 1;
   int64_t rows = 0;
   uint32_t slots = 0;
@@ -607,12 +607,18 @@ static cudrop_status_t check_accumulate(const check_t *check) {
 
 cudrop_status_t cudropi_check(const cudrop_context_t *context,
                               const cudropi_call_t *call) {
+  const cudropi_op_t *op = call->op;
+  const cudropi_slot_t *slot = &op->slot[op->leader];
   check_t check;
-  check.call = call;
-  check.function = call->op->function;
-  check.count = 0;
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL",
-          check.function);
+          op->function);
+  REQUIRE(call->tensor[op->leader] != NULL, CUDROP_ERROR_NULL_POINTER, "%s: %s is NULL",
+          op->function, slot->name);
+  check.call = call;
+  check.function = op->function;
+  check.leader = (argument_t){.slot = slot, .tensor = call->tensor[op->leader]};
+  check.workspace_bytes = 0;
+  check.count = 0;
   TRY(check_arguments(&check));
   TRY(check_accumulate(&check));
   if (call->op->check != NULL) TRY(call->op->check(call));

@@ -98,6 +98,7 @@ static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
                             const cudrop_mask_t *mask, const cudrop_tensor_t *x,
                             const cudrop_tensor_t *keep, const cudrop_tensor_t *y) {
   const layout_t *layout = trial->layout;
+  const double p = trial->mask.p;
   switch (trial->op) {
     case TRIAL_FORWARD:
       return cudrop_forward(context, x, mask, y);
@@ -118,9 +119,9 @@ static cudrop_status_t call(cudrop_context_t *context, const trial_t *trial,
     case TRIAL_COUNT_KEPT:
       return cudrop_count_kept(context, mask, layout->rank, layout->shape, y->data);
     case TRIAL_APPLY_BYTES:
-      return cudrop_apply_bytes(context, x, keep, mask->p, y);
+      return cudrop_apply_bytes(context, x, keep, p, y);
     default:
-      return cudrop_apply_bits(context, x, keep->data, mask->p, y);
+      return cudrop_apply_bits(context, x, keep->data, p, y);
   }
 }
 
