@@ -76,8 +76,14 @@ CUDROPI_DEVICE void cudropi_gradient_store(
   }
 }
 
+/* Tuning: the least number of blocks that fit on a multiprocessor. GENERAL with two blocks spills on
+ * sm_120. */
+constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk) {
+  return walk == CUDROPI_ROWS_GENERAL ? 1 : CUDROPI_ATTENTION_BLOCKS;
+}
+
 template <class Type, cudropi_rows_walk_t walk, int turns>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_gradient_blocks(walk))
     cudropi_attention_gradient(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   CUDROPI_ROWS_MASK(walk, args, mask);
