@@ -1,5 +1,5 @@
 /*
- * test_cuda.c - what only a GPU has: memory of its own, devices, streams, graphs.
+ * test_cuda.c - what only a GPU has: memory of its own, devices, and their errors.
  *
  * Runs on a GPU, and without one on the emulator of tests/simt. The operators' results are
  * test_operators' subject.
@@ -12,72 +12,10 @@
 #if defined(CUDROP_TEST_EMULATED)
 #include "fake_cudart.h"
 #endif
+#include "on_stream.h"
 #include "oracle.h"
-#include "suite.h"
-#include "view.h"
-
-enum { N = 1000 };
-
-static cudrop_context_t *context, *host;
-static cudaStream_t stream;
-static float x_host[N], y_host[N];
-static float *x, *y; /* on the device */
-
-#define ck_assert_cuda(call) ck_assert_int_eq(call, cudaSuccess)
-
-static void *take(size_t bytes) {
-  void *buffer = NULL;
-  ck_assert_ok(cudrop_alloc(context, bytes, &buffer));
-  return buffer;
-}
-
-static void give(void *buffer) {
-  ck_assert_ok(cudrop_free(context, &buffer));
-}
-
-static void set_up(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_CUDA, 0));
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
-  ck_assert_cuda(cudaStreamCreate(&stream));
-  ck_assert_ok(cudrop_set_stream(context, stream));
-  for (int e = 0; e < N; ++e) x_host[e] = (float)(e % 17) - 7.5f;
-  x = take(sizeof x_host);
-  y = take(sizeof y_host);
-  ck_assert_ok(cudrop_upload(context, x, x_host, sizeof x_host));
-  memset(y_host, VIEW_POISON, sizeof y_host);
-  ck_assert_ok(cudrop_upload(context, y, y_host, sizeof y_host));
-}
-
-static void clean_up(void) {
-  give(x);
-  give(y);
-  ck_assert_cuda(cudaStreamSynchronize(stream));
-  ck_assert_cuda(cudaStreamDestroy(stream));
-  ck_assert_ok(cudrop_destroy(&context));
-  ck_assert_ok(cudrop_destroy(&host));
-}
-
-/* y on the device is what dropping x by a mask by value gives. */
-static void expect_dropped(const cudrop_mask_t *mask) {
-  float want[N], got[N];
-  const cudrop_tensor_t in = cudrop_vector(x_host, CUDROP_F32, N);
-  const cudrop_tensor_t out = cudrop_vector(want, CUDROP_F32, N);
-  ck_assert_ok(cudrop_forward(host, &in, mask, &out));
-  ck_assert_ok(cudrop_download(context, got, y, sizeof got));
-  ck_assert_mem_eq(got, want, sizeof got);
-}
-
-static void expect_untouched(void) {
-  float got[N];
-  ck_assert_ok(cudrop_download(context, got, y, sizeof got));
-  ck_assert_mem_eq(got, y_host, sizeof got);
-}
 
 /* ---- memory --------------------------------------------------------------------------- */
-
-static cudrop_tensor_t vector(const void *data) {
-  return cudrop_vector(data, CUDROP_F32, N);
-}
 
 #define ck_assert_wrong_memory(call, name)                                             \
   do {                                                                                 \
@@ -328,124 +266,6 @@ START_TEST(a_failure_inside_the_library_is_not_the_callers) {
 }
 END_TEST
 
-/* ---- graphs --------------------------------------------------------------------------- */
-
-static cudaGraphExec_t end_capture(void) {
-  cudaGraph_t graph = NULL;
-  cudaGraphExec_t executable = NULL;
-  ck_assert_cuda(cudaStreamEndCapture(stream, &graph));
-  ck_assert_cuda(cudaGraphInstantiate(&executable, graph, 0));
-  ck_assert_cuda(cudaGraphDestroy(graph));
-  return executable;
-}
-
-/* Each of these on x and y is work of the stream: captured it waits, replayed it is done. */
-static cudrop_status_t run_forward(const cudrop_mask_t *mask) {
-  const cudrop_tensor_t in = vector(x), out = vector(y);
-  return cudrop_forward(context, &in, mask, &out);
-}
-
-START_TEST(work_goes_to_the_stream_that_was_set) {
-  const cudrop_mask_t masks[] = {cudrop_mask(1, 2, 0.3), cudrop_mask(1, 2, 0.0),
-                                 cudrop_mask(1, 2, 1.0)}; /* a kernel, a copy, a fill */
-  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  ck_assert_ok(run_forward(&masks[_i]));
-  const cudaGraphExec_t step = end_capture();
-  expect_untouched();
-  ck_assert_cuda(cudaGraphLaunch(step, stream));
-  expect_dropped(&masks[_i]);
-  ck_assert_cuda(cudaGraphExecDestroy(step));
-}
-END_TEST
-
-START_TEST(a_replayed_step_drops_anew_and_backward_follows_forward) {
-  enum { REPLAYS = 20, SITES = 2 };
-  static float dx_host[N], ones_host[N], before[N];
-  const cudrop_mask_t first = cudrop_mask(42, 100, 0.3);
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
-  float *dx = take(sizeof dx_host), *ones = take(sizeof ones_host);
-  for (int e = 0; e < N; ++e) ones_host[e] = 1.0f;
-  ck_assert_ok(cudrop_upload(context, ones, ones_host, sizeof ones_host));
-  ck_assert_ok(cudrop_prepare(context, &first, block));
-
-  const cudrop_tensor_t in = vector(x), out = vector(y), dy = vector(ones),
-                        d = vector(dx);
-  const cudrop_mask_t site0 = cudrop_prepared_mask(block, 0);
-  const cudrop_mask_t site1 = cudrop_prepared_mask(block, 1);
-  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  ck_assert_ok(cudrop_forward(context, &in, &site0, &out));
-  ck_assert_ok(cudrop_backward(context, &dy, &site1, &d));
-  ck_assert_ok(cudrop_advance(context, block, SITES));
-  const cudaGraphExec_t step = end_capture();
-  for (uint64_t k = 0; k < REPLAYS; ++k) {
-    ck_assert_cuda(cudaGraphLaunch(step, stream));
-    const cudrop_mask_t eager = cudrop_mask(42, 100 + SITES * k, 0.3);
-    expect_dropped(&eager);
-    ck_assert_ok(cudrop_download(context, dx_host, dx, sizeof dx_host));
-    for (uint64_t e = 0; e < N; ++e)
-      ck_assert_int_eq(dx_host[e] != 0.0f, oracle_keep(42, 100 + SITES * k + 1, e, 0.3));
-    ck_assert(k == 0 || memcmp(dx_host, before, sizeof before) != 0);
-    memcpy(before, dx_host, sizeof before);
-  }
-  ck_assert_cuda(cudaGraphExecDestroy(step));
-  give(ones);
-  give(dx);
-  give(block);
-}
-END_TEST
-
-START_TEST(a_new_rate_needs_no_new_capture) {
-  static const double rates[] = {0.1, 0.0, 1.0, 1e-6, 0.5};
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
-  const cudrop_mask_t mask = cudrop_prepared_mask(block, 0);
-  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  ck_assert_ok(run_forward(&mask));
-  const cudaGraphExec_t step = end_capture();
-  for (uint64_t k = 0; k < sizeof rates / sizeof rates[0]; ++k) {
-    const cudrop_mask_t now = cudrop_mask(7, k, rates[k]);
-    ck_assert_ok(cudrop_prepare(context, &now, block));
-    ck_assert_cuda(cudaGraphLaunch(step, stream));
-    expect_dropped(&now);
-  }
-  ck_assert_cuda(cudaGraphExecDestroy(step));
-  give(block);
-}
-END_TEST
-
-START_TEST(a_prepare_can_be_captured_too) {
-  const cudrop_mask_t mask = cudrop_mask(9, 8, 0.25);
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
-  const cudrop_mask_t prepared = cudrop_prepared_mask(block, 3);
-  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  ck_assert_ok(cudrop_prepare(context, &mask, block));
-  ck_assert_ok(cudrop_advance(context, block, 10));
-  ck_assert_ok(run_forward(&prepared));
-  const cudaGraphExec_t step = end_capture();
-  const cudrop_mask_t eager = cudrop_mask(9, 8 + 10 + 3, 0.25);
-  for (int k = 0; k < 2; ++k) {
-    ck_assert_cuda(cudaGraphLaunch(step, stream));
-    expect_dropped(&eager);
-  }
-  ck_assert_cuda(cudaGraphExecDestroy(step));
-  give(block);
-}
-END_TEST
-
-START_TEST(waiting_inside_a_capture_is_an_error_with_a_text) {
-  cudaGraph_t graph = NULL;
-  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  ck_assert_int_eq(cudrop_synchronize(context), CUDROP_ERROR_CUDA);
-  ck_assert_ptr_nonnull(strstr(cudrop_last_error(),
-                               "cudrop_synchronize: cudaStreamSynchronize failed with "
-                               "cudaErrorStreamCapture"));
-  ck_assert_int_ne(cudaStreamEndCapture(stream, &graph), cudaSuccess);
-  (void)cudaGetLastError();
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  ck_assert_ok(run_forward(&mask)); /* nothing of it is left */
-  expect_dropped(&mask);
-}
-END_TEST
-
 /* ---- threads -------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 20 };
@@ -511,11 +331,6 @@ static TCase *cuda_case(void) {
   tcase_add_test(tests, memory_of_another_device_is_refused);
   tcase_add_test(tests, the_callers_last_error_is_left_alone);
   tcase_add_test(tests, a_failure_inside_the_library_is_not_the_callers);
-  tcase_add_loop_test(tests, work_goes_to_the_stream_that_was_set, 0, 3);
-  tcase_add_test(tests, a_replayed_step_drops_anew_and_backward_follows_forward);
-  tcase_add_test(tests, a_new_rate_needs_no_new_capture);
-  tcase_add_test(tests, a_prepare_can_be_captured_too);
-  tcase_add_test(tests, waiting_inside_a_capture_is_an_error_with_a_text);
   tcase_add_test(tests, threads_with_contexts_of_their_own_do_not_meet);
   return tests;
 }

@@ -10,232 +10,12 @@
 #include <string.h>
 
 #include "fake_cudart.h"
+#include "fault_steps.h"
 #include "suite.h"
 
-enum { N = 100, ROWS = 10, COLS = 10, WORKSPACE = 1 << 13 };
+static float values[FAULT_N]; /* in memory of the host */
 
-typedef struct {
-  cudrop_context_t *context;
-  void *x, *y, *bits, *block, *kept, *workspace;
-} state_t;
-
-/* A program's calls in their order; each needs those before it. */
-typedef cudrop_status_t step_t(state_t *state);
-
-static float values[N];
-
-static cudrop_tensor_t f32(void *data) {
-  return cudrop_vector(data, CUDROP_F32, N);
-}
-static cudrop_tensor_t every_second(void *data) {
-  cudrop_tensor_t tensor = cudrop_vector(data, CUDROP_F32, N / 2);
-  tensor.stride[0] = 2;
-  return tensor;
-}
-
-static cudrop_status_t create(state_t *s) {
-  return cudrop_create(&s->context, CUDROP_CUDA, 1);
-}
-static cudrop_status_t alloc_x(state_t *s) {
-  return cudrop_alloc(s->context, sizeof values, &s->x);
-}
-static cudrop_status_t alloc_y(state_t *s) {
-  return cudrop_alloc(s->context, sizeof values, &s->y);
-}
-static cudrop_status_t alloc_bits(state_t *s) {
-  return cudrop_alloc(s->context, N, &s->bits);
-}
-static cudrop_status_t alloc_block(state_t *s) {
-  return cudrop_alloc(s->context, CUDROP_PREPARED_BYTES, &s->block);
-}
-static cudrop_status_t alloc_kept(state_t *s) {
-  return cudrop_alloc(s->context, sizeof(uint64_t), &s->kept);
-}
-static cudrop_status_t upload(state_t *s) {
-  return cudrop_upload(s->context, s->x, values, sizeof values);
-}
-static cudrop_status_t forward(state_t *s, double p) {
-  const cudrop_tensor_t x = f32(s->x), y = f32(s->y);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, p);
-  return cudrop_forward(s->context, &x, &mask, &y);
-}
-static cudrop_status_t drop(state_t *s) {
-  return forward(s, 0.5);
-}
-static cudrop_status_t copy(state_t *s) {
-  return forward(s, 0.0);
-}
-static cudrop_status_t clear(state_t *s) {
-  return forward(s, 1.0);
-}
-static cudrop_status_t drop_strided(state_t *s) {
-  const cudrop_tensor_t x = every_second(s->x), y = every_second(s->y);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_backward_accumulate(s->context, &x, &mask, &y);
-}
-static cudrop_status_t alpha(state_t *s) {
-  const cudrop_tensor_t x = f32(s->x);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_alpha_forward(s->context, &x, &mask, &x);
-}
-static cudrop_status_t export_bits(state_t *s) {
-  const int64_t n = N;
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_export_bits(s->context, &mask, 1, &n, s->bits);
-}
-static cudrop_status_t apply_bits(state_t *s) {
-  const cudrop_tensor_t x = f32(s->x), y = f32(s->y);
-  return cudrop_apply_bits(s->context, &x, s->bits, 0.5, &y);
-}
-static cudrop_status_t count(state_t *s) {
-  const int64_t n = N;
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_count_kept(s->context, &mask, 1, &n, s->kept);
-}
-static cudrop_status_t prepare(state_t *s) {
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  return cudrop_prepare(s->context, &mask, s->block);
-}
-static cudrop_status_t drop_prepared(state_t *s) {
-  const cudrop_tensor_t x = f32(s->x), y = f32(s->y);
-  const cudrop_mask_t mask = cudrop_prepared_mask(s->block, 0);
-  return cudrop_forward(s->context, &x, &mask, &y);
-}
-static cudrop_status_t advance(state_t *s) {
-  return cudrop_advance(s->context, s->block, 1);
-}
-static cudrop_status_t alloc_workspace(state_t *s) {
-  return cudrop_alloc(s->context, WORKSPACE, &s->workspace);
-}
-static cudrop_tensor_t matrix(void *data) {
-  return cudrop_matrix(data, CUDROP_F32, ROWS, COLS);
-}
-static cudrop_status_t fused(state_t *s) {
-  const cudrop_tensor_t x = matrix(s->x), y = matrix(s->y);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudrop_fused_t shared = {.mask = &mask};
-  return cudrop_fused_forward(
-      s->context, &(cudrop_fused_forward_t){.fused = &shared, .x = &x, .y = &y});
-}
-static cudrop_status_t fused_backward(state_t *s) {
-  const cudrop_tensor_t dy = matrix(s->x);
-  const cudrop_tensor_t dbias = cudrop_vector(s->y, CUDROP_F32, COLS);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudrop_fused_t shared = {.mask = &mask};
-  return cudrop_fused_backward(s->context,
-                               &(cudrop_fused_backward_t){.fused = &shared,
-                                                          .dy = &dy,
-                                                          .dbias = &dbias,
-                                                          .workspace = s->workspace,
-                                                          .workspace_bytes = WORKSPACE});
-}
-static cudrop_status_t norm(state_t *s) {
-  const cudrop_tensor_t x = matrix(s->x), y = matrix(s->y);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudrop_norm_t shared = {.epsilon = 1e-5f, .mask = &mask};
-  return cudrop_norm_forward(s->context,
-                             &(cudrop_norm_forward_t){.norm = &shared, .x = &x, .y = &y});
-}
-static cudrop_status_t norm_backward(state_t *s) {
-  const cudrop_tensor_t h = matrix(s->x), dx = matrix(s->y);
-  const cudrop_tensor_t rstd = cudrop_vector(s->x, CUDROP_F32, ROWS);
-  const cudrop_norm_t shared = {.kind = CUDROP_RMS_NORM};
-  return cudrop_norm_backward(s->context,
-                              &(cudrop_norm_backward_t){.norm = &shared,
-                                                        .dy = &h,
-                                                        .h = &h,
-                                                        .rstd = &rstd,
-                                                        .dx = &dx,
-                                                        .workspace = s->workspace,
-                                                        .workspace_bytes = WORKSPACE});
-}
-static const cudrop_attention_t every_key = {.scale = 1.0f};
-static cudrop_status_t attention(state_t *s) {
-  const cudrop_tensor_t scores = matrix(s->x), y = matrix(s->y);
-  return cudrop_attention_forward(
-      s->context,
-      &(cudrop_attention_forward_t){.attention = &every_key, .scores = &scores, .y = &y});
-}
-static cudrop_status_t reapply(state_t *s) {
-  const cudrop_tensor_t weights = matrix(s->x), y = matrix(s->y);
-  return cudrop_attention_reapply(
-      s->context, &(cudrop_attention_reapply_t){
-                      .attention = &every_key, .weights = &weights, .y = &y});
-}
-static cudrop_status_t attention_backward(state_t *s) {
-  const cudrop_tensor_t weights = matrix(s->x), dscores = matrix(s->y);
-  return cudrop_attention_backward(s->context,
-                                   &(cudrop_attention_backward_t){.attention = &every_key,
-                                                                  .dy = &weights,
-                                                                  .weights = &weights,
-                                                                  .dscores = &dscores});
-}
-static cudrop_status_t embedding(state_t *s) {
-  const cudrop_tensor_t tokens = matrix(s->x), y = matrix(s->y);
-  const cudrop_tensor_t ids = cudrop_vector(s->bits, CUDROP_I32, ROWS);
-  return cudrop_embedding_forward(
-      s->context, &(cudrop_embedding_forward_t){.ids = &ids, .tokens = &tokens, .y = &y});
-}
-static cudrop_status_t embedding_backward(state_t *s) {
-  const cudrop_tensor_t dy = matrix(s->x), dtokens = matrix(s->y);
-  const cudrop_tensor_t ids = cudrop_vector(s->bits, CUDROP_I32, ROWS);
-  return cudrop_embedding_backward(
-      s->context, &(cudrop_embedding_backward_t){.ids = &ids,
-                                                 .dy = &dy,
-                                                 .dtokens = &dtokens,
-                                                 .workspace = s->workspace,
-                                                 .workspace_bytes = WORKSPACE});
-}
-static cudrop_status_t download(state_t *s) {
-  float back[N];
-  return cudrop_download(s->context, back, s->y, sizeof back);
-}
-static cudrop_status_t synchronize(state_t *s) {
-  return cudrop_synchronize(s->context);
-}
-static cudrop_status_t free_x(state_t *s) {
-  return cudrop_free(s->context, &s->x);
-}
-
-static const struct {
-  step_t *run;
-  const char *function; /* whose name a failure must give */
-} steps[] = {
-    {create, "cudrop_create"},
-    {alloc_x, "cudrop_alloc"},
-    {alloc_y, "cudrop_alloc"},
-    {alloc_bits, "cudrop_alloc"},
-    {alloc_block, "cudrop_alloc"},
-    {alloc_kept, "cudrop_alloc"},
-    {alloc_workspace, "cudrop_alloc"},
-    {upload, "cudrop_upload"},
-    {drop, "cudrop_forward"},
-    {copy, "cudrop_forward"},
-    {clear, "cudrop_forward"},
-    {drop_strided, "cudrop_backward_accumulate"},
-    {alpha, "cudrop_alpha_forward"},
-    {export_bits, "cudrop_export_bits"},
-    {apply_bits, "cudrop_apply_bits"},
-    {count, "cudrop_count_kept"},
-    {prepare, "cudrop_prepare"},
-    {drop_prepared, "cudrop_forward"},
-    {advance, "cudrop_advance"},
-    {fused, "cudrop_fused_forward"},
-    {fused_backward, "cudrop_fused_backward"},
-    {norm, "cudrop_norm_forward"},
-    {norm_backward, "cudrop_norm_backward"},
-    {attention, "cudrop_attention_forward"},
-    {reapply, "cudrop_attention_reapply"},
-    {attention_backward, "cudrop_attention_backward"},
-    {embedding, "cudrop_embedding_forward"},
-    {embedding_backward, "cudrop_embedding_backward"},
-    {download, "cudrop_download"},
-    {synchronize, "cudrop_synchronize"},
-    {free_x, "cudrop_free"},
-};
-enum { STEPS = sizeof steps / sizeof steps[0] };
-
-static void clean_up(state_t *s) {
+static void clean_up(fault_state_t *s) {
   void **buffers[] = {&s->x, &s->y, &s->bits, &s->block, &s->kept, &s->workspace};
   for (size_t k = 0; k < sizeof buffers / sizeof buffers[0]; ++k)
     if (*buffers[k] != NULL) ck_assert_ok(cudrop_free(s->context, buffers[k]));
@@ -261,8 +41,9 @@ static void expect_failure(int step, cudrop_status_t status, cudaError_t error) 
   ck_assert_ptr_nonnull(call);
   ck_assert_str_eq(cudrop_status_name(status),
                    cudrop_status_name(expected_status(error)));
-  ck_assert_msg(strncmp(text, steps[step].function, strlen(steps[step].function)) == 0,
-                "%s fails and says: %s", call, text);
+  ck_assert_msg(
+      strncmp(text, fault_steps[step].function, strlen(fault_steps[step].function)) == 0,
+      "%s fails and says: %s", call, text);
   if (status == CUDROP_ERROR_CUDA)
     ck_assert_msg(strstr(text, call) != NULL && strstr(text, cudaGetErrorName(error)),
                   "%s fails and says: %s", call, text);
@@ -304,22 +85,22 @@ static void expect_current(const struct CUctx_st *context) {
 
 /* Run the program with one call failing; false when there was no such call. */
 static bool run_with_failure(caller_t caller, long k, cudaError_t error) {
-  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   bool reached = false;
   fake_cuda_reset();
   const struct CUctx_st *current = become(caller);
   fake_cuda_fail(k, (int)error);
-  for (int step = 0; step < STEPS; ++step) {
-    cudrop_status_t status = steps[step].run(&state);
+  for (int step = 0; step < FAULT_STEPS; ++step) {
+    cudrop_status_t status = fault_steps[step].run(&state);
     if (status != CUDROP_OK && !reached) {
       reached = true;
       expect_failure(step, status, error);
       expect_current(current);
       fake_cuda_fail(-1, 0);
-      if (steps[step].run == free_x && state.x == NULL) continue;
-      status = steps[step].run(&state); /* nothing of the failure is left */
+      if (fault_steps[step].run == fault_free_x && state.x == NULL) continue;
+      status = fault_steps[step].run(&state); /* nothing of the failure is left */
     }
-    ck_assert_msg(status == CUDROP_OK, "%s: %s", steps[step].function,
+    ck_assert_msg(status == CUDROP_OK, "%s: %s", fault_steps[step].function,
                   cudrop_last_error());
     expect_current(current);
   }
@@ -350,10 +131,10 @@ static const char *const functions[] = {"cuDeviceGet", "cuDevicePrimaryCtxRetain
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 
 START_TEST(a_driver_that_lacks_a_function_is_refused) {
-  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   fake_cuda_reset();
   fake_cuda_hide_driver_function(functions[_i]);
-  ck_assert_int_eq(create(&state), CUDROP_ERROR_CUDA);
+  ck_assert_int_eq(fault_create(&state), CUDROP_ERROR_CUDA);
   ck_assert_ptr_nonnull(strstr(cudrop_last_error(), "cudaErrorSymbolNotFound"));
   ck_assert_ptr_null(state.context);
 }
@@ -365,18 +146,18 @@ END_TEST
  */
 START_TEST(a_host_context_leaves_the_current_context_alone) {
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  float y[N];
+  float y[FAULT_N];
   bool reached = true;
   for (long k = 0; reached; ++k) {
-    state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
     cudrop_context_t *host = NULL;
-    const cudrop_tensor_t in = f32(values), out = f32(y);
+    const cudrop_tensor_t in = fault_vector(values), out = fault_vector(y);
     fake_cuda_reset();
     const struct CUctx_st *current = become((caller_t)_i);
-    ck_assert_ok(create(&state));
+    ck_assert_ok(fault_create(&state));
     ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
-    ck_assert_ok(alloc_x(&state));
-    const cudrop_tensor_t on_device = f32(state.x);
+    ck_assert_ok(fault_alloc_x(&state));
+    const cudrop_tensor_t on_device = fault_vector(state.x);
     ck_assert_int_eq(cudrop_forward(host, &on_device, &mask, &out),
                      CUDROP_ERROR_WRONG_MEMORY);
     fake_cuda_fail(k, cudaErrorUnknown);
@@ -409,16 +190,16 @@ START_TEST(without_a_driver_or_a_device_every_way_in_says_so) {
 END_TEST
 
 START_TEST(a_device_that_is_lost_is_an_error_and_no_crash) {
-  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   fake_cuda_reset();
-  ck_assert_ok(create(&state));
-  ck_assert_ok(alloc_x(&state));
-  ck_assert_ok(alloc_y(&state));
+  ck_assert_ok(fault_create(&state));
+  ck_assert_ok(fault_alloc_x(&state));
+  ck_assert_ok(fault_alloc_y(&state));
   fake_cuda_lose_device();
   for (int k = 0; k < 2; ++k) {
-    ck_assert_int_eq(drop(&state), CUDROP_ERROR_CUDA);
+    ck_assert_int_eq(fault_drop(&state), CUDROP_ERROR_CUDA);
     ck_assert_ptr_nonnull(strstr(cudrop_last_error(), "cudaErrorDevicesUnavailable"));
-    ck_assert_int_eq(synchronize(&state), CUDROP_ERROR_CUDA);
+    ck_assert_int_eq(fault_synchronize(&state), CUDROP_ERROR_CUDA);
   }
   ck_assert_ok(cudrop_destroy(&state.context));
   fake_cuda_reset();
@@ -426,22 +207,23 @@ START_TEST(a_device_that_is_lost_is_an_error_and_no_crash) {
 END_TEST
 
 START_TEST(without_memory_pools_buffers_are_plain) {
-  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
   fake_cuda_reset();
   fake_cuda_set_attribute(cudaDevAttrMemoryPoolsSupported, 0);
-  for (int step = 0; step < STEPS; ++step) ck_assert_ok(steps[step].run(&state));
+  for (int step = 0; step < FAULT_STEPS; ++step)
+    ck_assert_ok(fault_steps[step].run(&state));
   clean_up(&state);
   fake_cuda_reset();
 }
 END_TEST
 
 START_TEST(a_device_that_reads_host_memory_is_given_it) {
-  state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
-  float y[N];
+  fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  float y[FAULT_N];
   fake_cuda_reset();
   fake_cuda_set_attribute(cudaDevAttrPageableMemoryAccess, 1);
-  ck_assert_ok(create(&state));
-  const cudrop_tensor_t in = f32(values), out = f32(y);
+  ck_assert_ok(fault_create(&state));
+  const cudrop_tensor_t in = fault_vector(values), out = fault_vector(y);
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   ck_assert_ok(cudrop_forward(state.context, &in, &mask, &out));
   ck_assert_ok(cudrop_destroy(&state.context));
@@ -455,11 +237,11 @@ START_TEST(a_prepared_block_is_made_or_there_is_none) {
   bool reached = true;
   long k = 0;
   for (; reached; ++k) {
-    state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    fault_state_t state = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
     cudrop_prepared_t *prepared = NULL;
     fake_cuda_reset();
     const struct CUctx_st *current = become(NOTHING);
-    ck_assert_ok(create(&state));
+    ck_assert_ok(fault_create(&state));
     fake_cuda_fail(k, cudaErrorUnknown);
     const cudrop_status_t status =
         cudrop_prepared_create(state.context, &mask, &prepared);
