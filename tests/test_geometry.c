@@ -2,34 +2,26 @@
 #include "cuda/geometry.h"
 
 #include "core/tensor.h"
+#include "elementwise.h"
 #include "suite.h"
 
 /* Addresses only: nothing here touches memory. */
 static char *const base = (char *)0x10000; /* NOLINT(performance-no-int-to-ptr) */
 
-/* Operators with the kernels of public ones. */
-#define OPERATOR(TYPES, AT_ZERO, ABOVE_ZERO)                              \
-  {                                                                       \
-    .function = "test",                                                   \
-    .slot = {[CUDROPI_X] = {"x", .types = CUDROPI_NUMBERS},               \
-             [CUDROPI_Y] = {"y", .types = (TYPES)}},                      \
-    .leader = CUDROPI_Y, .at_zero = (AT_ZERO), .above_zero = (ABOVE_ZERO) \
-  }
-static const cudropi_op_t drop =
-    OPERATOR(CUDROPI_NUMBERS, CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE);
+static const cudropi_op_t drop = OPERATOR(
+    CUDROPI_NUMBERS, CUDROPI_NUMBERS, CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, false);
 static const cudropi_op_t accumulate =
-    OPERATOR(CUDROPI_FLOATS, CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE, false);
 static const cudropi_op_t alpha =
-    OPERATOR(CUDROPI_FLOATS, CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE);
-static const cudropi_op_t export_scale =
-    OPERATOR(CUDROPI_NUMBERS, CUDROPI_KERNEL_FILL, CUDROPI_KERNEL_FILL);
-static const cudropi_op_t export_bits =
-    OPERATOR(CUDROPI_BITS, CUDROPI_KERNEL_BITS, CUDROPI_KERNEL_BITS);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE, true);
+static const cudropi_op_t export_scale = OPERATOR(
+    CUDROPI_NUMBERS, CUDROPI_NUMBERS, CUDROPI_KERNEL_FILL, CUDROPI_KERNEL_FILL, false);
+static const cudropi_op_t export_bits = OPERATOR(
+    CUDROPI_NUMBERS, CUDROPI_BITS, CUDROPI_KERNEL_BITS, CUDROPI_KERNEL_BITS, false);
 
 static cudropi_plan_t plan_of(const cudropi_op_t *op, const cudrop_tensor_t *x,
                               const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
-  const cudropi_call_t call = {
-      .op = op, .tensor = {[CUDROPI_X] = x, [CUDROPI_Y] = y}, .mask = mask};
+  const cudropi_call_t call = make_call(op, x, mask, y);
   return cudropi_plan(&call);
 }
 

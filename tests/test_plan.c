@@ -3,36 +3,21 @@
 
 #include <string.h>
 
+#include "elementwise.h"
 #include "suite.h"
 
 static float memory[1 << 12];
 
-/* Operators with the kernels of public ones. */
-#define OPERATOR(AT_ZERO, ABOVE_ZERO, IS_ALPHA)                      \
-  {                                                                  \
-    .function = "test",                                              \
-    .slot = {[CUDROPI_X] = {"x", .types = CUDROPI_FLOATS},           \
-             [CUDROPI_KEEP] = {"keep", .types = CUDROPI_BYTES},      \
-             [CUDROPI_Y] = {"y", .types = CUDROPI_FLOATS}},          \
-    .leader = CUDROPI_Y, .keep = CUDROPI_KEEP, .at_zero = (AT_ZERO), \
-    .above_zero = (ABOVE_ZERO), .is_alpha = (IS_ALPHA)               \
-  }
 static const cudropi_op_t drop =
-    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, false);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, false);
 static const cudropi_op_t accumulate =
-    OPERATOR(CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE, false);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_ACCUMULATE, CUDROPI_KERNEL_ACCUMULATE, false);
 static const cudropi_op_t alpha_drop =
-    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE, true);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_AFFINE, true);
 static const cudropi_op_t alpha_gradient =
-    OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, true);
+    FLOATS_OPERATOR(CUDROPI_KERNEL_SELECT, CUDROPI_KERNEL_SCALE, true);
 static const cudropi_op_t count =
-    OPERATOR(CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT, false);
-
-static cudropi_call_t make_call(const cudropi_op_t *op, const cudrop_tensor_t *x,
-                                const cudrop_mask_t *mask, const cudrop_tensor_t *y) {
-  return (cudropi_call_t){
-      .op = op, .tensor = {[CUDROPI_X] = x, [CUDROPI_Y] = y}, .mask = mask};
-}
+    FLOATS_OPERATOR(CUDROPI_KERNEL_COUNT, CUDROPI_KERNEL_COUNT, false);
 
 START_TEST(rates_choose_kernels_and_sources) {
   static const struct {
