@@ -37,6 +37,17 @@ CUDROPI_DEVICE cudropi_chunk_t<Stream::bytes> cudropi_norm_h(
   return cudropi_rows_pack<Stream>(values);
 }
 
+/* h of turn `turn` once more: from the registers, or from the tensor `stored`. */
+template <cudropi_rows_walk_t walk, class Stream>
+CUDROPI_DEVICE void cudropi_norm_again(const cudropi_rows_args_of<cudropi_norm_t> &args,
+                                       const cudropi_held_t<Stream> &held, int turn,
+                                       int stored, const cudropi_rows_place_t &place,
+                                       float (&values)[CUDROPI_CHUNK]) {
+  auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
+  if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Stream>(args, stored, place);
+  cudropi_rows_get<Stream>(h, values);
+}
+
 /*
  * A thread passes over its chunks of h three times. The first pass adds the elements up. The second
  * pass adds up their distances from the first mean, and the squares of the distances. The third
@@ -85,9 +96,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
 #pragma unroll 1
   for (auto place = row.first; place.col < row.end;
        cudropi_row_next(args, row, place), ++turn) {
-    auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
-    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Stream>(args, stored, place);
-    cudropi_rows_get<Stream>(h, values);
+    cudropi_norm_again<walk>(args, held, turn, stored, place, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] - mean;
     cudropi_row_add<walk>(place, values, distances);
@@ -106,9 +115,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
 #pragma unroll 1
   for (auto place = row.first; place.col < row.end;
        cudropi_row_next(args, row, place), ++turn) {
-    auto h = turn == 0 ? held.chunk[0] : held.chunk[1];
-    if (turn >= held.CHUNKS) h = cudropi_rows_load<walk, Stream>(args, stored, place);
-    cudropi_rows_get<Stream>(h, values);
+    cudropi_norm_again<walk>(args, held, turn, stored, place, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
       values[j] = cudropi_normalise(values[j], mean, rstd);
