@@ -123,10 +123,15 @@ struct cudropi_rows_place_t {
   uint32_t valid;
 };
 
+/* Bit j is 1 if column col + j lies before `end`, for j from 0 to 7. */
+CUDROPI_DEVICE uint32_t cudropi_bits_before(int64_t end, int64_t col) {
+  const int64_t left = end - col;
+  return left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
+}
+
 /* The `valid` of a place at column `col`. */
 CUDROPI_DEVICE uint32_t cudropi_rows_valid(const cudropi_rows_args_t &args, int64_t col) {
-  const int64_t left = args.cols - col;
-  return left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
+  return cudropi_bits_before(args.cols, col);
 }
 
 template <cudropi_rows_walk_t walk>
@@ -205,23 +210,28 @@ CUDROPI_DEVICE void cudropi_rows_multiply(const cudropi_chunk_t<Type::bytes> &ch
   for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * Type::get(chunk, j);
 }
 
-/*
- * Add a vector along the row to values. The vector has the type Type or F32. An absent vector
- * changes nothing. Each row loads the vector again, from the nearest cache, to save registers.
- */
+/* Add the elements of an operand from `at` on to values. The operand has the type Type or F32. An
+ * absent operand changes nothing. */
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_add_from(const cudropi_rows_args_t &args, int operand,
+                                          int64_t at, uint32_t valid,
+                                          float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.data == nullptr) return;
+  if (side.is_f32) {
+    cudropi_rows_add<cudropi_f32>(cudropi_load<4>(side.data, at, 1, valid), values);
+  } else {
+    cudropi_rows_add<Type>(cudropi_load<Type::bytes>(side.data, at, 1, valid), values);
+  }
+}
+
+/* Add a vector along the row to values. Each row loads the vector again, from the nearest cache, to
+ * save registers. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
                                             const cudropi_rows_place_t &place,
                                             float (&values)[CUDROPI_CHUNK]) {
-  const cudropi_rows_side_t &side = args.side[operand];
-  if (side.data == nullptr) return;
-  if (side.is_f32) {
-    cudropi_rows_add<cudropi_f32>(cudropi_load<4>(side.data, place.col, 1, place.valid),
-                                  values);
-  } else {
-    cudropi_rows_add<Type>(
-        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
-  }
+  cudropi_rows_add_from<Type>(args, operand, place.col, place.valid, values);
 }
 
 /* Multiply values by a vector along the row. The rest is as in cudropi_rows_add_vector(). */
@@ -239,6 +249,19 @@ CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args
     cudropi_rows_multiply<Type>(
         cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
   }
+}
+
+/* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
+ * skipped. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_store_gradient(const cudropi_rows_args_t &args,
+                                                int operand,
+                                                const cudropi_rows_place_t &place,
+                                                float (&gradient)[CUDROPI_CHUNK]) {
+  if (args.side[operand].data == nullptr) return;
+  if (args.adds_to_data)
+    cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, operand, place), gradient);
+  cudropi_rows_store<walk, Type>(args, operand, place, gradient);
 }
 
 /* keep[j] is true if column place.col + j is kept. */

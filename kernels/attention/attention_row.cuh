@@ -64,12 +64,6 @@ CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_attention_args_t &ar
   return turns == 1 || args.cols <= (int64_t)(turns * CUDROPI_CHUNK) << args.row_log2;
 }
 
-/* Bit j is 1 if column col + j lies before `end`, for j from 0 to 7. */
-CUDROPI_DEVICE uint32_t cudropi_bits_before(int64_t end, int64_t col) {
-  const int64_t left = end - col;
-  return left <= 0 ? 0 : left < CUDROPI_CHUNK ? (1u << left) - 1 : 0xff;
-}
-
 /* The chunk of a row at column `col`. The columns that the row sees are valid. */
 CUDROPI_DEVICE cudropi_rows_place_t cudropi_seen(const cudropi_attention_row_t &row,
                                                  int64_t col) {

@@ -20,12 +20,12 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = is_token ? -0.0f : 0.0f;
     if (is_token) {
-      cudropi_lookup_add<Type>(args, CUDROPI_EMBEDDING_TOKENS,
-                               id * args.options.lookup.token_stride + place.col,
-                               place.valid, values);
-      cudropi_lookup_add<Type>(args, CUDROPI_EMBEDDING_POSITIONS,
-                               t * args.options.lookup.place_stride + place.col,
-                               place.valid, values);
+      cudropi_rows_add_from<Type>(args, CUDROPI_EMBEDDING_TOKENS,
+                                  id * args.options.lookup.token_stride + place.col,
+                                  place.valid, values);
+      cudropi_rows_add_from<Type>(args, CUDROPI_EMBEDDING_POSITIONS,
+                                  t * args.options.lookup.place_stride + place.col,
+                                  place.valid, values);
     } else if (place.col == 0 && args.options.lookup.out_of_range != nullptr) {
       atomicAdd(reinterpret_cast<unsigned long long *>(args.options.lookup.out_of_range),
                 1ULL);

@@ -18,28 +18,14 @@ CUDROPI_DEVICE int64_t cudropi_lookup_id(const cudropi_embedding_args_t &args,
   return cudropi_read_id(&args.options.lookup, ids.data, at);
 }
 
-/* Add elements of a table to values. The table has the type Type or F32. An absent table changes
- * nothing. */
-template <class Type>
-CUDROPI_DEVICE void cudropi_lookup_add(const cudropi_embedding_args_t &args, int table,
-                                       int64_t at, uint32_t valid,
-                                       float (&values)[CUDROPI_CHUNK]) {
-  const cudropi_rows_side_t &side = args.side[table];
-  if (side.data == nullptr) return;
-  if (side.is_f32) {
-    cudropi_rows_add<cudropi_f32>(cudropi_load<4>(side.data, at, 1, valid), values);
-  } else {
-    cudropi_rows_add<Type>(cudropi_load<Type::bytes>(side.data, at, 1, valid), values);
-  }
-}
-
 /* Store a finished sum in a table, or add it to the table if args.adds_to_parameters. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_lookup_store(const cudropi_embedding_args_t &args, int table,
                                          int64_t at, uint32_t valid,
                                          float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[table];
-  if (args.adds_to_parameters) cudropi_lookup_add<Type>(args, table, at, valid, values);
+  if (args.adds_to_parameters)
+    cudropi_rows_add_from<Type>(args, table, at, valid, values);
   if (side.is_f32) {
     cudropi_store<4>(side.data, at, 1, valid, cudropi_rows_pack<cudropi_f32>(values));
   } else {

@@ -14,7 +14,6 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
   CUDROPI_ROWS_MASK(walk, args, mask);
   const bool has_slope = args.options.activation != CUDROP_IDENTITY;
-  const bool has_dx = args.side[CUDROPI_FUSED_GRADIENT_DX].data != nullptr;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   const int64_t end = cudropi_rows_end(args, place);
   float sums[CUDROPI_CHUNK] = {};
@@ -38,12 +37,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
       gradient[j] = keep[j] ? gradient[j] * mask.schedule.scale * slope[j] : 0.0f;
       sums[j] = sums[j] + gradient[j];
     }
-    if (!has_dx) continue;
-    if (args.adds_to_data)
-      cudropi_rows_add<Type>(
-          cudropi_rows_load<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DX, place),
-          gradient);
-    cudropi_rows_store<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DX, place, gradient);
+    cudropi_rows_store_gradient<walk, Type>(args, CUDROPI_FUSED_GRADIENT_DX, place,
+                                            gradient);
   }
   cudropi_rows_sum(args, CUDROPI_FUSED_GRADIENT_DBIAS, sums, shared_sums);
 }

@@ -5,18 +5,6 @@
 #include "ops/norm/norm.h"
 #include "row_walk.cuh"
 
-/* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
- * skipped. */
-template <class Type, cudropi_rows_walk_t walk>
-CUDROPI_DEVICE void cudropi_rows_store_gradient(
-    const cudropi_rows_args_of<cudropi_norm_t> &args, int operand,
-    const cudropi_rows_place_t &place, float (&gradient)[CUDROPI_CHUNK]) {
-  if (args.side[operand].data == nullptr) return;
-  if (args.adds_to_data)
-    cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, operand, place), gradient);
-  cudropi_rows_store<walk, Type>(args, operand, place, gradient);
-}
-
 /* All inputs of a place are loaded before an output is stored, because an output may be an input.
  * Type is the type of the branch, Stream the type of h, dh and dresidual. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
@@ -60,9 +48,9 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
       dx[j] = keep[j] ? dresidual[j] * mask.schedule.scale : 0.0f;
       dbias[j] = dbias[j] + dx[j];
     }
-    cudropi_rows_store_gradient<Stream, walk>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL,
+    cudropi_rows_store_gradient<walk, Stream>(args, CUDROPI_NORM_GRADIENT_DRESIDUAL,
                                               place, dresidual);
-    cudropi_rows_store_gradient<Type, walk>(args, CUDROPI_NORM_GRADIENT_DX, place, dx);
+    cudropi_rows_store_gradient<walk, Type>(args, CUDROPI_NORM_GRADIENT_DX, place, dx);
   }
   cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DBIAS, dbias, shared_sums);
   cudropi_rows_sum(args, CUDROPI_NORM_GRADIENT_DGAMMA, dgamma, shared_sums);
