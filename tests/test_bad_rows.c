@@ -348,6 +348,10 @@ START_TEST(null_arguments_are_named) {
                   "cudrop_fused_forward: args is NULL");
   ck_assert_error(cudrop_fused_backward(context, NULL), CUDROP_ERROR_NULL_POINTER,
                   "cudrop_fused_backward: args is NULL");
+  ck_assert_error(cudrop_norm_forward(context, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_norm_forward: args is NULL");
+  ck_assert_error(cudrop_norm_backward(context, NULL), CUDROP_ERROR_NULL_POINTER,
+                  "cudrop_norm_backward: args is NULL");
 }
 END_TEST
 

@@ -67,6 +67,15 @@ typedef struct {
   uint8_t extent, types, flags;
 } cudropi_slot_t;
 
+/* Slots that operators on rows share: a full tensor, and a vector along the rows. */
+#define CUDROPI_FULL(NAME, FLAGS) \
+  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
+#define CUDROPI_VECTOR(NAME, FLAGS)                                            \
+  {                                                                            \
+    .name = (NAME), .extent = CUDROPI_EXTENT_ROW, .types = CUDROPI_ROW_FLOATS, \
+    .flags = CUDROPI_OR_F32 | (FLAGS)                                          \
+  }
+
 /* Bits of an element of a tensor in a slot. */
 static inline int32_t cudropi_element_bits(const cudropi_slot_t *slot,
                                            cudrop_dtype_t dtype) {

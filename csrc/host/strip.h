@@ -127,6 +127,12 @@ static inline int cudropi_count_ways(const cudropi_plan_t *plan, int64_t slab) {
   return end - first < plan->tiling.ways ? (int)(end - first) : plan->tiling.ways;
 }
 
+/* The columns of a tile that a walk down columns takes at a time. */
+static inline int cudropi_tile_width(const cudropi_plan_t *plan) {
+  const int width = plan->tiling.lanes * 8;
+  return width < CUDROPI_STRIP ? width : CUDROPI_STRIP;
+}
+
 /* A strip of at most `width` columns from `first` on. The walk goes along rows. */
 static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {

@@ -7,8 +7,6 @@
 #include "core/status.h"
 #include "core/tensor.h"
 
-#define FULL(NAME, FLAGS) \
-  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
 #define LENGTHS \
   { .name = "lengths", .extent = CUDROPI_EXTENT_LEADING, .types = CUDROPI_INTEGERS }
 #define BITS \
@@ -131,11 +129,11 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
                                          const cudrop_attention_forward_t *args) {
   static const cudropi_op_t op = {
       .function = __func__,
-      .slot = {[CUDROPI_ATTENTION_SCORES] = FULL("scores", CUDROPI_NEEDED),
+      .slot = {[CUDROPI_ATTENTION_SCORES] = CUDROPI_FULL("scores", CUDROPI_NEEDED),
                [CUDROPI_ATTENTION_LENGTHS] = LENGTHS,
                [CUDROPI_ATTENTION_BITS] = BITS,
-               [CUDROPI_ATTENTION_WEIGHTS] = FULL("weights", CUDROPI_OUTPUT),
-               [CUDROPI_ATTENTION_Y] = FULL("y", CUDROPI_OUTPUT)},
+               [CUDROPI_ATTENTION_WEIGHTS] = CUDROPI_FULL("weights", CUDROPI_OUTPUT),
+               [CUDROPI_ATTENTION_Y] = CUDROPI_FULL("y", CUDROPI_OUTPUT)},
       .leader = CUDROPI_ATTENTION_SCORES,
       .keep = CUDROPI_ATTENTION_BITS,
       .has_rows = true,
@@ -170,10 +168,10 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
                                          const cudrop_attention_reapply_t *args) {
   static const cudropi_op_t op = {
       .function = __func__,
-      .slot = {[CUDROPI_REAPPLY_WEIGHTS] = FULL("weights", CUDROPI_NEEDED),
+      .slot = {[CUDROPI_REAPPLY_WEIGHTS] = CUDROPI_FULL("weights", CUDROPI_NEEDED),
                [CUDROPI_REAPPLY_LENGTHS] = LENGTHS,
                [CUDROPI_REAPPLY_BITS] = BITS,
-               [CUDROPI_REAPPLY_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+               [CUDROPI_REAPPLY_Y] = CUDROPI_FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
       .leader = CUDROPI_REAPPLY_WEIGHTS,
       .keep = CUDROPI_REAPPLY_BITS,
       .has_rows = true,
@@ -203,12 +201,13 @@ cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
                                           const cudrop_attention_backward_t *args) {
   static const cudropi_op_t op = {
       .function = __func__,
-      .slot = {[CUDROPI_ATTENTION_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
-               [CUDROPI_ATTENTION_GRADIENT_WEIGHTS] = FULL("weights", CUDROPI_NEEDED),
+      .slot = {[CUDROPI_ATTENTION_GRADIENT_DY] = CUDROPI_FULL("dy", CUDROPI_NEEDED),
+               [CUDROPI_ATTENTION_GRADIENT_WEIGHTS] =
+                   CUDROPI_FULL("weights", CUDROPI_NEEDED),
                [CUDROPI_ATTENTION_GRADIENT_LENGTHS] = LENGTHS,
                [CUDROPI_ATTENTION_GRADIENT_BITS] = BITS,
                [CUDROPI_ATTENTION_GRADIENT_DSCORES] =
-                   FULL("dscores", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+                   CUDROPI_FULL("dscores", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
       .leader = CUDROPI_ATTENTION_GRADIENT_DY,
       .keep = CUDROPI_ATTENTION_GRADIENT_BITS,
       .has_rows = true,

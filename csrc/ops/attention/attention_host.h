@@ -24,8 +24,9 @@ typedef void row_function_t(const row_t *row);
 static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
                     row_function_t *function) {
   const cudropi_plan_t *plan = job->plan;
-  const int64_t first = slab * plan->tiling.slab_rows;
-  for (int64_t r = first; r < plan->rows && r < first + plan->tiling.slab_rows; ++r) {
+  int64_t first = 0, end = 0;
+  cudropi_find_slab(plan, slab, &first, &end);
+  for (int64_t r = first; r < end; ++r) {
     const row_t row = {job, plan, r,
                        cudropi_count_visible(&cudropi_attention(plan)->visible, r),
                        plan->cols <= HELD};

@@ -11,8 +11,6 @@
 _Static_assert(sizeof(cudropi_embedding_t) <= CUDROPI_OPTION_BYTES,
                "a plan has no room for the options");
 
-#define FULL(NAME, FLAGS) \
-  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
 #define IDS                                                                  \
   {                                                                          \
     .name = "ids", .extent = CUDROPI_EXTENT_EACH, .types = CUDROPI_INTEGERS, \
@@ -65,7 +63,8 @@ cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
                    TABLE("positions", CUDROPI_EXTENT_PLACES, 0),
                [CUDROPI_EMBEDDING_COUNTER] = {"out_of_range", CUDROPI_EXTENT_ONE,
                                               CUDROPI_TOTAL, CUDROPI_OUTPUT},
-               [CUDROPI_EMBEDDING_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
+               [CUDROPI_EMBEDDING_Y] =
+                   CUDROPI_FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
       .leader = CUDROPI_EMBEDDING_Y,
       .has_rows = true,
       .plan = plan_forward,
@@ -224,7 +223,7 @@ static cudrop_status_t sum_tables(cudrop_context_t *context, const cudropi_call_
 static const cudropi_op_t backward = {
     .function = "cudrop_embedding_backward",
     .slot = {[CUDROPI_EMBEDDING_GRADIENT_IDS] = IDS,
-             [CUDROPI_EMBEDDING_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
+             [CUDROPI_EMBEDDING_GRADIENT_DY] = CUDROPI_FULL("dy", CUDROPI_NEEDED),
              [CUDROPI_EMBEDDING_GRADIENT_DTOKENS] =
                  TABLE("dtokens", CUDROPI_EXTENT_TABLE, CUDROPI_OUTPUT),
              [CUDROPI_EMBEDDING_GRADIENT_DPOSITIONS] =

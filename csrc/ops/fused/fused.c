@@ -34,15 +34,11 @@ static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
 
 static const cudropi_op_t forward = {
     .function = "cudrop_fused_forward",
-    .slot = {[CUDROPI_FUSED_X] = {"x", .types = CUDROPI_ROW_FLOATS,
-                                  .flags = CUDROPI_NEEDED},
-             [CUDROPI_FUSED_BIAS] = {"bias", CUDROPI_EXTENT_ROW, CUDROPI_ROW_FLOATS,
-                                     CUDROPI_OR_F32},
-             [CUDROPI_FUSED_RESIDUAL] = {"residual", .types = CUDROPI_ROW_FLOATS,
-                                         .flags = CUDROPI_STREAM},
-             [CUDROPI_FUSED_Y] = {"y", .types = CUDROPI_ROW_FLOATS,
-                                  .flags =
-                                      CUDROPI_NEEDED | CUDROPI_OUTPUT | CUDROPI_STREAM}},
+    .slot = {[CUDROPI_FUSED_X] = CUDROPI_FULL("x", CUDROPI_NEEDED),
+             [CUDROPI_FUSED_BIAS] = CUDROPI_VECTOR("bias", 0),
+             [CUDROPI_FUSED_RESIDUAL] = CUDROPI_FULL("residual", CUDROPI_STREAM),
+             [CUDROPI_FUSED_Y] =
+                 CUDROPI_FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT | CUDROPI_STREAM)},
     .leader = CUDROPI_FUSED_X,
     .has_rows = true,
     .check = check,
@@ -69,17 +65,13 @@ cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
 
 static const cudropi_op_t backward = {
     .function = "cudrop_fused_backward",
-    .slot = {[CUDROPI_FUSED_GRADIENT_DY] = {"dy", .types = CUDROPI_ROW_FLOATS,
-                                            .flags = CUDROPI_NEEDED | CUDROPI_STREAM},
-             [CUDROPI_FUSED_GRADIENT_X] = {"x", .types = CUDROPI_ROW_FLOATS},
-             [CUDROPI_FUSED_GRADIENT_BIAS] = {"bias", CUDROPI_EXTENT_ROW,
-                                              CUDROPI_ROW_FLOATS, CUDROPI_OR_F32},
-             [CUDROPI_FUSED_GRADIENT_DX] = {"dx", .types = CUDROPI_ROW_FLOATS,
-                                            .flags = CUDROPI_OUTPUT},
-             [CUDROPI_FUSED_GRADIENT_DBIAS] = {"dbias", CUDROPI_EXTENT_ROW,
-                                               CUDROPI_ROW_FLOATS,
-                                               CUDROPI_OR_F32 | CUDROPI_OUTPUT |
-                                                   CUDROPI_SUM}},
+    .slot = {[CUDROPI_FUSED_GRADIENT_DY] =
+                 CUDROPI_FULL("dy", CUDROPI_NEEDED | CUDROPI_STREAM),
+             [CUDROPI_FUSED_GRADIENT_X] = CUDROPI_FULL("x", 0),
+             [CUDROPI_FUSED_GRADIENT_BIAS] = CUDROPI_VECTOR("bias", 0),
+             [CUDROPI_FUSED_GRADIENT_DX] = CUDROPI_FULL("dx", CUDROPI_OUTPUT),
+             [CUDROPI_FUSED_GRADIENT_DBIAS] =
+                 CUDROPI_VECTOR("dbias", CUDROPI_OUTPUT | CUDROPI_SUM)},
     .leader = CUDROPI_FUSED_GRADIENT_DY,
     .has_rows = true,
     .has_workspace = true,

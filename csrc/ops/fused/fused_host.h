@@ -74,8 +74,7 @@ static void do_fused_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t c
 
 static void do_fused_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const int64_t cols = job->plan->cols;
-  const int lanes = job->plan->tiling.lanes;
-  const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
+  const int width = cudropi_tile_width(job->plan);
   for (int64_t col = 0; col < cols; col += width) do_fused_tile(job, slab, col, width);
 }
 

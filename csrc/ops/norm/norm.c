@@ -5,13 +5,6 @@
 
 #include "core/status.h"
 
-#define FULL(NAME, FLAGS) \
-  { .name = (NAME), .types = CUDROPI_ROW_FLOATS, .flags = (FLAGS) }
-#define VECTOR(NAME, FLAGS)                                                    \
-  {                                                                            \
-    .name = (NAME), .extent = CUDROPI_EXTENT_ROW, .types = CUDROPI_ROW_FLOATS, \
-    .flags = CUDROPI_OR_F32 | (FLAGS)                                          \
-  }
 #define EACH(NAME, FLAGS)                                                     \
   {                                                                           \
     .name = (NAME), .extent = CUDROPI_EXTENT_EACH, .types = CUDROPI_ONLY_F32, \
@@ -58,13 +51,14 @@ static cudrop_status_t check_forward(const cudropi_call_t *call) {
 #define FORWARD(LEADER, X, RESIDUAL)                                                  \
   {                                                                                   \
     .function = "cudrop_norm_forward",                                                \
-    .slot = {[CUDROPI_NORM_X] = FULL("x", X),                                         \
-             [CUDROPI_NORM_BIAS] = VECTOR("bias", 0),                                 \
-             [CUDROPI_NORM_RESIDUAL] = FULL("residual", CUDROPI_STREAM | RESIDUAL),   \
-             [CUDROPI_NORM_GAMMA] = VECTOR("gamma", 0),                               \
-             [CUDROPI_NORM_BETA] = VECTOR("beta", 0),                                 \
-             [CUDROPI_NORM_H] = FULL("h", CUDROPI_OUTPUT | CUDROPI_STREAM),           \
-             [CUDROPI_NORM_Y] = FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),           \
+    .slot = {[CUDROPI_NORM_X] = CUDROPI_FULL("x", X),                                 \
+             [CUDROPI_NORM_BIAS] = CUDROPI_VECTOR("bias", 0),                         \
+             [CUDROPI_NORM_RESIDUAL] =                                                \
+                 CUDROPI_FULL("residual", CUDROPI_STREAM | RESIDUAL),                 \
+             [CUDROPI_NORM_GAMMA] = CUDROPI_VECTOR("gamma", 0),                       \
+             [CUDROPI_NORM_BETA] = CUDROPI_VECTOR("beta", 0),                         \
+             [CUDROPI_NORM_H] = CUDROPI_FULL("h", CUDROPI_OUTPUT | CUDROPI_STREAM),   \
+             [CUDROPI_NORM_Y] = CUDROPI_FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT),   \
              [CUDROPI_NORM_MEAN] = EACH("mean", CUDROPI_OUTPUT),                      \
              [CUDROPI_NORM_RSTD] = EACH("rstd", CUDROPI_OUTPUT)},                     \
     .leader = LEADER, .has_rows = true, .check = check_forward, .plan = plan_options, \
@@ -109,19 +103,22 @@ static cudrop_status_t check_mean(const cudropi_call_t *call) {
 
 static const cudropi_op_t backward = {
     .function = "cudrop_norm_backward",
-    .slot =
-        {[CUDROPI_NORM_GRADIENT_DY] = FULL("dy", CUDROPI_NEEDED),
-         [CUDROPI_NORM_GRADIENT_DH] = FULL("dh", CUDROPI_STREAM),
-         [CUDROPI_NORM_GRADIENT_H] = FULL("h", CUDROPI_NEEDED | CUDROPI_STREAM),
-         [CUDROPI_NORM_GRADIENT_MEAN] = EACH("mean", 0),
-         [CUDROPI_NORM_GRADIENT_RSTD] = EACH("rstd", CUDROPI_NEEDED),
-         [CUDROPI_NORM_GRADIENT_GAMMA] = VECTOR("gamma", 0),
-         [CUDROPI_NORM_GRADIENT_DX] = FULL("dx", CUDROPI_OUTPUT),
-         [CUDROPI_NORM_GRADIENT_DRESIDUAL] =
-             FULL("dresidual", CUDROPI_OUTPUT | CUDROPI_STREAM),
-         [CUDROPI_NORM_GRADIENT_DBIAS] = VECTOR("dbias", CUDROPI_OUTPUT | CUDROPI_SUM),
-         [CUDROPI_NORM_GRADIENT_DGAMMA] = VECTOR("dgamma", CUDROPI_OUTPUT | CUDROPI_SUM),
-         [CUDROPI_NORM_GRADIENT_DBETA] = VECTOR("dbeta", CUDROPI_OUTPUT | CUDROPI_SUM)},
+    .slot = {[CUDROPI_NORM_GRADIENT_DY] = CUDROPI_FULL("dy", CUDROPI_NEEDED),
+             [CUDROPI_NORM_GRADIENT_DH] = CUDROPI_FULL("dh", CUDROPI_STREAM),
+             [CUDROPI_NORM_GRADIENT_H] =
+                 CUDROPI_FULL("h", CUDROPI_NEEDED | CUDROPI_STREAM),
+             [CUDROPI_NORM_GRADIENT_MEAN] = EACH("mean", 0),
+             [CUDROPI_NORM_GRADIENT_RSTD] = EACH("rstd", CUDROPI_NEEDED),
+             [CUDROPI_NORM_GRADIENT_GAMMA] = CUDROPI_VECTOR("gamma", 0),
+             [CUDROPI_NORM_GRADIENT_DX] = CUDROPI_FULL("dx", CUDROPI_OUTPUT),
+             [CUDROPI_NORM_GRADIENT_DRESIDUAL] =
+                 CUDROPI_FULL("dresidual", CUDROPI_OUTPUT | CUDROPI_STREAM),
+             [CUDROPI_NORM_GRADIENT_DBIAS] =
+                 CUDROPI_VECTOR("dbias", CUDROPI_OUTPUT | CUDROPI_SUM),
+             [CUDROPI_NORM_GRADIENT_DGAMMA] =
+                 CUDROPI_VECTOR("dgamma", CUDROPI_OUTPUT | CUDROPI_SUM),
+             [CUDROPI_NORM_GRADIENT_DBETA] =
+                 CUDROPI_VECTOR("dbeta", CUDROPI_OUTPUT | CUDROPI_SUM)},
     .leader = CUDROPI_NORM_GRADIENT_DY,
     .has_rows = true,
     .has_workspace = true,

@@ -217,8 +217,7 @@ static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t co
 
 static void do_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_plan_t *plan = job->plan;
-  const int lanes = plan->tiling.lanes;
-  const int width = lanes * 8 < CUDROPI_STRIP ? lanes * 8 : CUDROPI_STRIP;
+  const int width = cudropi_tile_width(plan);
   int64_t first = 0, end = 0;
   cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) find_means(job, row);
