@@ -64,8 +64,8 @@ CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float 
   }
 }
 
-/* The maximum of `value` over the row. NaNs are ignored: a row of NaNs alone has -infinity. The rest
- * is as in cudropi_row_sum(). */
+/* The maximum of `value` over the row. NaNs are ignored: a row of NaNs alone has -infinity. The
+ * rest is as in cudropi_row_sum(). */
 CUDROPI_DEVICE float cudropi_row_max(int32_t threads, float value, float *shared) {
 #pragma unroll
   for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)

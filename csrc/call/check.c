@@ -1,5 +1,5 @@
-/* check.c - the rules of every operator, in their order. Each text names the function, the value and
- * the rule. */
+/* check.c - the rules of every operator, in their order. Each text names function, value and
+ * rule. */
 #include "call/check.h"
 
 #include "call/plan.h"

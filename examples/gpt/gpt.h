@@ -173,8 +173,8 @@ cudrop_status_t gpt_site_mask(const gpt_t *gpt, int site, cudrop_mask_t *mask,
                               const cudrop_mask_t **used);
 
 /*
- * What h[k] and y[k] have for parameters, or with `array` gradient their gradients. h[0] has no bias;
- * its .bias is that of a shortcut.
+ * What h[k] and y[k] have for parameters, or with `array` gradient their gradients. h[0] has no
+ * bias; its .bias is that of a shortcut.
  */
 typedef struct {
   cudrop_tensor_t bias, gamma, beta;

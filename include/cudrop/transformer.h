@@ -16,16 +16,19 @@ extern "C" {
 
 /*
  * The operators from here on do the whole neighbourhood of a dropout in a transformer in one
- * pass over the data, forward and backward. Each takes a struct, to be filled in with
- * designated initialisers; a member that is left out, and so is NULL or 0, is off, and one that
- * is needed is asked for, in words. `reserved` is left out too: it is room for members of later
- * versions, and a call refuses what is not 0 there. What forward and backward must both know
- * (the activation, the parameters, the mask) is a value of its own, a cudrop_fused_t and the like,
- * that both take, so that backward cannot forget what forward was told. (C++ takes no address of
- * such a value:
- * there make a variable = {}, fill it in, and give its address. In C a tensor can be made in
- * place: .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}, or of more
- * dimensions by cudrop_tensor(data, CUDROP_F32, 4, (int64_t[]){batch, heads, queries, keys}).)
+ * pass over the data, forward and backward. Each takes a struct, to be filled in with designated
+ * initialisers. A member that is left out is NULL or 0, which means: off. A call that needs the
+ * member says so in its error text. `reserved` is room for members of later versions: leave it out,
+ * for a call refuses what is not 0 there. What forward and backward must both know (the activation,
+ * the parameters, the mask) is a value of its own, a cudrop_fused_t or the like. Both calls take
+ * that value, so that backward cannot forget what forward was told.
+ *
+ * C++ takes no address of a value in place: make a variable = {}, fill it in, and give its address.
+ * In C a tensor can be made in place, a matrix or one of more dimensions:
+ *
+ *   .x = (cudrop_tensor_t[]){cudrop_matrix(data, CUDROP_F32, rows, cols)}
+ *   .scores = (cudrop_tensor_t[]){cudrop_tensor(data, CUDROP_F32, 4,
+ *                                               (int64_t[]){batch, heads, queries, keys})}
  *
  *   Rows         The last dimension of a tensor is a row: it has stride 1. The dimensions
  *                before it count the rows and may have any strides; an input may repeat rows.
@@ -56,8 +59,8 @@ extern "C" {
  *     status = cudrop_fused_backward(ctx, &args);
  *
  * Statuses are those of section 7, and
- *   ERROR_WORKSPACE         a workspace that is smaller than the call needs; the answer of the query,
- *                           ..._workspace(), is always enough
+ *   ERROR_WORKSPACE         a workspace that is smaller than the call needs; the answer of the
+ *                           query, ..._workspace(), is always enough
  *   ERROR_OVERFLOW          also: a shape whose workspace has more bytes than 63 bits count
  *   ERROR_INVALID_ARGUMENT  also: a row whose stride is not 1; an activation or a bit of
  *                           `accumulate` that does not exist; a `reserved` that is not 0
@@ -128,11 +131,11 @@ CUDROP_CHECKED cudrop_status_t cudrop_fused_forward(cudrop_context_t *context,
 /*
  * dx = act'(x + bias) * drop(dy)        dbias = the sum of dx over all rows
  *
- * with the x and the `fused` of the forward call; the residual's gradient is dy itself, and dx may
- * be dy, where nothing else needs dy and the types are equal. dx is summed before it is rounded. x and bias are needed for
- * an activation alone; for CUDROP_IDENTITY they are not looked at. dx or dbias may be NULL, not
- * both; in one pass dbias costs nearly nothing. ReLU has slope 0 at 0. Mixed precision: dy is of the
- * stream, x and dx of the branch.
+ * with the x and the `fused` of the forward call. The residual's gradient is dy itself. dx may be
+ * dy, if the types are equal and nothing else needs dy. dx is summed before it is rounded. x and
+ * bias are needed for an activation alone; for CUDROP_IDENTITY they are not looked at. dx or dbias
+ * may be NULL, not both; in one pass dbias costs nearly nothing. ReLU has slope 0 at 0. Mixed
+ * precision: dy is of the stream, x and dx of the branch.
  */
 typedef struct {
   const cudrop_fused_t *fused; /* forward's */
@@ -149,7 +152,7 @@ typedef struct {
 CUDROP_CHECKED cudrop_status_t cudrop_fused_backward(cudrop_context_t *context,
                                                      const cudrop_fused_backward_t *args);
 
-/* Write to *bytes the workspace that is enough for a dy of up to so many rows of so many columns. */
+/* Write to *bytes a workspace that suffices for a dy of up to `rows` rows of `cols` columns. */
 CUDROP_CHECKED cudrop_status_t cudrop_fused_backward_workspace(int64_t rows, int64_t cols,
                                                                size_t *bytes);
 
@@ -205,10 +208,10 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *
  * mean and rstd are F32 and have the shape of x without its last dimension, and any strides.
  * y and h may be x or residual themselves, if the types are equal, not both the same. Where nothing
- * is dropped or added h is x, and need not be stored. Mixed precision: the residual and h are of the
- * stream, x and y of the branch; if the residual is F32 and x is not, give an h. Without an x, as in
- * the first norm of a network, h is the residual, and mask and bias are not looked at. Rows without
- * columns have no mean: nothing is written.
+ * is dropped or added, h is x and need not be stored. Mixed precision: the residual and h are of
+ * the stream, x and y of the branch; if the residual is F32 and x is not, give an h. Without an x,
+ * as in the first norm of a network, h is the residual, and mask and bias are not looked at. Rows
+ * without columns have no mean: nothing is written.
  *   ERROR_INVALID_ARGUMENT  also: an epsilon that is not finite and above 0; a mean with
  *                           CUDROP_RMS_NORM
  */
@@ -245,10 +248,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  *   dx = drop(dresidual)            dbias = the sum of dx over all rows
  *   dgamma = the sum of dy * hhat   dbeta = the sum of dy
  *
- * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; the bias, the beta
- * and the epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others
- * cost little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or
- * h itself, if the types are equal, not both the same. dy and h are read twice. Mixed precision: h,
+ * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; bias, beta and
+ * epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others cost
+ * little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or h
+ * itself, if the types are equal, not both the same. dy and h are read twice. Mixed precision: h,
  * dh and dresidual are of the stream, dy and dx of the branch.
  *
  * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
@@ -284,7 +287,7 @@ typedef struct {
 CUDROP_CHECKED cudrop_status_t cudrop_norm_backward(cudrop_context_t *context,
                                                     const cudrop_norm_backward_t *args);
 
-/* Write to *bytes the workspace that is enough for a dy of up to so many rows of so many columns. */
+/* Write to *bytes a workspace that suffices for a dy of up to `rows` rows of `cols` columns. */
 CUDROP_CHECKED cudrop_status_t cudrop_norm_backward_workspace(int64_t rows, int64_t cols,
                                                               size_t *bytes);
 
@@ -411,11 +414,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_attention_backward(
  *                                                                        .mask = &mask,
  *                                                                        .y = &y});
  *
- * ids is I32 or I64 with any strides; y has its shape and one dimension more, a row [cols] for each
- * id.
- * tokens has the shape [vocabulary, cols], positions [last size of ids, cols]: a longer table is
- * given as its first rows. Tables have y's type or F32, and rows any distance apart. In float:
- * z = token + position, then keep ? z * scale : +0, rounded to y's type.
+ * ids is I32 or I64 with any strides. y has the shape of ids and one dimension more, a row [cols]
+ * for each id. tokens has the shape [vocabulary, cols], positions [last size of ids, cols]: a
+ * longer table is given as its first rows. Tables have y's type or F32, and rows any distance
+ * apart. In float: z = token + position, then keep ? z * scale : +0, rounded to y's type.
  *
  * An id below 0 or not below vocabulary gives a row of +0 and adds 1 to *out_of_range, a count in
  * the memory of the context's backend that the call does not clear: asynchronous work cannot
@@ -439,14 +441,17 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_forward(
  * dpositions[t] = the sum of drop(dy) over the rows at t
  *
  * with the ids and the mask of the forward call. Rows of an id out of range go into neither. Either
- * table may be NULL, not both. dpositions has a row for each t, and no more: of the gradient
- * of a longer table give the first rows, and clear the others. They are gradients of parameters, which replace what is there, rows
- * without an id becoming +0, unless `accumulate` says that they are added; that leaves rows
- * without an id as they are, and so spares writing all of a large table, too. Sums are made in an
- * order that follows from the ids alone: rows are sorted by id, and those of an id are added as a
- * tree, 32 at a time. The sum of n rows is off by at most (31 k + 1) 2^-24 times the sum of their
- * magnitudes, k = log2(n) / 5 rounded up, before it is rounded to the table's type: 2^20 rows by
- * 7.5e-6, also where one token has nearly all of them.
+ * table may be NULL, not both. dpositions has a row for each t, and no more: of the gradient of a
+ * longer table give the first rows, and clear the others.
+ *
+ * Both are gradients of parameters: they replace what is there, and rows without an id become +0,
+ * unless `accumulate` says that they are added. Added, they leave rows without an id as they are,
+ * which also spares writing all of a large table.
+ *
+ * The order of a sum follows from the ids alone: rows are sorted by id, and those of an id are
+ * added as a tree, 32 at a time. The sum of n rows is off by at most (31 k + 1) 2^-24 times the sum
+ * of their magnitudes, k = log2(n) / 5 rounded up, before it is rounded to the table's type: 2^20
+ * rows by 7.5e-6, also where one token has nearly all of them.
  *   ERROR_INVALID_ARGUMENT  also: no dtokens, and a vocabulary that is not above 0;
  *                           CUDROP_ACCUMULATE_DATA, because there is no gradient of data
  *   ERROR_SHAPE             also: a vocabulary that is not that of dtokens
@@ -469,8 +474,8 @@ typedef struct {
 CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward(
     cudrop_context_t *context, const cudrop_embedding_backward_t *args);
 
-/* Write to *bytes the workspace that is enough for so many rows, one for each id, and columns;
- * ERROR_OVERFLOW also for more than 2^31 - 1 rows. */
+/* Write to *bytes a workspace that suffices for a dy of up to `rows` rows, one for each id, of
+ * `cols` columns; ERROR_OVERFLOW also for more than 2^31 - 1 rows. */
 CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(int64_t rows,
                                                                    int64_t cols,
                                                                    size_t *bytes);

@@ -76,8 +76,8 @@ CUDROPI_DEVICE void cudropi_gradient_store(
   }
 }
 
-/* Tuning: the least number of blocks that fit on a multiprocessor. GENERAL with two blocks spills on
- * sm_120. */
+/* Tuning: the least number of blocks that fit on a multiprocessor. GENERAL with two blocks spills
+ * on sm_120. */
 constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk) {
   return walk == CUDROPI_ROWS_GENERAL ? 1 : CUDROPI_ATTENTION_BLOCKS;
 }

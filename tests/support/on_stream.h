@@ -1,4 +1,4 @@
-/* on_stream.h - a CUDA context on a stream of its own, with tensors x and y, beside a host context. */
+/* on_stream.h - a CUDA context on a stream of its own, its vectors x and y, and a host context. */
 #ifndef CUDROP_ON_STREAM_H
 #define CUDROP_ON_STREAM_H
 
