@@ -2,7 +2,7 @@
 #include "cuda/geometry.h"
 
 #include "core/tensor.h"
-#include "elementwise.h"
+#include "sample_operators.h"
 #include "suite.h"
 
 /* Addresses only: nothing here touches memory. */

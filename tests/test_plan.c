@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "elementwise.h"
+#include "sample_operators.h"
 #include "suite.h"
 
 static float memory[1 << 12];

@@ -1,6 +1,6 @@
-/* elementwise.h - operators with the kernels of public ones, and calls to them. */
-#ifndef CUDROP_ELEMENTWISE_H
-#define CUDROP_ELEMENTWISE_H
+/* sample_operators.h - operators with the kernels of public ones, and calls to them. */
+#ifndef CUDROP_SAMPLE_OPERATORS_H
+#define CUDROP_SAMPLE_OPERATORS_H
 
 #include "call/plan.h"
 
@@ -24,4 +24,4 @@ static inline cudropi_call_t make_call(const cudropi_op_t *op, const cudrop_tens
       .op = op, .tensor = {[CUDROPI_X] = x, [CUDROPI_Y] = y}, .mask = mask};
 }
 
-#endif /* CUDROP_ELEMENTWISE_H */
+#endif /* CUDROP_SAMPLE_OPERATORS_H */
