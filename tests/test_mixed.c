@@ -14,14 +14,17 @@ enum { ROWS = 37, MOST = ROWS * 64 };
 static const int64_t widths[] = {64, 41};
 static const cudrop_dtype_t narrow_types[] = {CUDROP_F16, CUDROP_BF16};
 static const double rates[] = {0.0, 0.3};
-enum { CASES = 2 * 2 * 2 * 2 };
+static const uint32_t accumulations[] = {
+    0, CUDROP_ACCUMULATE_DATA | CUDROP_ACCUMULATE_PARAMETERS};
+enum { CASES = 2 * 2 * 2 * 2, GRADIENT_CASES = 2 * CASES };
 
-/* One of all combinations. */
+/* The combination of a test case. */
 static struct {
   int64_t cols;
   cudrop_dtype_t narrow;
   double p;
   bool is_prepared;
+  uint32_t accumulate; /* of gradients */
 } what;
 
 static cudrop_context_t *context;
@@ -39,6 +42,7 @@ static void choose(int number) {
   what.narrow = narrow_types[number >> 1 & 1];
   what.p = rates[number >> 2 & 1];
   what.is_prepared = number >> 3 & 1;
+  what.accumulate = accumulations[number >> 4 & 1];
 }
 
 /* ---- Tensors ----------------------------------------------------------------------------- */
@@ -105,9 +109,9 @@ static void compare(const char *name, const pair_t *pair) {
     oracle_write(pair->mixed.dtype, (double)plain[e], rounded);
     ck_assert_msg(memcmp(mixed + (size_t)e * size, rounded, size) == 0,
                   "%s[%lld] is not %g rounded, with %lld columns, dtype %d, p = %g, "
-                  "prepared %d",
+                  "prepared %d, accumulate %u",
                   name, (long long)e, (double)plain[e], (long long)what.cols,
-                  (int)what.narrow, what.p, what.is_prepared);
+                  (int)what.narrow, what.p, what.is_prepared, what.accumulate);
   }
 }
 
@@ -161,7 +165,8 @@ START_TEST(fused_backward_rounds_once) {
                                   .dy = &dy.mixed,
                                   .x = &x.mixed,
                                   .dx = &dx.mixed,
-                                  .dbias = &dbias.mixed};
+                                  .dbias = &dbias.mixed,
+                                  .accumulate = what.accumulate};
   ck_assert_ok(cudrop_fused_backward_workspace(ROWS, what.cols, &args.workspace_bytes));
   ck_assert_ok(cudrop_alloc(context, args.workspace_bytes, &args.workspace));
   ck_assert_ok(cudrop_fused_backward(context, &args));
@@ -271,7 +276,8 @@ START_TEST(norm_backward_rounds_once) {
                                  .dresidual = &dresidual.mixed,
                                  .dbias = &dbias.mixed,
                                  .dgamma = &dgamma.mixed,
-                                 .dbeta = &dbeta.mixed};
+                                 .dbeta = &dbeta.mixed,
+                                 .accumulate = what.accumulate};
   ck_assert_ok(cudrop_norm_backward_workspace(ROWS, what.cols, &args.workspace_bytes));
   ck_assert_ok(cudrop_alloc(context, args.workspace_bytes, &args.workspace));
   ck_assert_ok(cudrop_norm_backward(context, &args));
@@ -305,8 +311,11 @@ START_TEST(a_gradient_of_the_bias_alone_has_any_type) {
   const cudrop_tensor_t unread = cudrop_vector(NULL, CUDROP_U8, 3);
   const cudrop_mask_t mask = make_mask();
   const cudrop_fused_t fused = {.bias = &unread, .mask = &mask};
-  cudrop_fused_backward_t args = {
-      .fused = &fused, .dy = &dy.mixed, .x = &unread, .dbias = &dbias.mixed};
+  cudrop_fused_backward_t args = {.fused = &fused,
+                                  .dy = &dy.mixed,
+                                  .x = &unread,
+                                  .dbias = &dbias.mixed,
+                                  .accumulate = what.accumulate};
   ck_assert_ok(cudrop_fused_backward_workspace(ROWS, what.cols, &args.workspace_bytes));
   ck_assert_ok(cudrop_alloc(context, args.workspace_bytes, &args.workspace));
   ck_assert_ok(cudrop_fused_backward(context, &args));
@@ -365,11 +374,12 @@ static TCase *mixed_case(void) {
   TCase *tests = suite_case("mixed", 300);
   tcase_add_unchecked_fixture(tests, open_context, close_context);
   tcase_add_loop_test(tests, fused_forward_rounds_once, 0, CASES);
-  tcase_add_loop_test(tests, fused_backward_rounds_once, 0, CASES);
+  tcase_add_loop_test(tests, fused_backward_rounds_once, 0, GRADIENT_CASES);
   tcase_add_loop_test(tests, norm_forward_rounds_once, 0, CASES);
   tcase_add_loop_test(tests, norm_of_the_stream_alone_rounds_once, 0, CASES / 2);
-  tcase_add_loop_test(tests, norm_backward_rounds_once, 0, CASES);
-  tcase_add_loop_test(tests, a_gradient_of_the_bias_alone_has_any_type, 0, CASES);
+  tcase_add_loop_test(tests, norm_backward_rounds_once, 0, GRADIENT_CASES);
+  tcase_add_loop_test(tests, a_gradient_of_the_bias_alone_has_any_type, 0,
+                      GRADIENT_CASES);
   tcase_add_test(tests, other_mixtures_are_refused);
   return tests;
 }

@@ -3,7 +3,7 @@
 
 enum { SIDE = 13, N = SIDE * SIDE };
 
-/* Every one of them, from x to y. */
+/* Call elementwise operator number `which`, from x to y. */
 static cudrop_status_t call_elementwise(cudrop_context_t *context, int which, void *x,
                                         const cudrop_mask_t *mask, void *y) {
   const int64_t shape[] = {SIDE, SIDE};
@@ -33,7 +33,7 @@ static cudrop_status_t call_elementwise(cudrop_context_t *context, int which, vo
 }
 enum { ELEMENTWISE = 9 };
 
-/* What is in y after it; before, its elements are 0.5. */
+/* Write to y what the operator makes of a y of 0.5 and of an x that differs everywhere. */
 static void run_elementwise(cudrop_context_t *context, int which,
                             const cudrop_mask_t *mask, float y[N]) {
   void *x_buffer = NULL, *y_buffer = NULL;
