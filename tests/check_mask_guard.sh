@@ -1,7 +1,7 @@
 #!/bin/sh
-# check_mask_guard.sh COMPILER INCLUDE_DIR - in C11 cudrop_mask() refuses a seed or an offset that is
-# a floating-point number, and nobody is warned of one that is right, in C11, C99 or C++11; and the
-# headers' enumerations have 4 bytes.
+# check_mask_guard.sh COMPILER INCLUDE_DIR - in C11 cudrop_mask() refuses a floating-point seed or
+# offset. Integers compile without a warning in C11, C99 and C++11. The headers' enumerations have
+# 4 bytes.
 set -eu
 compiler=$1 include=$2
 work=$(mktemp -d)
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# compile LANGUAGE STANDARD FILE FLAG... - and no more than that.
+# compile LANGUAGE STANDARD FILE FLAG... - checks the syntax; writes the log.
 compile() {
   language=$1 standard=$2 file=$3
   shift 3
@@ -23,7 +23,7 @@ strict="-Wall -Wextra -Wpedantic -Wconversion -Werror"
 
 # ---- what is refused ----------------------------------------------------------------------
 
-# By an error, for -w turns warnings off, and by one that has the words.
+# refuse ARGUMENTS - the compiler stops with an error that names the rule. -w turns warnings off.
 refuse() {
   cat >"$work/wrong.c" <<END
 #include "cudrop/cudrop.h"
@@ -43,7 +43,7 @@ refuse "f, 42, 0.1"
 refuse "42, d, 0.1"
 refuse "42, 2 * d, 0.1"
 
-# ---- what is not --------------------------------------------------------------------------
+# ---- what compiles ------------------------------------------------------------------------
 
 cat >"$work/right.c" <<'END'
 #include "cudrop/cudrop.h"

@@ -14,7 +14,7 @@ static cudaGraphExec_t end_capture(void) {
   return executable;
 }
 
-/* Each of these on x and y is work of the stream: captured it waits, replayed it is done. */
+/* Work of the stream: while a graph is captured it is not done, and each replay does it. */
 static cudrop_status_t run_forward(const cudrop_mask_t *mask) {
   const cudrop_tensor_t in = vector(x), out = vector(y);
   return cudrop_forward(context, &in, mask, &out);

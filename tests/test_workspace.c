@@ -120,8 +120,8 @@ END_TEST
 /* Wider than any size. */
 __extension__ typedef unsigned __int128 wide_t;
 
-/* Around all powers of 2: no answer is less than what is needed at the least, and none is refused
- * where less than 2^63 bytes would be too many. */
+/* Around all powers of 2: an answer lies between the least and the most that the operator can need,
+ * and a shape is refused only if that most is 2^63 bytes or more. */
 START_TEST(no_product_wraps_around) {
   static const int64_t beside[] = {-3, -1, 0, 1};
   static const struct {
@@ -156,7 +156,7 @@ START_TEST(no_product_wraps_around) {
 }
 END_TEST
 
-/* So the answer for the largest batch is enough for all. */
+/* So the answer for the largest batch is enough for every batch. */
 START_TEST(a_query_answers_no_less_for_more_rows) {
   for (int64_t cols = 0; cols < 5000; cols += cols / 4 + 1) {
     size_t before = 0;
@@ -204,7 +204,7 @@ typedef struct {
   int64_t rows, cols;
 } call_t;
 
-/* Where its data lies: of the inputs a row, and the first of the outputs. */
+/* The memory of a call: one row, which is every row of every input, and the first output. */
 typedef struct {
   float *input, *output;
   int64_t apart; /* from one output to the next */
@@ -284,7 +284,7 @@ static void close_context(void) {
   ck_assert_ok(cudrop_destroy(&context));
 }
 
-/* So many bytes are enough; and if they are all that is needed, one less is refused. */
+/* Expect that the call works with `bytes`, and, if `is_needed`, that it refuses one byte less. */
 static void expect_enough(const call_t *call, size_t bytes, bool is_needed) {
   const size_t size = (size_t)(call->rows * call->cols);
   void *buffer = NULL;
@@ -339,7 +339,7 @@ START_TEST(a_call_needs_what_its_own_gradients_need) {
 }
 END_TEST
 
-/* Nor do they have elements. */
+/* Rows without columns have no elements, however many there are. */
 START_TEST(rows_past_63_bits_need_no_workspace) {
   const int64_t shape[] = {POWER(40), POWER(40), 0};
   const cudrop_tensor_t dy = cudrop_tensor(NULL, CUDROP_F32, 3, shape);
@@ -352,7 +352,7 @@ END_TEST
 
 /* ---- Calls that are refused ------------------------------------------------------- */
 
-/* As much memory as there can be, the caller says, of which nothing is his. */
+/* The arguments of a caller who claims a workspace that he does not have. */
 typedef struct {
   _Alignas(64) float data[32];
   void *workspace;
@@ -372,7 +372,7 @@ static void expect_refusal(call_t call, lie_t *lie, cudrop_status_t status,
   ck_assert_mem_eq(lie->data, before.data, sizeof before.data);
 }
 
-/* Whatever the caller says that he lends. */
+/* The shape alone decides, not the size that the caller claims. */
 START_TEST(a_call_that_no_workspace_is_enough_for_is_refused) {
   static const size_t sizes[] = {0, INT64_MAX, SIZE_MAX};
   static lie_t lie;
@@ -391,8 +391,8 @@ START_TEST(a_call_that_no_workspace_is_enough_for_is_refused) {
 }
 END_TEST
 
-/* It may be large enough, and it is not there where it would have more bits than 63 bits count,
- * or end behind the last address. */
+/* A workspace of enough bytes is refused if 63 bits cannot count its bits, or if it would end behind
+ * the last address. */
 START_TEST(a_workspace_does_not_wrap_around) {
   static const char rule[] = "workspace spans more memory than 63 bits address";
   static lie_t lie;
@@ -406,7 +406,7 @@ START_TEST(a_workspace_does_not_wrap_around) {
 }
 END_TEST
 
-/* The arithmetic of overlaps has room for the largest workspace, and a tensor before it. */
+/* The arithmetic of overlaps has room for the largest workspace and for a tensor before it. */
 START_TEST(a_vast_workspace_is_apart_from_tensors) {
   static lie_t lie;
   lie.workspace = lie.data + 16;
