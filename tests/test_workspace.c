@@ -391,8 +391,8 @@ START_TEST(a_call_that_no_workspace_is_enough_for_is_refused) {
 }
 END_TEST
 
-/* A workspace of enough bytes is refused if 63 bits cannot count its bits, or if it would end behind
- * the last address. */
+/* A workspace of enough bytes is refused if 63 bits cannot count its bits, or if it would end
+ * behind the last address. */
 START_TEST(a_workspace_does_not_wrap_around) {
   static const char rule[] = "workspace spans more memory than 63 bits address";
   static lie_t lie;
