@@ -15,6 +15,9 @@ struct cudropi_call {
   size_t workspace_bytes;
 };
 
+/* Write to `shape` the sizes of the mask, of the leader's rank. */
+void cudropi_find_mask_shape(const cudropi_call_t *call, int64_t shape[CUDROP_MAX_RANK]);
+
 /* Check, plan and run a call in the default floating-point environment. */
 cudrop_status_t cudropi_run(cudrop_context_t *context, const cudropi_call_t *call);
 

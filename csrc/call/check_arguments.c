@@ -184,6 +184,38 @@ static cudrop_status_t check_places(const cudropi_check_t *check,
   return check_size(check, table, 0, place);
 }
 
+/* Check dimension d, the one of heads, of a tensor along the keys. */
+static cudrop_status_t check_heads(const cudropi_check_t *check,
+                                   const cudropi_argument_t *arg, int d) {
+  const cudropi_argument_t *leader = &check->leader;
+  const int64_t heads = leader->tensor->shape[d], shared = arg->tensor->shape[d];
+  REQUIRE(shared == 0 ? heads == 0 : heads % shared == 0, CUDROP_ERROR_SHAPE,
+          "%s: %s has shape[%d] = %lld heads, which does not divide the %lld of %s",
+          check->function, arg->slot->name, d, (long long)shared, (long long)heads,
+          leader->slot->name);
+  return CUDROP_OK;
+}
+
+/* Check a tensor along the keys beside the leader, and beside the tensor in the slot `keys`. */
+static cudrop_status_t check_keys(const cudropi_check_t *check,
+                                  const cudropi_argument_t *arg) {
+  const cudropi_op_t *op = check->call->op;
+  const cudrop_tensor_t *tensor = arg->tensor, *first = check->call->tensor[op->keys];
+  const int rank = check->leader.tensor->rank;
+  REQUIRE(tensor->rank == rank, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = %d and %s has rank = %d", check->function, arg->slot->name,
+          tensor->rank, check->leader.slot->name, rank);
+  for (int d = 0; d < rank - 3; ++d) TRY(check_size(check, arg, d, d));
+  if (rank >= 3) TRY(check_heads(check, arg, rank - 3));
+  TRY(check_size(check, arg, rank - 1, rank - 1));
+  for (int d = 0; d < rank; ++d)
+    REQUIRE(tensor->shape[d] == first->shape[d], CUDROP_ERROR_SHAPE,
+            "%s: %s has shape[%d] = %lld and %s has %lld", check->function,
+            arg->slot->name, d, (long long)tensor->shape[d], op->slot[op->keys].name,
+            (long long)first->shape[d]);
+  return CUDROP_OK;
+}
+
 static cudrop_status_t check_extent(const cudropi_check_t *check,
                                     const cudropi_argument_t *arg) {
   const int outer = check->leader.tensor->rank - 1;
@@ -201,6 +233,8 @@ static cudrop_status_t check_extent(const cudropi_check_t *check,
     case CUDROPI_EXTENT_PLACES:
       TRY(check_table(check, arg));
       return check_places(check, arg);
+    case CUDROPI_EXTENT_KEYS:
+      return check_keys(check, arg);
     default:
       return check_same_shape(check, arg);
   }
@@ -267,9 +301,14 @@ static cudrop_status_t check_same_type(const cudropi_check_t *check,
 }
 
 static cudrop_status_t check_rank(const cudropi_check_t *check) {
-  REQUIRE(!check->call->op->has_rows || check->leader.tensor->rank >= 1,
-          CUDROP_ERROR_INVALID_ARGUMENT, "%s: %s has rank = 0, and rows need a dimension",
-          check->function, check->leader.slot->name);
+  const cudropi_op_t *op = check->call->op;
+  const int rank = check->leader.tensor->rank;
+  REQUIRE(!op->has_rows || rank >= 1, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: %s has rank = 0, and rows need a dimension", check->function,
+          check->leader.slot->name);
+  REQUIRE(op->keys == 0 || rank >= 2, CUDROP_ERROR_SHAPE,
+          "%s: %s has rank = 1, and queries of several elements need 2", check->function,
+          check->leader.slot->name);
   return CUDROP_OK;
 }
 
@@ -292,7 +331,8 @@ cudrop_status_t cudropi_check_arguments(cudropi_check_t *check) {
       is_of(&check->leader, 0) ? &check->leader : find_first(check, 0);
   for (int k = 0; k < check->count; ++k) {
     const cudropi_argument_t *arg = &check->argument[k];
-    if (arg->slot != check->leader.slot) TRY(check_extent(check, arg));
+    if (arg->slot != check->leader.slot && arg->slot->types != CUDROPI_BITS)
+      TRY(check_extent(check, arg));
     TRY(check_row(check, arg));
     TRY(check_same_type(check, arg, branch, stream));
   }

@@ -2,6 +2,7 @@
 #include "call/check.h"
 #include "call/draw.h"
 #include "core/status.h"
+#include "core/tensor.h"
 #include "ops/prepare/prepare.h"
 
 cudrop_status_t cudropi_check_rate(const char *function, double p) {
@@ -32,40 +33,51 @@ static cudrop_status_t check_prepared(const char *function, const cudrop_mask_t 
   return CUDROP_OK;
 }
 
-/* Write to *last the largest index that the mask gives to an element; false past 64 bits. */
-static bool find_last_index(const cudrop_mask_t *mask, const cudropi_argument_t *arg,
+/* Write to *last the largest index that the mask gives to an element of a shape without zeros;
+ * false past 64 bits. */
+static bool find_last_index(const cudrop_mask_t *mask, int rank, const int64_t *shape,
                             uint64_t *last) {
+  int64_t n = 0;
   *last = mask->index_base;
   if (mask->index_rank == 0)
-    return !__builtin_add_overflow(*last, (uint64_t)arg->n - 1, last);
-  for (int d = 0; d < arg->tensor->rank; ++d) {
+    return cudropi_count(rank, shape, &n) &&
+           !__builtin_add_overflow(*last, (uint64_t)n - 1, last);
+  for (int d = 0; d < rank; ++d) {
     uint64_t extent = 0;
-    if (__builtin_mul_overflow(arg->tensor->shape[d] - 1, mask->index_stride[d],
-                               &extent) ||
+    if (__builtin_mul_overflow(shape[d] - 1, mask->index_stride[d], &extent) ||
         __builtin_add_overflow(*last, extent, last))
       return false;
   }
   return true;
 }
 
+static bool has_zero(int rank, const int64_t *shape) {
+  for (int d = 0; d < rank; ++d)
+    if (shape[d] == 0) return true;
+  return false;
+}
+
 static cudrop_status_t check_map(const cudropi_check_t *check,
                                  const cudrop_mask_t *mask) {
   const cudropi_argument_t *leader = &check->leader;
   const char *function = check->function;
+  const int rank = leader->tensor->rank;
+  int64_t shape[CUDROP_MAX_RANK];
   uint64_t last = 0;
   REQUIRE(mask->index_rank >= 0 && mask->index_rank <= CUDROP_MAX_RANK,
           CUDROP_ERROR_INVALID_ARGUMENT, "%s: mask has index_rank = %d, outside [0, %d]",
           function, mask->index_rank, CUDROP_MAX_RANK);
-  REQUIRE(mask->index_rank == 0 || mask->index_rank == leader->tensor->rank,
-          CUDROP_ERROR_SHAPE, "%s: mask has index_rank = %d and %s has rank = %d",
-          function, mask->index_rank, leader->slot->name, leader->tensor->rank);
+  REQUIRE(mask->index_rank == 0 || mask->index_rank == rank, CUDROP_ERROR_SHAPE,
+          "%s: mask has index_rank = %d and %s has rank = %d", function, mask->index_rank,
+          leader->slot->name, rank);
   for (int d = 0; d < mask->index_rank; ++d) {
     REQUIRE(mask->index_stride[d] >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
             "%s: mask has index_stride[%d] = %lld, which is negative", function, d,
             (long long)mask->index_stride[d]);
   }
-  REQUIRE(leader->n == 0 ||
-              (find_last_index(mask, leader, &last) && last < CUDROPI_INDEX_END),
+  cudropi_find_mask_shape(check->call, shape);
+  REQUIRE(has_zero(rank, shape) ||
+              (find_last_index(mask, rank, shape, &last) && last < CUDROPI_INDEX_END),
           CUDROP_ERROR_OVERFLOW,
           "%s: mask with index_base = %llu reaches an index of 2^59 or more", function,
           (unsigned long long)mask->index_base);

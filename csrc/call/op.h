@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-enum { CUDROPI_SLOTS = 12, CUDROPI_OPTION_BYTES = 160 };
+enum { CUDROPI_SLOTS = 12, CUDROPI_OPTION_BYTES = 176 };
 
 /* The sets of instructions that operators on rows are compiled for on the host. */
 enum { CUDROPI_HOST_SCALAR, CUDROPI_HOST_AVX2, CUDROPI_HOST_AVX512, CUDROPI_HOST_PATHS };
@@ -35,6 +35,7 @@ typedef enum {
   CUDROPI_EXTENT_LEADING, /* [the first sizes of ...]: one element for several rows */
   CUDROPI_EXTENT_TABLE,   /* [any size, cols] */
   CUDROPI_EXTENT_PLACES,  /* [the last size of ..., cols] */
+  CUDROPI_EXTENT_KEYS,    /* [..., keys, cols], beside a leader [..., queries, cols] */
   CUDROPI_EXTENT_ONE      /* [] */
 } cudropi_extent_t;
 
@@ -108,8 +109,11 @@ typedef struct cudropi_plan cudropi_plan_t;
 typedef struct cudropi_op {
   const char *function; /* the public function, for texts */
   cudropi_slot_t slot[CUDROPI_SLOTS];
-  uint8_t leader;       /* the slot whose shape and type the others follow */
-  uint8_t keep;         /* the slot of a mask that the caller brings; 0: no such slot */
+  uint8_t leader; /* the slot whose shape and type the others follow */
+  uint8_t keep;   /* the slot of a mask that the caller brings; 0: no such slot */
+  /* A slot of the extent KEYS: the mask has the shape [..., queries, keys]. 0: there is no such
+   * slot, and the mask has the leader's shape. */
+  uint8_t keys;
   bool has_rows;        /* works on rows, the last dimension; else elementwise */
   bool has_workspace;   /* the caller provides it */
   uint8_t floats_a_row; /* kept in the workspace for each row, beside the sums of slabs */

@@ -168,10 +168,48 @@ static void plan_draw(cudropi_plan_t *plan, const cudropi_call_t *call,
                       const cudrop_tensor_t *leader) {
   const cudropi_op_t *op = plan->op;
   const bool is_brought = op->keep != 0 && call->tensor[op->keep] != NULL;
-  plan->draw = cudropi_draw(call->mask, call->p, is_brought, leader->rank, leader->shape);
+  int64_t shape[CUDROP_MAX_RANK];
+  cudropi_find_mask_shape(call, shape);
+  plan->draw = cudropi_draw(call->mask, call->p, is_brought, leader->rank, shape);
   if (!op->has_rows) return;
+  plan->mask_cols = shape[plan->rank];
   plan->index_step = plan->draw.index_stride[plan->rank];
   plan->draw.index_stride[plan->rank] = 0; /* columns are not in shape */
+}
+
+/*
+ * Give the tensors along the keys their strides along the rows [..., heads, queries] of the leader.
+ * `shared` heads of keys serve the leader's heads in groups, so that the dimension of heads becomes
+ * two: [..., shared, group, queries]. All queries of a head begin at its first key.
+ */
+static void plan_keys(cudropi_plan_t *plan, const cudropi_call_t *call) {
+  const cudropi_op_t *op = plan->op;
+  const int queries = plan->rank - 1, heads = queries - 1;
+  int64_t *strides[CUDROPI_SLOTS + 1];
+  for (int k = 0; k < CUDROPI_SLOTS; ++k)
+    if (op->slot[k].extent == CUDROPI_EXTENT_KEYS && cudropi_has(plan, k))
+      for (int d = 0; d < queries; ++d)
+        plan->operand[k].stride[d] = call->tensor[k]->stride[d];
+  if (heads < 0) return;
+  const int64_t shared = call->tensor[op->keys]->shape[heads];
+  const int64_t group = plan->shape[heads] / shared;
+  const int count = list_strides(plan, strides);
+  for (int k = 0; k < count; ++k) {
+    int64_t *stride = strides[k];
+    stride[queries + 1] = stride[queries];
+    stride[queries] = stride[heads];
+    /* With one shared head the product means nothing, and could overflow. */
+    stride[heads] = shared > 1 ? stride[heads] * group : 0;
+  }
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    if (op->slot[k].extent != CUDROPI_EXTENT_KEYS || !cudropi_has(plan, k)) continue;
+    plan->operand[k].stride[heads] = shared > 1 ? call->tensor[k]->stride[heads] : 0;
+    plan->operand[k].stride[queries] = 0;
+  }
+  plan->shape[queries + 1] = plan->shape[queries];
+  plan->shape[queries] = group;
+  plan->shape[heads] = shared;
+  ++plan->rank;
 }
 
 /* Plan tensors without elements: shape becomes [0], because no rule keeps the sizes and strides
@@ -200,6 +238,7 @@ cudropi_plan_t cudropi_plan(const cudropi_call_t *call) {
   if (plan.n == 0) {
     plan_nothing(&plan);
   } else {
+    if (op->keys != 0) plan_keys(&plan, call);
     cudropi_merge_dimensions(&plan);
     if (op->has_rows) plan_workspace(&plan, call);
   }

@@ -46,6 +46,7 @@ struct cudropi_plan {
 
   cudropi_draw_t draw; /* its index_stride is along shape */
   int64_t index_step;  /* of the mask's index from column to column */
+  int64_t mask_cols;   /* of a row of the mask: cols, or the keys */
 
   cudropi_kernel_t kernel; /* elementwise operators only */
   /* The constants of draw.p; elementwise operators only. Unset if the draw is prepared. */

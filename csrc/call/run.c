@@ -3,6 +3,14 @@
 #include "core/environment.h"
 #include "core/status.h"
 
+void cudropi_find_mask_shape(const cudropi_call_t *call, int64_t shape[CUDROP_MAX_RANK]) {
+  const cudropi_op_t *op = call->op;
+  const cudrop_tensor_t *leader = call->tensor[op->leader];
+  for (int d = 0; d < leader->rank; ++d) shape[d] = leader->shape[d];
+  if (op->keys != 0)
+    shape[leader->rank - 1] = call->tensor[op->keys]->shape[leader->rank - 2];
+}
+
 cudrop_status_t cudropi_run_checked(cudrop_context_t *context,
                                     const cudropi_call_t *call) {
   const cudropi_plan_t plan = cudropi_plan(call);

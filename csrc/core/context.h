@@ -25,6 +25,7 @@ struct cudrop_context {
     int threads;            /* the most, the caller's included */
     int64_t least_threaded; /* the least elements for a second thread */
     cudropi_pool_t *pool;   /* NULL for one thread */
+    void *scratch;          /* CUDROPI_SCRATCH_BYTES (host/rows_path.h) for each thread */
   } host;
 
   struct { /* what backend_cuda.c knows of the device */

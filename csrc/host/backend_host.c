@@ -42,8 +42,17 @@ static cudrop_status_t device_name(const char *function, int device, char *name,
   return CUDROP_OK;
 }
 
+static void *allocate_scratch(int threads) {
+  void *scratch = NULL;
+  const size_t bytes = (size_t)threads * CUDROPI_SCRATCH_BYTES;
+  return posix_memalign(&scratch, BUFFER_ALIGNMENT, bytes) == 0 ? scratch : NULL;
+}
+
 static cudrop_status_t open_device(cudrop_context_t *context) {
   TRY(choose_path("cudrop_create", &context->host.path));
+  context->host.scratch = allocate_scratch(1);
+  REQUIRE(context->host.scratch != NULL, CUDROP_ERROR_OUT_OF_MEMORY,
+          "cudrop_create: no memory for a thread");
   context->host.cache_bytes = cudropi_cache_bytes();
   context->host.threads = 1;
   context->host.least_threaded = LEAST_THREADED;
@@ -52,19 +61,23 @@ static cudrop_status_t open_device(cudrop_context_t *context) {
 
 static void close_device(cudrop_context_t *context) {
   cudropi_pool_destroy(context->host.pool);
+  free(context->host.scratch);
 }
 
 static cudrop_status_t set_threads(cudrop_context_t *context, int threads) {
   const int wanted = threads == 0 ? cudropi_count_processors() : threads;
   if (wanted == context->host.threads) return CUDROP_OK;
-  cudropi_pool_t *pool = NULL;
-  if (wanted > 1) {
-    pool = cudropi_pool_create(wanted);
-    REQUIRE(pool != NULL, CUDROP_ERROR_OUT_OF_MEMORY,
-            "cudrop_set_threads: no memory for threads = %d", wanted);
+  cudropi_pool_t *pool = wanted > 1 ? cudropi_pool_create(wanted) : NULL;
+  void *scratch = allocate_scratch(wanted);
+  if ((pool == NULL && wanted > 1) || scratch == NULL) {
+    cudropi_pool_destroy(pool);
+    free(scratch);
+    return cudropi_fail(CUDROP_ERROR_OUT_OF_MEMORY,
+                        "cudrop_set_threads: no memory for threads = %d", wanted);
   }
-  cudropi_pool_destroy(context->host.pool);
+  close_device(context);
   context->host.pool = pool;
+  context->host.scratch = scratch;
   context->host.threads = wanted;
   return CUDROP_OK;
 }

@@ -6,6 +6,7 @@ enum { ELEMENTS_A_THREAD = 1 << 12 };
 
 typedef struct {
   const cudropi_rows_job_t *job;
+  char *scratch; /* of all threads */
   cudropi_slab_function_t *slab;
 } work_t;
 
@@ -18,6 +19,7 @@ static void do_part(const void *argument, int part, int parts) {
   const int64_t first = each * part + (part < more ? part : more);
   const int64_t end = first + each + (part < more);
   job.kept = &kept;
+  job.scratch = work->scratch + (size_t)part * CUDROPI_SCRATCH_BYTES;
   for (int64_t slab = first; slab < end; ++slab) work->slab(&job, slab);
 }
 
@@ -39,7 +41,7 @@ void cudropi_host_run_rows(const cudrop_context_t *context, const cudropi_plan_t
   const cudropi_path_t *path = &context->host.path;
   const cudropi_host_rows_t *functions = plan->op->host[path->rows];
   const cudropi_rows_job_t job = make_job(context, plan);
-  const work_t work = {&job, functions->slab};
+  const work_t work = {&job, context->host.scratch, functions->slab};
   if (plan->cols == 0) return;
   if (plan->rows > 0) {
     if (functions->begin != NULL) functions->begin(&job);

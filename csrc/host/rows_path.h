@@ -9,6 +9,10 @@
 /* How many keep bytes are drawn ahead, because a row can be short. */
 enum { CUDROPI_DRAWN = 1024 };
 
+/* Memory of a thread for tiles that are too large for a stack, aligned to a cache line. A context
+ * has it from the start, because no operator allocates; what nobody writes to costs nothing. */
+enum { CUDROPI_SCRATCH_BYTES = 1280 << 10 };
+
 /* The keep bytes of indices [first, first + n), drawn ahead. */
 typedef struct {
   uint64_t first;
@@ -21,6 +25,7 @@ typedef struct {
   const cudropi_plan_t *plan;
   cudropi_draw_groups_t *draw; /* draws neighbours; NULL: draw by scalar code */
   cudropi_kept_t *kept;        /* of this thread */
+  void *scratch;               /* of this thread: CUDROPI_SCRATCH_BYTES */
 } cudropi_rows_job_t;
 
 typedef void cudropi_slab_function_t(const cudropi_rows_job_t *job, int64_t slab);

@@ -282,7 +282,7 @@ static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kep
   const cudropi_plan_t *plan = strip->plan;
   if (plan->draw.source == CUDROPI_FROM_OPERAND) {
     const uint8_t *bits = plan->operand[plan->op->keep].data;
-    const int64_t first = strip->row * plan->cols + strip->first;
+    const int64_t first = strip->row * plan->mask_cols + strip->first;
     for (int j = 0; j < strip->n; ++j) {
       const int64_t e = first + j;
       kept[j] = bits[e >> 3] >> (e & 7) & 1;

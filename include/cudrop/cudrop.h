@@ -43,8 +43,10 @@
  *   12 operators on rows    13 bias, activation, dropout and residual in one
  *   14 bias, dropout, residual and a norm in one    15 attention weights
  *   16 embedding
+ *   and in attend.h, included too:
+ *   17 attention with dropout and no matrix of weights
  *
- * Rules that hold for every operator (sections 7 to 16)
+ * Rules that hold for every operator (sections 7 to 17)
  *
  *   Streams      A CUDA context works asynchronously on its stream; a host context has
  *                done the work when the call returns. No operator allocates memory,
@@ -667,6 +669,6 @@ CUDROP_API cudrop_mask_t cudrop_prepared_mask(const cudrop_prepared_t *prepared,
 }
 #endif
 
-#include "transformer.h" /* sections 12 to 16 */
+#include "transformer.h" /* sections 12 to 17 */
 
 #endif /* CUDROP_H */

@@ -1,7 +1,7 @@
 /*
  * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h.
  *
- * That header includes this one; the rules for every operator stand there.
+ * That header includes this one; the rules for every operator stand there. Section 17 is in attend.h.
  */
 #ifndef CUDROP_TRANSFORMER_H
 #define CUDROP_TRANSFORMER_H
@@ -483,5 +483,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_embedding_backward_workspace(int64_t rows,
 #ifdef __cplusplus
 }
 #endif
+
+#include "attend.h" /* section 17 */
 
 #endif /* CUDROP_TRANSFORMER_H */

@@ -7,33 +7,22 @@
 #include "core/status.h"
 #include "core/tensor.h"
 
-#define LENGTHS \
-  { .name = "lengths", .extent = CUDROPI_EXTENT_LEADING, .types = CUDROPI_INTEGERS }
-#define BITS \
-  { .name = "bits", .types = CUDROPI_BITS }
 #define REQUIRE_ATTENTION(args)                                                     \
   REQUIRE((args) != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__); \
-  TRY(check_shared(__func__, (args)->attention, (args)->reserved))
+  TRY(cudropi_check_shared_attention(__func__, (args)->attention, (args)->reserved))
 
-static cudrop_status_t check_shared(const char *function,
-                                    const cudrop_attention_t *attention,
-                                    const uint64_t *reserved) {
+cudrop_status_t cudropi_check_shared_attention(const char *function,
+                                               const cudrop_attention_t *attention,
+                                               const uint64_t *reserved) {
   REQUIRE(attention != NULL, CUDROP_ERROR_NULL_POINTER, "%s: attention is NULL",
           function);
   TRY(cudropi_check_reserved(function, "attention", attention->reserved));
   return cudropi_check_reserved(function, "args", reserved);
 }
 
-/* The options of a call, before they are planned. */
-typedef struct {
-  float scale;
-  cudrop_causal_t causal;
-  int64_t query_offset;
-} options_t;
-
 static cudrop_status_t check_options(const cudropi_call_t *call) {
   const char *function = call->op->function;
-  const options_t *options = call->options;
+  const cudropi_attention_options_t *options = call->options;
   REQUIRE(call->tensor[call->op->leader]->rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: %s has rank = 1, and queries and keys are 2 dimensions", function,
           call->op->slot[call->op->leader].name);
@@ -79,11 +68,11 @@ static cudrop_status_t check_lengths(const cudropi_call_t *call) {
 }
 
 /* Find which keys the queries see. */
-static cudropi_visible_t find_visible(const options_t *options,
+static cudropi_visible_t find_visible(const cudropi_attention_options_t *options,
                                       const cudrop_tensor_t *leader,
                                       const cudrop_tensor_t *lengths,
                                       const cudropi_plan_t *plan) {
-  const int64_t keys = plan->cols, queries = leader->shape[leader->rank - 2];
+  const int64_t keys = plan->mask_cols, queries = leader->shape[leader->rank - 2];
   const int64_t offset =
       options->causal == CUDROP_CAUSAL_LAST ? keys - queries : options->query_offset;
   cudropi_visible_t visible = {.keys = keys,
@@ -99,18 +88,24 @@ static cudropi_visible_t find_visible(const options_t *options,
   return visible;
 }
 
-static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
-  const options_t *options = call->options;
+cudropi_attention_t cudropi_plan_attention(const cudropi_call_t *call,
+                                           const cudropi_plan_t *plan) {
+  const cudropi_attention_options_t *options = call->options;
   const cudrop_tensor_t *leader = call->tensor[call->op->leader];
   cudropi_attention_t made = {.scores_scale =
                                   options->scale != 0.0f ? options->scale : 1.0f};
   if (plan->rows > 0)
     made.visible =
         find_visible(options, leader, call->tensor[CUDROPI_ATTENTION_LENGTHS], plan);
+  return made;
+}
+
+static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
+  const cudropi_attention_t made = cudropi_plan_attention(call, plan);
   memcpy(plan->options, &made, sizeof made);
 }
 
-static cudrop_status_t check(const cudropi_call_t *call) {
+cudrop_status_t cudropi_check_attention(const cudropi_call_t *call) {
   TRY(check_options(call));
   return check_lengths(call);
 }
@@ -130,14 +125,14 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {[CUDROPI_ATTENTION_SCORES] = CUDROPI_FULL("scores", CUDROPI_NEEDED),
-               [CUDROPI_ATTENTION_LENGTHS] = LENGTHS,
-               [CUDROPI_ATTENTION_BITS] = BITS,
+               [CUDROPI_ATTENTION_LENGTHS] = CUDROPI_LENGTHS,
+               [CUDROPI_ATTENTION_BITS] = CUDROPI_KEEP_BITS,
                [CUDROPI_ATTENTION_WEIGHTS] = CUDROPI_FULL("weights", CUDROPI_OUTPUT),
                [CUDROPI_ATTENTION_Y] = CUDROPI_FULL("y", CUDROPI_OUTPUT)},
       .leader = CUDROPI_ATTENTION_SCORES,
       .keep = CUDROPI_ATTENTION_BITS,
       .has_rows = true,
-      .check = check,
+      .check = cudropi_check_attention,
       .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_forward),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention)};
@@ -146,8 +141,8 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
   REQUIRE(args->scores == NULL || args->weights != NULL || args->y != NULL,
           CUDROP_ERROR_NULL_POINTER, "%s: weights and y are both NULL", __func__);
   const cudrop_attention_t *attention = args->attention;
-  const options_t options = {attention->scale, attention->causal,
-                             attention->query_offset};
+  const cudropi_attention_options_t options = {attention->scale, attention->causal,
+                                               attention->query_offset};
   const cudropi_call_t call = {
       .op = &op,
       .tensor = {[CUDROPI_ATTENTION_SCORES] = args->scores,
@@ -169,20 +164,21 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
   static const cudropi_op_t op = {
       .function = __func__,
       .slot = {[CUDROPI_REAPPLY_WEIGHTS] = CUDROPI_FULL("weights", CUDROPI_NEEDED),
-               [CUDROPI_REAPPLY_LENGTHS] = LENGTHS,
-               [CUDROPI_REAPPLY_BITS] = BITS,
+               [CUDROPI_REAPPLY_LENGTHS] = CUDROPI_LENGTHS,
+               [CUDROPI_REAPPLY_BITS] = CUDROPI_KEEP_BITS,
                [CUDROPI_REAPPLY_Y] = CUDROPI_FULL("y", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
       .leader = CUDROPI_REAPPLY_WEIGHTS,
       .keep = CUDROPI_REAPPLY_BITS,
       .has_rows = true,
-      .check = check,
+      .check = cudropi_check_attention,
       .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_reapply),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention_reapply)};
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
   const cudrop_attention_t *attention = args->attention;
-  const options_t options = {1.0f, attention->causal, attention->query_offset};
+  const cudropi_attention_options_t options = {1.0f, attention->causal,
+                                               attention->query_offset};
   const cudropi_call_t call = {.op = &op,
                                .tensor = {[CUDROPI_REAPPLY_WEIGHTS] = args->weights,
                                           [CUDROPI_REAPPLY_LENGTHS] = attention->lengths,
@@ -204,22 +200,22 @@ cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
       .slot = {[CUDROPI_ATTENTION_GRADIENT_DY] = CUDROPI_FULL("dy", CUDROPI_NEEDED),
                [CUDROPI_ATTENTION_GRADIENT_WEIGHTS] =
                    CUDROPI_FULL("weights", CUDROPI_NEEDED),
-               [CUDROPI_ATTENTION_GRADIENT_LENGTHS] = LENGTHS,
-               [CUDROPI_ATTENTION_GRADIENT_BITS] = BITS,
+               [CUDROPI_ATTENTION_GRADIENT_LENGTHS] = CUDROPI_LENGTHS,
+               [CUDROPI_ATTENTION_GRADIENT_BITS] = CUDROPI_KEEP_BITS,
                [CUDROPI_ATTENTION_GRADIENT_DSCORES] =
                    CUDROPI_FULL("dscores", CUDROPI_NEEDED | CUDROPI_OUTPUT)},
       .leader = CUDROPI_ATTENTION_GRADIENT_DY,
       .keep = CUDROPI_ATTENTION_GRADIENT_BITS,
       .has_rows = true,
-      .check = check,
+      .check = cudropi_check_attention,
       .plan = plan_options,
       .host = CUDROPI_HOST(cudropi_attention_gradient),
       .launch = CUDROPI_LAUNCH(cudropi_launch_attention_gradient)};
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
   const cudrop_attention_t *attention = args->attention;
-  const options_t options = {attention->scale, attention->causal,
-                             attention->query_offset};
+  const cudropi_attention_options_t options = {attention->scale, attention->causal,
+                                               attention->query_offset};
   const cudropi_call_t call = {
       .op = &op,
       .tensor = {[CUDROPI_ATTENTION_GRADIENT_DY] = args->dy,

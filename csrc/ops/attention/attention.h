@@ -29,6 +29,19 @@ enum {
   CUDROPI_ATTENTION_GRADIENT_DSCORES
 };
 
+/* The slots of lengths and of bits drawn ahead. */
+#define CUDROPI_LENGTHS \
+  { .name = "lengths", .extent = CUDROPI_EXTENT_LEADING, .types = CUDROPI_INTEGERS }
+#define CUDROPI_KEEP_BITS \
+  { .name = "bits", .types = CUDROPI_BITS }
+
+/* The options of a call, of this operator or of attend, before they are planned. */
+typedef struct {
+  float scale;
+  cudrop_causal_t causal;
+  int64_t query_offset;
+} cudropi_attention_options_t;
+
 /* Which keys the rows see. Rows are counted row-major over [batch, ..., queries]. */
 typedef struct {
   int64_t keys, queries;
@@ -49,6 +62,17 @@ typedef struct {
 static inline const cudropi_attention_t *cudropi_attention(const cudropi_plan_t *plan) {
   return (const cudropi_attention_t *)(const void *)plan->options;
 }
+
+/* Check `attention` and the `reserved` of a call's arguments, before there is a call. */
+cudrop_status_t cudropi_check_shared_attention(const char *function,
+                                               const cudrop_attention_t *attention,
+                                               const uint64_t *reserved);
+
+/* Check the options of a call, and its lengths in the slot CUDROPI_ATTENTION_LENGTHS. */
+cudrop_status_t cudropi_check_attention(const cudropi_call_t *call);
+
+cudropi_attention_t cudropi_plan_attention(const cudropi_call_t *call,
+                                           const cudropi_plan_t *plan);
 
 /* How many keys a row sees. They are the first ones. */
 CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
