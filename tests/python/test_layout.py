@@ -30,6 +30,8 @@ STRUCTS = {
     "cudrop_attention_forward_t": _structs.AttentionForward,
     "cudrop_attention_reapply_t": _structs.AttentionReapply,
     "cudrop_attention_backward_t": _structs.AttentionBackward,
+    "cudrop_attend_forward_t": _structs.AttendForward,
+    "cudrop_attend_backward_t": _structs.AttendBackward,
     "cudrop_embedding_forward_t": _structs.EmbeddingForward,
     "cudrop_embedding_backward_t": _structs.EmbeddingBackward,
 }

@@ -148,6 +148,47 @@ class Attention(unittest.TestCase):
             near(self, weights.sum(-1), np.broadcast_to(seen.any(-1), weights.shape[:-1]))
 
 
+class Attend(unittest.TestCase):
+    def test_it_is_its_formula_forward_and_backward(self):
+        q, dout = numbers(2, 4, 5, 16), numbers(2, 4, 5, 16, seed=2)
+        k, v = numbers(2, 2, 7, 16, seed=3), numbers(2, 2, 7, 16, seed=4)
+        scale = keep_scale((2, 4, 5, 7))
+        options = cudrop.Attention(scale=0.25, causal=True, query_offset=1, mask=MASK)
+        got = cudrop.attend(q, k, v, options)
+
+        wide_k, wide_v = (np.repeat(a.astype(float), 2, axis=1) for a in (k, v))
+        scores = 0.25 * np.einsum("bhqd,bhkd->bhqk", q.astype(float), wide_k)
+        exponents = np.exp(scores) * np.tri(5, 7, 1)
+        weights = exponents / exponents.sum(-1, keepdims=True)
+        o = np.einsum("bhqk,bhkd->bhqd", weights * scale, wide_v)
+        near(self, got.o, o)
+        near(self, got.lse, np.log(exponents.sum(-1)))
+
+        back = cudrop.attend_backward(dout, q, k, v, got.o, got.lse, options)
+        dweights = np.einsum("bhqd,bhkd->bhqk", dout, wide_v) * scale
+        delta = (dout * o).sum(-1, keepdims=True)
+        dscores = 0.25 * weights * (dweights - delta)
+        near(self, back.dq, np.einsum("bhqk,bhkd->bhqd", dscores, wide_k))
+        near(self, back.dk, np.einsum("bhqk,bhqd->bhkd", dscores, q)
+             .reshape(2, 2, 2, 7, 16).sum(2))
+        near(self, back.dv, np.einsum("bhqk,bhqd->bhkd", weights * scale, dout)
+             .reshape(2, 2, 2, 7, 16).sum(2))
+
+    def test_outputs_and_gradients_may_be_left_out_and_added_to(self):
+        q, k, v = (numbers(3, 4, 8, seed=seed) for seed in (1, 2, 3))
+        options = cudrop.Attention(mask=MASK)
+        o, lse = cudrop.attend(q, k, v, options)
+        self.assertIsNone(cudrop.attend(q, k, v, options, lse=False).lse)
+        back = cudrop.attend_backward(q, q, k, v, o, lse, options)
+        alone = cudrop.attend_backward(q, q, k, v, o, lse, options, dq=False, dv=False)
+        np.testing.assert_array_equal(alone.dk, back.dk)
+        self.assertEqual((alone.dq, alone.dv), (None, None))
+        old = np.ones_like(back.dk)
+        cudrop.attend_backward(q, q, k, v, o, lse, options, dq=False, dk=old, dv=False,
+                               accumulate_data=True)
+        np.testing.assert_array_equal(old, 1 + back.dk)
+
+
 class Embedding(unittest.TestCase):
     def test_it_is_its_formula_forward_and_backward(self):
         ids = np.array([[3, 0, -1, 3], [9, 3, 1, 0]], np.int32)

@@ -164,9 +164,21 @@ static void keep_tile_row(const attend_t *of, const tile_t *tile, int r, int n,
   cudropi_strip_keep(&strip, kept);
 }
 
+enum { SUMS = 16 }; /* lanes of a sum or a maximum along a row of a tile */
+
+/* The largest of `most` and a row of a tile; NaN is ignored. */
+static float find_tile_most(const float *values, float most) {
+  float lane[SUMS];
+  for (int k = 0; k < SUMS; ++k) lane[k] = most;
+  for (int j = 0; j < TILE_KEYS; j += SUMS)
+    for (int k = 0; k < SUMS; ++k)
+      lane[k] = values[j + k] > lane[k] ? values[j + k] : lane[k];
+  for (int k = 0; k < SUMS; ++k) most = lane[k] > most ? lane[k] : most;
+  return most;
+}
+
 /* The sum of a row of a tile, in the same order on every path. */
 static float sum_tile_row(const float *values) {
-  enum { SUMS = 16 };
   float sum[SUMS] = {0.0f};
   for (int j = 0; j < TILE_KEYS; j += SUMS)
     for (int k = 0; k < SUMS; ++k) sum[k] = sum[k] + values[j + k];
@@ -175,8 +187,8 @@ static float sum_tile_row(const float *values) {
   return sum[0];
 }
 
-static void clear_behind(float *values, int n) {
-  for (int j = n; j < TILE_KEYS; ++j) values[j] = 0.0f;
+static void fill_behind(float *values, int n, float value) {
+  for (int j = n; j < TILE_KEYS; ++j) values[j] = value;
 }
 
 /* ---- Forward ---------------------------------------------------------------------- */
@@ -198,12 +210,11 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   float *values = held->tile + r * TILE_DOWN, *o = held->o + at * of->width;
   const int n = count_seen(tile, r);
   const float before = held->most[at];
-  float most = before;
   uint8_t kept[TILE_KEYS];
-  for (int j = 0; j < n; ++j) most = values[j] > most ? values[j] : most;
+  fill_behind(values, n, -INFINITY); /* whose weight is +0 */
+  const float most = find_tile_most(values, before);
   const float reference = most == -INFINITY ? 0.0f : most;
-  exponentiate(n, reference, values);
-  clear_behind(values, n);
+  exponentiate(TILE_KEYS, reference, values);
   const float factor = cudropi_exp_to_zero(before - reference);
   held->most[at] = most;
   held->sum[at] = held->sum[at] * factor + sum_tile_row(values);
@@ -319,7 +330,8 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   uint8_t kept[TILE_KEYS];
   memcpy(&lse, cudropi_locate(of->plan, CUDROPI_ATTEND_LSE, tile->row + r, 0),
          sizeof lse);
-  exponentiate(n, lse == -INFINITY ? INFINITY : lse, p); /* no key, no weight */
+  fill_behind(p, n, -INFINITY); /* whose weight is +0 */
+  exponentiate(TILE_KEYS, lse == -INFINITY ? INFINITY : lse, p);
   if (is_drawn(of)) {
     keep_tile_row(of, tile, r, n, kept);
   } else {
@@ -330,8 +342,8 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   for (int j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - delta);
   cudropi_scale(n, p, scale);
   cudropi_select(n, p, kept);
-  clear_behind(p, n);
-  clear_behind(ds, n);
+  fill_behind(p, n, 0.0f);
+  fill_behind(ds, n, 0.0f);
 }
 
 static void load_queries(const attend_t *of, gradient_t *held, const tile_t *tile) {

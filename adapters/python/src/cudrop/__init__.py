@@ -16,16 +16,17 @@ from .elementwise import (alpha_dropout, alpha_dropout_backward, apply_bits, app
                           count_kept, dropout, dropout_backward, export_bits, export_bytes,
                           export_scale)
 from .mask import Mask, child_seed, offset
-from .transformer import (Attention, attention, attention_backward, attention_reapply, embedding,
-                          embedding_backward, fused, fused_backward, norm, norm_backward)
+from .transformer import (Attention, attend, attend_backward, attention, attention_backward,
+                          attention_reapply, embedding, embedding_backward, fused,
+                          fused_backward, norm, norm_backward)
 
 __version__ = "0.2.0"
 
 # Without which help(cudrop) would show none of them.
 __all__ = [
     "Activation", "Attention", "Backend", "Causal", "DType", "Error", "Mask", "Norm", "Status",
-    "alpha_dropout", "alpha_dropout_backward", "apply_bits", "apply_bytes", "attention",
-    "attention_backward", "attention_reapply", "build_info", "child_seed", "count_kept",
+    "alpha_dropout", "alpha_dropout_backward", "apply_bits", "apply_bytes", "attend",
+    "attend_backward", "attention", "attention_backward", "attention_reapply", "build_info", "child_seed", "count_kept",
     "device_count", "device_name", "dropout", "dropout_backward", "embedding",
     "embedding_backward", "export_bits", "export_bytes", "export_scale", "fused",
     "fused_backward", "norm", "norm_backward", "offset", "set_threads",

@@ -1,4 +1,4 @@
-"""Finding libcudrop, and its calls as cudrop.h and transformer.h declare them.
+"""Finding libcudrop, and its calls as its headers declare them.
 
 `library.cudrop_forward(...)` and the like take ctypes' arguments; a status that is not OK
 becomes an Error.
@@ -81,6 +81,9 @@ CHECKED = {
     "cudrop_embedding_forward": [c_void_p, POINTER(_structs.EmbeddingForward)],
     "cudrop_embedding_backward": [c_void_p, POINTER(_structs.EmbeddingBackward)],
     "cudrop_embedding_backward_workspace": _QUERY,
+    "cudrop_attend_forward": [c_void_p, POINTER(_structs.AttendForward)],
+    "cudrop_attend_backward": [c_void_p, POINTER(_structs.AttendBackward)],
+    "cudrop_attend_backward_workspace": _QUERY,
 }
 
 # The others: what they return, and their arguments.

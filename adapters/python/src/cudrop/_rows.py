@@ -2,7 +2,7 @@
 import ctypes
 import math
 from ctypes import byref, pointer
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple, Union
 
 import numpy
 
@@ -16,7 +16,7 @@ _MOST_ROWS = (1 << 63) - 1  # in an int64_t; with more a dy has no columns, or t
 
 
 class Call:
-    """The arguments of one operator, gathered by the names that transformer.h gives them.
+    """The arguments of one operator, gathered by the names that the headers give them.
 
         call = Call("cudrop_fused_forward", _structs.FusedForward)
         call.read(x=x)
@@ -51,27 +51,31 @@ class Call:
             setattr(self._arguments, name, value)
 
     def set_mask(self, mask: Optional[Mask], full: str) -> None:
-        """The mask of the tensors that have the shape of `full`; None keeps everything."""
+        """The mask of tensors that have the shape of the argument `full`; None keeps everything."""
         self._put_mask(self._arguments, mask, full)
 
-    def _put_mask(self, struct, mask: Optional[Mask], full: str) -> None:
+    def _put_mask(self, struct, mask: Optional[Mask], full: Union[str, Tuple[int, ...]]) -> None:
         if mask is not None:
-            struct.mask = pointer(resolve(mask, self._views[full].shape))
+            shape = self._views[full].shape if isinstance(full, str) else full
+            struct.mask = pointer(resolve(mask, shape))
 
-    def share(self, name: str, struct, mask: Optional[Mask], full: str, **arrays) -> None:
+    def share(self, name: str, struct, mask: Optional[Mask], full: Union[str, Tuple[int, ...]],
+              **arrays) -> None:
         """The member that forward and backward have in common: a struct whose numbers are set, and
-        that gets its mask and its arrays here."""
+        that gets its mask and its arrays here. `full` is the mask's shape, or an argument that has
+        it."""
         self._take(struct, arrays, is_output=False)
         self._put_mask(struct, mask, full)
         setattr(self._arguments, name, pointer(struct))
 
-    def run(self, like=None) -> None:
-        """Do it. `like` is an array whose library makes the workspace for a dy, where one is needed
-        on a GPU; on the host NumPy does, also for arrays of libraries that cannot (JAX)."""
+    def run(self, like=None, leader: str = "dy") -> None:
+        """Do it. `like` is an array whose library makes the workspace for the argument `leader`,
+        where one is needed on a GPU; on the host NumPy does, also for arrays of libraries that
+        cannot (JAX)."""
         context = context_of(*self._views.values())
         if like is not None:
             bytes_needed = ctypes.c_size_t()
-            *outer, cols = self._views["dy"].shape or (1,)
+            *outer, cols = self._views[leader].shape or (1,)
             rows = min(math.prod(outer), _MOST_ROWS)
             getattr(library, self._name + "_workspace")(rows, cols, byref(bytes_needed))
             is_on_host = next(iter(self._views.values())).place == HOST

@@ -1,4 +1,4 @@
-"""The enums and structs of cudrop.h and transformer.h, for ctypes.
+"""The enums and structs of cudrop.h, transformer.h and attend.h, for ctypes.
 
 `tests/python/test_layout.py` compares every name, value, offset and size with the headers.
 """
@@ -203,6 +203,19 @@ class AttentionBackward(ctypes.Structure):
     """cudrop_attention_backward_t"""
 
     _fields_ = _ATTENTION + _tensors("dy weights dscores") + _RESERVED
+
+
+class AttendForward(ctypes.Structure):
+    """cudrop_attend_forward_t"""
+
+    _fields_ = _ATTENTION + _tensors("q k v o lse") + _RESERVED
+
+
+class AttendBackward(ctypes.Structure):
+    """cudrop_attend_backward_t"""
+
+    _fields_ = (_ATTENTION + _tensors("q k v o lse dout dq dk dv") + _ACCUMULATE + _WORKSPACE
+                + _RESERVED)
 
 
 class EmbeddingForward(ctypes.Structure):

@@ -1,6 +1,6 @@
-"""Dropout and its neighbours in a transformer, each in one pass: sections 12 to 16.
+"""Dropout and its neighbours in a transformer, each in one pass: sections 12 to 17.
 
-transformer.h has the formulas. Everywhere `mask=None` keeps every element (inference), arguments
+transformer.h and attend.h have the formulas. Everywhere `mask=None` keeps every element (inference), arguments
 that are None are off, and an output may be given, or be True: made like the first array, or False:
 left out; what is added to (accumulate_...) is given or left out. A workspace, where one is needed,
 is allocated by the call. A row is the last dimension, and dense: its stride is 1. Attention by keep
@@ -155,14 +155,19 @@ class Attention(NamedTuple):
     mask: Optional[Mask] = None
 
 
-def _attend(name: str, structure, full: str, inputs, outputs, options: Attention) -> None:
-    call = Call(name, structure)
-    call.read(**inputs)
-    call.write(**outputs)
+def _share_attention(call: Call, options: Attention, full) -> None:
     struct = _structs.Attention(scale=require_number("scale", options.scale),
                                 causal=Causal(options.causal),
                                 query_offset=require_int("query_offset", options.query_offset))
     call.share("attention", struct, options.mask, full, lengths=options.lengths)
+
+
+def _run_attention(name: str, structure, full: str, inputs, outputs,
+                   options: Attention) -> None:
+    call = Call(name, structure)
+    call.read(**inputs)
+    call.write(**outputs)
+    _share_attention(call, options, full)
     call.run()
 
 
@@ -183,24 +188,24 @@ def attention(scores: Array, options: Attention, *, weights=True, y=True) -> Att
     weights, y = made(weights, scores), made(y, scores)
     if has_unseen:
         weights[...] = 0
-    _attend("cudrop_attention_forward", _structs.AttentionForward, "scores", {"scores": scores},
-            {"weights": weights, "y": y}, options)
+    _run_attention("cudrop_attention_forward", _structs.AttentionForward, "scores",
+                   {"scores": scores}, {"weights": weights, "y": y}, options)
     return AttentionResult(y, weights)
 
 
 def attention_reapply(weights: Array, options: Attention, *, y=True) -> Array:
     """The y of attention() from its weights, so that only they need be kept."""
     y = made(y, weights)
-    _attend("cudrop_attention_reapply", _structs.AttentionReapply, "weights",
-            {"weights": weights}, {"y": y}, options)
+    _run_attention("cudrop_attention_reapply", _structs.AttentionReapply, "weights",
+                   {"weights": weights}, {"y": y}, options)
     return y
 
 
 def attention_backward(dy: Array, weights: Array, options: Attention, *, dscores=True) -> Array:
     """The gradient of scores, with the weights and the options of attention()."""
     dscores = made(dscores, dy)
-    _attend("cudrop_attention_backward", _structs.AttentionBackward, "dy",
-            {"dy": dy, "weights": weights}, {"dscores": dscores}, options)
+    _run_attention("cudrop_attention_backward", _structs.AttentionBackward, "dy",
+                   {"dy": dy, "weights": weights}, {"dscores": dscores}, options)
     return dscores
 
 
@@ -246,3 +251,60 @@ def embedding_backward(ids: Array, dy: Array, *, vocabulary: int = 0,
              accumulate=_accumulates(False, accumulate_parameters))
     call.run(like=dy)
     return EmbeddingGradients(dtokens, dpositions)
+
+
+# ---- 17. Attention ------------------------------------------------------------------------
+
+
+def _share_attend(call: Call, options: Attention, q: Array, k: Array) -> None:
+    _share_attention(call, options, tuple(q.shape[:-1]) + tuple(k.shape[-2:-1]))
+
+
+class AttendResult(NamedTuple):
+    """What attend() returns; backward needs both."""
+
+    o: Array
+    lse: Array
+
+
+def attend(q: Array, k: Array, v: Array, options: Attention, *, o=True, lse=True) -> AttendResult:
+    """O = drop(softmax(scale * Q K^T)) V, without a matrix of weights in memory
+
+    q is [..., heads, queries, D]; k and v are [..., shared heads, keys, D], where the shared heads
+    divide the heads; D is a multiple of 8 up to 256. `options` are those of attention() for scores
+    of the shape [..., heads, queries, keys]. lse is float32, [..., heads, queries].
+    """
+    require_array(q, "q")
+    require_array(k, "k")
+    o, lse = made(o, q), made(lse, q, tuple(q.shape[:-1]), DType.F32)
+    call = Call("cudrop_attend_forward", _structs.AttendForward)
+    call.read(q=q, k=k, v=v)
+    call.write(o=o, lse=lse)
+    _share_attend(call, options, q, k)
+    call.run()
+    return AttendResult(o, lse)
+
+
+class AttendGradients(NamedTuple):
+    """What attend_backward() returns."""
+
+    dq: Array
+    dk: Array
+    dv: Array
+
+
+def attend_backward(dout: Array, q: Array, k: Array, v: Array, o: Array, lse: Array,
+                    options: Attention, *, dq=True, dk=True, dv=True,
+                    accumulate_data: bool = False) -> AttendGradients:
+    """The gradients of q, k and v, with the inputs, the results and the options of attend()"""
+    require_array(q, "q")
+    require_array(k, "k")
+    require_given(accumulate_data, dq=dq, dk=dk, dv=dv)
+    dq, dk, dv = made(dq, q), made(dk, k), made(dv, v)
+    call = Call("cudrop_attend_backward", _structs.AttendBackward)
+    call.read(q=q, k=k, v=v, o=o, lse=lse, dout=dout)
+    call.write(dq=dq, dk=dk, dv=dv)
+    _share_attend(call, options, q, k)
+    call.set(accumulate=_accumulates(accumulate_data, False))
+    call.run(like=q, leader="q")
+    return AttendGradients(dq, dk, dv)
