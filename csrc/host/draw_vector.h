@@ -106,11 +106,9 @@ INLINE void draw(const cudrop_mask_schedule_t *mask, const lanes_t lanes[2],
   for (int t = 0; t < TILES; ++t) keep[t] = at_least(digits[t], lanes->least);
 }
 
-/* Write the keep bytes of n neighbours from the first element of `group` on; n is whole steps. */
-static void draw_groups(const cudrop_mask_schedule_t *mask, uint64_t group, int64_t n,
-                        uint8_t *kept) {
-  lanes_t lanes[2] = {spread(mask), spread(mask)};
-  __asm__("" : "+m"(lanes)); /* keep `lanes` in memory, where instructions read it */
+/* Write the keep bytes of a line of n neighbours from the first element of `group` on. */
+INLINE void draw_line(const cudrop_mask_schedule_t *mask, const lanes_t lanes[2],
+                      uint64_t group, int64_t n, uint8_t *kept) {
   for (int64_t e = 0; e < n; e += (int64_t)TILES * TILE) {
     keep_t keep[TILES];
     draw(mask, lanes, group + (uint64_t)e / CUDROP_MASK_LANES, keep);
@@ -118,6 +116,15 @@ static void draw_groups(const cudrop_mask_schedule_t *mask, uint64_t group, int6
     for (int t = 0; t < TILES; ++t)
       to_bytes((char *)kept + e + (int64_t)t * TILE, keep[t]);
   }
+}
+
+static void draw_lines(const cudrop_mask_schedule_t *mask, const cudropi_lines_t *lines,
+                       uint8_t *kept) {
+  lanes_t lanes[2] = {spread(mask), spread(mask)};
+  __asm__("" : "+m"(lanes)); /* keep `lanes` in memory, where instructions read it */
+  for (int k = 0; k < lines->lines; ++k)
+    draw_line(mask, lanes, lines->group + (uint64_t)k * lines->group_step, lines->n,
+              kept + k * lines->n);
 }
 
 #endif /* CUDROP_DRAW_VECTOR_H */

@@ -263,8 +263,9 @@ static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
     n = CUDROPI_DRAWN;
   const int lead = (int)(index % CUDROP_MASK_LANES);
   const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
-  job->draw(&strip->plan->draw.schedule, index / CUDROP_MASK_LANES,
-            (int64_t)steps * CUDROPI_SPAN_STEP, drawn->bytes);
+  const cudropi_lines_t line = {index / CUDROP_MASK_LANES, 0, 1,
+                                (int64_t)steps * CUDROPI_SPAN_STEP};
+  job->draw(&strip->plan->draw.schedule, &line, drawn->bytes);
   drawn->first = index - (uint64_t)lead;
   drawn->n = steps * CUDROPI_SPAN_STEP;
 }

@@ -7,7 +7,7 @@ cudropi_span_function_t *cudropi_vector_sse2(const cudropi_plan_t *plan) {
   return find_span(plan);
 }
 
-void cudropi_draw_sse2(const cudrop_mask_schedule_t *mask, uint64_t group, int64_t n,
+void cudropi_draw_sse2(const cudrop_mask_schedule_t *mask, const cudropi_lines_t *lines,
                        uint8_t *kept) {
-  draw_groups(mask, group, n, kept);
+  draw_lines(mask, lines, kept);
 }

@@ -150,18 +150,36 @@ static bool is_drawn(const attend_t *of) {
   return source == CUDROPI_FROM_PHILOX || source == CUDROPI_FROM_OPERAND;
 }
 
-/* The keep bytes of the first n keys of row r of a tile. */
-static void keep_tile_row(const attend_t *of, const tile_t *tile, int r, int n,
-                          uint8_t *kept) {
+/* The keys of row r of a tile that it sees, as a strip. */
+static cudropi_strip_t cut_tile_row(const attend_t *of, const tile_t *tile, int r) {
   const int64_t row = tile->row + r;
-  const cudropi_strip_t strip = {.job = of->job,
-                                 .plan = of->plan,
-                                 .row = row,
-                                 .first = tile->key,
-                                 .n = n,
-                                 .next_row = row + 1,
-                                 .next_first = tile->key};
-  cudropi_strip_keep(&strip, kept);
+  return (cudropi_strip_t){.job = of->job,
+                           .plan = of->plan,
+                           .row = row,
+                           .first = tile->key,
+                           .n = count_seen(tile, r),
+                           .next_row = row + 1,
+                           .next_first = tile->key};
+}
+
+/* The keep bytes of a tile: of all its keys at once where each row begins a group of the mask, else
+ * of those that a row sees. */
+static void keep_tile(const attend_t *of, const tile_t *tile, uint8_t *kept) {
+  const cudropi_strip_t first = cut_tile_row(of, tile, 0);
+  const uint64_t index = cudropi_strip_index(&first, tile->row, tile->key);
+  const uint64_t step =
+      tile->rows < 2 ? 0 : cudropi_strip_index(&first, tile->row + 1, tile->key) - index;
+  if (of->plan->draw.source == CUDROPI_FROM_PHILOX && of->job->draw != NULL &&
+      index % CUDROP_MASK_LANES == 0 && step % CUDROP_MASK_LANES == 0) {
+    const cudropi_lines_t lines = {index / CUDROP_MASK_LANES, step / CUDROP_MASK_LANES,
+                                   tile->rows, TILE_KEYS};
+    of->job->draw(&of->plan->draw.schedule, &lines, kept);
+    return;
+  }
+  for (int r = 0; r < tile->rows; ++r) {
+    const cudropi_strip_t strip = cut_tile_row(of, tile, r);
+    if (strip.n > 0) cudropi_strip_keep(&strip, kept + r * TILE_KEYS);
+  }
 }
 
 enum { SUMS = 16 }; /* lanes of a sum or a maximum along a row of a tile */
@@ -198,6 +216,7 @@ typedef struct {
   float q[CUDROPI_ATTEND_FLOATS], o[CUDROPI_ATTEND_FLOATS];
   float k_across[TILE_KEYS * MOST_WIDTH], v[TILE_KEYS * MOST_WIDTH];
   float tile[TILE_QUERIES * TILE_DOWN];
+  uint8_t kept[TILE_QUERIES * TILE_KEYS];
   float most[CUDROPI_ATTEND_RANGE], sum[CUDROPI_ATTEND_RANGE];
   int64_t seen[CUDROPI_ATTEND_RANGE];
 } forward_t;
@@ -210,7 +229,6 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   float *values = held->tile + r * TILE_DOWN, *o = held->o + at * of->width;
   const int n = count_seen(tile, r);
   const float before = held->most[at];
-  uint8_t kept[TILE_KEYS];
   fill_behind(values, n, -INFINITY); /* whose weight is +0 */
   const float most = find_tile_most(values, before);
   const float reference = most == -INFINITY ? 0.0f : most;
@@ -220,9 +238,7 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   held->sum[at] = held->sum[at] * factor + sum_tile_row(values);
   if (factor != 1.0f)
     for (int j = 0; j < of->width; ++j) o[j] = o[j] * factor;
-  if (n == 0 || !is_drawn(of)) return;
-  keep_tile_row(of, tile, r, n, kept);
-  cudropi_select(n, values, kept);
+  if (is_drawn(of)) cudropi_select(n, values, held->kept + r * TILE_KEYS);
 }
 
 /* Add what queries [at, at + rows) of the slab see of a tile's keys. */
@@ -230,6 +246,7 @@ static void attend_tile(const attend_t *of, forward_t *held, const tile_t *tile,
   const int keys = count_tile_keys(tile);
   if (keys == 0) return;
   multiply_keys(of, tile, held->q + at * of->width, held->k_across, held->tile);
+  if (is_drawn(of)) keep_tile(of, tile, held->kept);
   for (int r = 0; r < tile->rows; ++r) weigh_row(of, held, tile, r, at + r);
   if (of->plan->draw.source == CUDROPI_ALL_DROPPED) return;
   cudropi_multiply(tile->rows, of->width, keys,
@@ -290,6 +307,7 @@ typedef struct {
   float q[TILE_QUERIES * MOST_WIDTH], dout[TILE_QUERIES * MOST_WIDTH];
   float q_panels[TILE_QUERIES * MOST_WIDTH], dout_panels[TILE_QUERIES * MOST_WIDTH];
   float weights[TILE_QUERIES * TILE_DOWN], dscores[TILE_QUERIES * TILE_DOWN];
+  uint8_t kept[TILE_QUERIES * TILE_KEYS];
   int64_t seen[TILE_QUERIES];
 } gradient_t;
 _Static_assert(sizeof(gradient_t) <= CUDROPI_SCRATCH_BYTES, "gradient_t does not fit");
@@ -326,17 +344,12 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   const int n = count_seen(tile, r);
   const float scale = of->plan->draw.schedule.scale;
   const float delta = *find_delta(of, tile->row + r);
+  const uint8_t *kept = held->kept + r * TILE_KEYS;
   float lse;
-  uint8_t kept[TILE_KEYS];
   memcpy(&lse, cudropi_locate(of->plan, CUDROPI_ATTEND_LSE, tile->row + r, 0),
          sizeof lse);
   fill_behind(p, n, -INFINITY); /* whose weight is +0 */
   exponentiate(TILE_KEYS, lse == -INFINITY ? INFINITY : lse, p);
-  if (is_drawn(of)) {
-    keep_tile_row(of, tile, r, n, kept);
-  } else {
-    memset(kept, of->plan->draw.source == CUDROPI_ALL_KEPT, sizeof kept);
-  }
   cudropi_scale(n, ds, scale);
   cudropi_select(n, ds, kept);
   for (int j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - delta);
@@ -365,6 +378,11 @@ static void differentiate_tile(const attend_t *of, gradient_t *held, const tile_
   load_queries(of, held, tile);
   multiply_keys(of, tile, held->q, held->k_across, held->weights);
   multiply_keys(of, tile, held->dout, held->v_across, held->dscores);
+  if (is_drawn(of)) {
+    keep_tile(of, tile, held->kept);
+  } else {
+    memset(held->kept, of->plan->draw.source == CUDROPI_ALL_KEPT, sizeof held->kept);
+  }
   for (int r = 0; r < tile->rows; ++r) differentiate_row(of, held, tile, r);
   if (cudropi_has(of->plan, CUDROPI_ATTEND_DV))
     cudropi_multiply(keys, width, tile->rows, weights_across, held->dout_panels,
