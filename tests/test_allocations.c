@@ -131,16 +131,18 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
 START_TEST(no_operator_allocates) {
   static float x[N], y[N];
   static uint8_t bytes[N];
-  _Alignas(16) static char block[CUDROP_PREPARED_BYTES];
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.3);
   cudrop_context_t *context = NULL;
+  cudrop_prepared_t *block = NULL;
   ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
   ck_assert_ok(cudrop_set_threads(context, _i));
+  ck_assert_ok(cudrop_prepared_create(context, &mask, &block));
   const long before = allocations;
-  const int status = run_all(context, x, y, bytes, (cudrop_prepared_t *)(void *)block) +
-                     run_rows(context, x, y);
+  const int status = run_all(context, x, y, bytes, block) + run_rows(context, x, y);
   const long after = allocations;
   ck_assert_int_eq(status, 0);
   ck_assert_int_eq(after, before);
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
   ck_assert_ok(cudrop_destroy(&context));
 }
 END_TEST

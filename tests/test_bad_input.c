@@ -165,11 +165,11 @@ static void index_stride_overflows(arguments_t *a) {
   a->mask.index_stride[1] = INT64_MAX;
 }
 
-/* A block of a prepared mask is looked at only when the work runs. */
+/* Any place serves as a block, which is looked at only when the work runs. */
 static void prepare(arguments_t *a, size_t shift) {
-  static _Alignas(16) uint8_t block[2 * CUDROP_PREPARED_BYTES];
+  static const _Alignas(16) uint8_t place[16];
   a->mask =
-      cudrop_prepared_mask((const cudrop_prepared_t *)(const void *)(block + shift), 0);
+      cudrop_prepared_mask((const cudrop_prepared_t *)(const void *)(place + shift), 0);
 }
 static void prepared_misaligned(arguments_t *a) {
   prepare(a, 8);

@@ -1,4 +1,4 @@
-/* test_bad_masks.c - the rules of masks that are written out, brought or prepared. */
+/* test_bad_masks.c - the rules of masks that are written out or brought. */
 #include <stdio.h>
 #include <string.h>
 
@@ -100,44 +100,6 @@ START_TEST(applying_checks_the_mask_that_is_brought) {
 }
 END_TEST
 
-START_TEST(preparing_checks_its_arguments) {
-  _Alignas(16) uint8_t memory[CUDROP_PREPARED_BYTES + 16];
-  cudrop_prepared_t *block = (cudrop_prepared_t *)(void *)memory;
-  cudrop_prepared_t *odd = (cudrop_prepared_t *)(void *)(memory + 8);
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, -1.0);
-  const cudrop_mask_t twice = cudrop_prepared_mask(block, 0);
-  char text[128];
-  memset(memory, VIEW_POISON, sizeof memory);
-  ck_assert_error(cudrop_prepare(NULL, &mask, block), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_prepare: context is NULL");
-  ck_assert_error(cudrop_prepare(context, NULL, block), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_prepare: mask is NULL");
-  ck_assert_error(cudrop_prepare(context, &mask, NULL), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_prepare: prepared is NULL");
-  ck_assert_error(cudrop_prepare(context, &bad, block), CUDROP_ERROR_INVALID_ARGUMENT,
-                  "cudrop_prepare: p = -1 is outside [0, 1]");
-  ck_assert_error(cudrop_prepare(context, &twice, block), CUDROP_ERROR_INVALID_ARGUMENT,
-                  "cudrop_prepare: mask is a prepared one itself");
-  cudrop_mask_t far = mask;
-  far.index_base = 12;
-  ck_assert_error(cudrop_prepare(context, &far, block), CUDROP_ERROR_INVALID_ARGUMENT,
-                  "cudrop_prepare: index_base = 12 is no multiple of 8, which a prepared "
-                  "one is");
-  far.index_base = (uint64_t)1 << 59;
-  ck_assert_error(cudrop_prepare(context, &far, block), CUDROP_ERROR_OVERFLOW,
-                  "cudrop_prepare: index_base = 576460752303423488 is 2^59 or more");
-  snprintf(text, sizeof text,
-           "cudrop_prepare: prepared = %p is not aligned to its 16 bytes", (void *)odd);
-  ck_assert_error(cudrop_prepare(context, &mask, odd), CUDROP_ERROR_INVALID_ARGUMENT,
-                  text);
-  ck_assert_error(cudrop_advance(NULL, block, 1), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_advance: context is NULL");
-  ck_assert_error(cudrop_advance(context, NULL, 1), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_advance: prepared is NULL");
-  for (size_t k = 0; k < sizeof memory; ++k) ck_assert_uint_eq(memory[k], VIEW_POISON);
-}
-END_TEST
-
 /* A total is written for no elements, too. */
 START_TEST(a_total_of_nothing_is_checked) {
   const int64_t nothing[] = {0};
@@ -161,48 +123,12 @@ START_TEST(a_total_of_nothing_is_checked) {
 }
 END_TEST
 
-START_TEST(a_block_that_cannot_be_made_is_null) {
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5), bad = cudrop_mask(1, 2, -1.0);
-  cudrop_prepared_t *anything = (cudrop_prepared_t *)(void *)&anything;
-  cudrop_prepared_t *block = anything;
-  ck_assert_int_eq(cudrop_prepared_create(NULL, &mask, &block),
-                   CUDROP_ERROR_NULL_POINTER);
-  ck_assert_ptr_null(block);
-  block = anything;
-  ck_assert_int_eq(cudrop_prepared_create(context, NULL, &block),
-                   CUDROP_ERROR_NULL_POINTER);
-  ck_assert_ptr_null(block);
-  block = anything;
-  ck_assert_int_eq(cudrop_prepared_create(context, &bad, &block),
-                   CUDROP_ERROR_INVALID_ARGUMENT);
-  ck_assert_ptr_null(block);
-  ck_assert_error(cudrop_prepared_create(context, &mask, NULL), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_prepared_create: prepared is NULL");
-}
-END_TEST
-
-START_TEST(a_block_that_cannot_be_destroyed_stays) {
-  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  cudrop_prepared_t *block = NULL;
-  ck_assert_ok(cudrop_prepared_create(context, &mask, &block));
-  cudrop_prepared_t *const made = block;
-  ck_assert_int_eq(cudrop_prepared_destroy(NULL, &block), CUDROP_ERROR_NULL_POINTER);
-  ck_assert_ptr_eq(block, made);
-  ck_assert_error(cudrop_prepared_destroy(context, NULL), CUDROP_ERROR_NULL_POINTER,
-                  "cudrop_prepared_destroy: prepared is NULL");
-  ck_assert_ok(cudrop_prepared_destroy(context, &block));
-}
-END_TEST
-
 static TCase *bad_masks_case(void) {
   TCase *tests = suite_case("bad masks", 60);
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_test(tests, writing_out_checks_its_output);
   tcase_add_test(tests, applying_checks_the_mask_that_is_brought);
-  tcase_add_test(tests, preparing_checks_its_arguments);
   tcase_add_test(tests, a_total_of_nothing_is_checked);
-  tcase_add_test(tests, a_block_that_cannot_be_made_is_null);
-  tcase_add_test(tests, a_block_that_cannot_be_destroyed_stays);
   return tests;
 }
 

@@ -33,12 +33,13 @@ static bool reads_host_memory(void) {
 
 START_TEST(host_memory_is_refused_by_a_cuda_context) {
   if (reads_host_memory()) return;
-  _Alignas(16) static uint8_t block[CUDROP_PREPARED_BYTES], keep_host[N];
+  static uint8_t keep_host[N];
+  cudrop_prepared_t *block = NULL;
   uint64_t kept_host = 7;
   const int64_t n = N;
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  const cudrop_mask_t prepared =
-      cudrop_prepared_mask((const cudrop_prepared_t *)(const void *)block, 0);
+  ck_assert_ok(cudrop_prepared_create(host, &mask, &block));
+  const cudrop_mask_t prepared = cudrop_prepared_mask(block, 0);
   const cudrop_tensor_t in = vector(x), out = vector(y);
   const cudrop_tensor_t bad_in = vector(x_host), bad_out = vector(y_host);
   const cudrop_tensor_t bad_keep = cudrop_vector(keep_host, CUDROP_U8, N);
@@ -55,13 +56,14 @@ START_TEST(host_memory_is_refused_by_a_cuda_context) {
   ck_assert_wrong_memory(cudrop_export_scale(context, &mask, &bad_out), "scale");
   ck_assert_wrong_memory(cudrop_count_kept(context, &mask, 1, &n, &kept_host), "kept");
   ck_assert_wrong_memory(cudrop_forward(context, &in, &prepared, &out), "prepared");
-  ck_assert_wrong_memory(cudrop_prepare(context, &mask, (void *)block), "prepared");
-  ck_assert_wrong_memory(cudrop_advance(context, (void *)block, 1), "prepared");
+  ck_assert_wrong_memory(cudrop_prepare(context, &mask, block), "prepared");
+  ck_assert_wrong_memory(cudrop_advance(context, block, 1), "prepared");
   ck_assert_wrong_memory(cudrop_upload(context, x_host, y_host, 4), "buffer");
   ck_assert_wrong_memory(cudrop_download(context, x_host, y_host, 4), "buffer");
   ck_assert_mem_eq(y_host, before, sizeof before);
   ck_assert_uint_eq(kept_host, 7);
   expect_untouched();
+  ck_assert_ok(cudrop_prepared_destroy(host, &block));
 }
 END_TEST
 
@@ -207,7 +209,7 @@ START_TEST(the_current_device_stays_what_it_was) {
   if (count < 2) return; /* one device is always the current one */
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   const cudrop_tensor_t in = vector(x), out = vector(y);
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  cudrop_prepared_t *block = take_block(&mask);
   void *buffer = NULL;
   ck_assert_cuda(cudaSetDevice(1));
   ck_assert_ok(cudrop_alloc(context, 4, &buffer));
@@ -222,7 +224,7 @@ START_TEST(the_current_device_stays_what_it_was) {
   ck_assert_int_eq(current, 1);
   ck_assert_cuda(cudaSetDevice(0));
   expect_dropped(&mask);
-  give(block);
+  give_block(block);
 }
 END_TEST
 

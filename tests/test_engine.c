@@ -102,25 +102,27 @@ START_TEST(a_rows_masks_do_not_depend_on_its_batch) {
 }
 END_TEST
 
-START_TEST(the_masks_are_those_that_the_header_says) {
-  enum { T = 5, FIRST_SAMPLE = 300, FIRST_ROW = 77 };
+/* A run of one_dropout drops what dropout.c says. */
+static void expect_masks(const engine_setup_t *setup) {
   const cudrop_mask_threshold_t threshold = cudrop_mask_threshold(0.4);
-  const uint64_t seed = cudrop_child_seed(3, 1);
-  static uint8_t kept[T * ROWS * IN];
-  open_engine(one_dropout);
-  run(&(engine_setup_t){.rows = ROWS,
-                        .samples = T,
-                        .seed = 3,
-                        .first_sample = FIRST_SAMPLE,
-                        .first_row = FIRST_ROW});
-  fetch("y", all);
+  const uint64_t seed = cudrop_child_seed(setup->seed, 1);
+  const uint64_t each = (uint64_t)setup->rows * IN;
+  static uint8_t kept[MOST];
+  run(setup);
+  const size_t n = fetch("y", all);
   ck_assert_engine(engine_read(&engine, "kept", kept));
-  for (uint64_t e = 0; e < T * ROWS * IN; ++e) {
-    const uint64_t t = e / (ROWS * IN), of_row = e % (ROWS * IN);
-    const uint64_t i = ((FIRST_SAMPLE + t) << 40) + FIRST_ROW * IN + of_row;
+  for (uint64_t e = 0; e < n; ++e) {
+    const uint64_t i =
+        ((setup->first_sample + e / each) << 40) + setup->first_row * IN + e % each;
     ck_assert_int_eq(all[e] != 0.0f, cudrop_mask_keep(seed, 0, i, threshold));
     ck_assert_int_eq(all[e] != 0.0f, kept[e]);
   }
+}
+
+START_TEST(the_masks_are_those_that_the_header_says) {
+  open_engine(one_dropout);
+  expect_masks(&(engine_setup_t){
+      .rows = ROWS, .samples = 5, .seed = 3, .first_sample = 300, .first_row = 77});
 }
 END_TEST
 
@@ -179,6 +181,76 @@ START_TEST(a_run_repeats_itself_and_takes_new_rows) {
   ck_assert_engine(engine_run(&engine));
   fetch("p", some);
   ck_assert_mem_ne(all, some, n * sizeof *all);
+}
+END_TEST
+
+/* ---- Captures --------------------------------------------------------------------- */
+
+static int captures;
+static cudrop_status_t (*record)(device_t *device);
+static device_table_t recording;
+
+static cudrop_status_t count_record(device_t *device) {
+  ++captures;
+  return record(device);
+}
+
+/* From now on captures are counted, on a backend that has any. */
+static void count_captures(void) {
+  captures = 0;
+  recording = *engine.device.table;
+  record = recording.record;
+  if (record != NULL) recording.record = count_record;
+  engine.device.table = &recording;
+}
+
+/* Plans one after the other; a row of one_dropout has 13 elements. */
+static const struct {
+  engine_setup_t setup;
+  bool is_captured;
+} plans[] = {
+    {{ROWS, 5, .seed = 3}, true},
+    {{ROWS, 5, .seed = 4}, false},
+    {{ROWS, 5, .seed = 4, .first_sample = 300}, false},
+    {{ROWS, 5, .seed = 3, .first_sample = 300, .first_row = 80}, false},
+    {{ROWS, 5, .seed = 3, .first_sample = 300, .first_row = 77}, true}, /* 1001 % 8 = 1 */
+    {{ROWS, 5, .seed = 3, .first_row = 85}, false},                     /* 1105 % 8 = 1 */
+    {{ROWS, 5, .seed = 3}, true},
+    {{ROWS, 4, .seed = 3}, true},
+    {{ROWS - 1, 4, .seed = 3}, true},
+};
+
+START_TEST(one_capture_serves_other_rows_samples_and_seeds) {
+  open_engine(one_dropout);
+  count_captures();
+  for (size_t k = 0; k < sizeof plans / sizeof plans[0]; ++k) {
+    const int before = captures;
+    expect_masks(&plans[k].setup);
+    ck_assert_int_eq(captures - before, plans[k].is_captured && record != NULL);
+  }
+}
+END_TEST
+
+static void run_batch(uint64_t batch, float *d1) {
+  run(&(engine_setup_t){.rows = ROWS, .samples = 10, .first_row = batch * ROWS});
+  fetch("d1", d1);
+}
+
+/* 24 elements of a row at both dropouts: one capture is enough, and then each batch has its own. */
+START_TEST(a_batch_has_the_bits_of_a_capture_of_its_own) {
+  enum { BATCHES = 4, EACH = 10 * ROWS * HIDDEN };
+  static float kept[BATCHES][EACH];
+  open_engine(two_dropouts);
+  count_captures();
+  for (uint64_t b = 0; b < BATCHES; ++b) run_batch(b, kept[b]);
+  ck_assert_int_eq(captures, record != NULL);
+  ck_assert_mem_ne(kept[0], kept[1], sizeof kept[0]);
+  for (uint64_t b = 0; b < BATCHES; ++b) {
+    run(&(engine_setup_t){.rows = ROWS, .samples = 1});
+    run_batch(b, all);
+    expect_same(all, kept[b], EACH);
+  }
+  ck_assert_int_eq(captures, record != NULL ? 1 + 2 * BATCHES : 0);
 }
 END_TEST
 
@@ -299,6 +371,8 @@ static TCase *engine_case(void) {
   tcase_add_test(tests, samples_seeds_and_sites_drop_differently);
   tcase_add_test(tests, layers_before_the_first_dropout_run_once);
   tcase_add_test(tests, a_run_repeats_itself_and_takes_new_rows);
+  tcase_add_test(tests, one_capture_serves_other_rows_samples_and_seeds);
+  tcase_add_test(tests, a_batch_has_the_bits_of_a_capture_of_its_own);
   tcase_add_test(tests, statistics_are_their_formulas);
   tcase_add_loop_test(tests, inference_copies_every_bit_of_every_type, 0, TYPES);
   tcase_add_test(tests, inference_computes_the_layers);

@@ -146,14 +146,14 @@ END_TEST
 static cudrop_status_t refuse(int which) {
   static const float data[4];
   static float result[4];
-  static _Alignas(16) char block[CUDROP_PREPARED_BYTES]; /* not looked into */
+  static const _Alignas(16) char place[16]; /* taken for a block, and not looked into */
   const cudrop_tensor_t x = cudrop_matrix(data, CUDROP_F32, 0, 4);
   const cudrop_tensor_t y = cudrop_matrix(result, CUDROP_F32, 0, 4);
   const double rates[] = {1.1, -0.1, -5e-324, NAN, 5e-324};
   const float epsilons[] = {NAN, -1e-40f, 1e-40f};
   cudrop_mask_t mask = cudrop_mask(0, 0, rates[which < 5 ? which : 0]);
   if (which < 4) return cudrop_forward(context, &x, &mask, &y);
-  mask.prepared = (const cudrop_prepared_t *)(const void *)block;
+  mask.prepared = (const cudrop_prepared_t *)(const void *)place;
   if (which == 4) return cudrop_forward(context, &x, &mask, &y);
   const cudrop_norm_t norm = {.epsilon = epsilons[which - 5]};
   return cudrop_norm_forward(context,

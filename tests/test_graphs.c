@@ -37,11 +37,10 @@ START_TEST(a_replayed_step_drops_anew_and_backward_follows_forward) {
   enum { REPLAYS = 20, SITES = 2 };
   static float dx_host[N], ones_host[N], before[N];
   const cudrop_mask_t first = cudrop_mask(42, 100, 0.3);
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  cudrop_prepared_t *block = take_block(&first);
   float *dx = take(sizeof dx_host), *ones = take(sizeof ones_host);
   for (int e = 0; e < N; ++e) ones_host[e] = 1.0f;
   ck_assert_ok(cudrop_upload(context, ones, ones_host, sizeof ones_host));
-  ck_assert_ok(cudrop_prepare(context, &first, block));
 
   const cudrop_tensor_t in = vector(x), out = vector(y), dy = vector(ones),
                         d = vector(dx);
@@ -65,13 +64,14 @@ START_TEST(a_replayed_step_drops_anew_and_backward_follows_forward) {
   ck_assert_cuda(cudaGraphExecDestroy(step));
   give(ones);
   give(dx);
-  give(block);
+  give_block(block);
 }
 END_TEST
 
 START_TEST(a_new_rate_needs_no_new_capture) {
   static const double rates[] = {0.1, 0.0, 1.0, 1e-6, 0.5};
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  const cudrop_mask_t first = cudrop_mask(1, 2, 0.9);
+  cudrop_prepared_t *block = take_block(&first);
   const cudrop_mask_t mask = cudrop_prepared_mask(block, 0);
   ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
   ck_assert_ok(run_forward(&mask));
@@ -83,13 +83,13 @@ START_TEST(a_new_rate_needs_no_new_capture) {
     expect_dropped(&now);
   }
   ck_assert_cuda(cudaGraphExecDestroy(step));
-  give(block);
+  give_block(block);
 }
 END_TEST
 
 START_TEST(a_prepare_can_be_captured_too) {
-  const cudrop_mask_t mask = cudrop_mask(9, 8, 0.25);
-  cudrop_prepared_t *block = take(CUDROP_PREPARED_BYTES);
+  const cudrop_mask_t first = cudrop_mask(1, 2, 0.9), mask = cudrop_mask(9, 8, 0.25);
+  cudrop_prepared_t *block = take_block(&first);
   const cudrop_mask_t prepared = cudrop_prepared_mask(block, 3);
   ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
   ck_assert_ok(cudrop_prepare(context, &mask, block));
@@ -102,7 +102,7 @@ START_TEST(a_prepare_can_be_captured_too) {
     expect_dropped(&eager);
   }
   ck_assert_cuda(cudaGraphExecDestroy(step));
-  give(block);
+  give_block(block);
 }
 END_TEST
 

@@ -338,7 +338,8 @@ START_TEST(rate_zero_copies_every_bit_pattern) {
   const cudrop_mask_t mask = cudrop_mask(1, 5, 0.0);
   const view_t in = make_patterns(dtype, 0);
   static uint8_t ones[PATTERNS];
-  void *block = NULL, *keep = NULL;
+  cudrop_prepared_t *block = NULL;
+  void *keep = NULL;
   const cudrop_mask_t prepared = trial_prepare(context, &mask, &block);
   const cudrop_mask_t *const masks[] = {&mask, &prepared, NULL};
   memset(ones, 0xff, sizeof ones);
@@ -359,31 +360,9 @@ START_TEST(rate_zero_copies_every_bit_pattern) {
     }
   }
   ck_assert_ok(cudrop_free(context, &keep));
-  ck_assert_ok(cudrop_free(context, &block));
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
   view_t view = in;
   view_free(&view);
-}
-END_TEST
-
-/* All bytes of a block follow from seed, offset and p, on the host and on a GPU alike. */
-START_TEST(prepared_blocks_have_the_hosts_bytes) {
-  const cudrop_mask_t mask = cudrop_mask(42, 7, rates[_i]);
-  cudrop_context_t *host = NULL;
-  uint8_t bytes[2][CUDROP_PREPARED_BYTES];
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
-  cudrop_context_t *const contexts[] = {host, context};
-  for (int k = 0; k < 2; ++k) {
-    void *block = NULL;
-    memset(bytes[k], 0xCA, sizeof bytes[k]);
-    ck_assert_ok(cudrop_alloc(contexts[k], sizeof bytes[k], &block));
-    ck_assert_ok(cudrop_upload(contexts[k], block, bytes[k], sizeof bytes[k]));
-    ck_assert_ok(cudrop_prepare(contexts[k], &mask, block));
-    ck_assert_ok(cudrop_advance(contexts[k], block, 5));
-    ck_assert_ok(cudrop_download(contexts[k], bytes[k], block, sizeof bytes[k]));
-    ck_assert_ok(cudrop_free(contexts[k], &block));
-  }
-  ck_assert_mem_eq(bytes[0], bytes[1], sizeof bytes[0]);
-  ck_assert_ok(cudrop_destroy(&host));
 }
 END_TEST
 
@@ -447,5 +426,4 @@ SUITE_MAIN("operators",
            loop_case("last_digit", ties_with_the_last_digit_are_resolved, 3),
            loop_case("next_to_drawn", a_rate_next_to_what_was_drawn_decides_rightly, 16),
            loop_case("copies", rate_zero_copies_every_bit_pattern, 2 * DTYPES),
-           loop_case("prepared", prepared_blocks_have_the_hosts_bytes, RATES),
            loop_case("moved", a_prepared_block_moves_the_index_map, RATES))

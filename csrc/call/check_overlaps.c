@@ -2,6 +2,7 @@
 #include "call/check.h"
 #include "call/overlap.h"
 #include "core/status.h"
+#include "ops/prepare/prepare.h"
 
 static const char block_name[] = "the block of the prepared mask";
 
@@ -94,7 +95,7 @@ cudrop_status_t cudropi_check_overlaps(const cudropi_check_t *check) {
   const void *workspace = check->workspace_bytes > 0 ? call->workspace : NULL;
   const void *block = call->mask != NULL ? call->mask->prepared : NULL;
   const uintptr_t from = (uintptr_t)workspace, to = (uintptr_t)block;
-  REQUIRE(workspace == NULL || block == NULL || to + CUDROP_PREPARED_BYTES <= from ||
+  REQUIRE(workspace == NULL || block == NULL || to + CUDROPI_PREPARED_BYTES <= from ||
               from + check->workspace_bytes <= to,
           CUDROP_ERROR_OVERLAP, "%s: workspace overlaps %s", check->function, block_name);
   for (int k = 0; k < check->count; ++k) {
@@ -103,7 +104,7 @@ cudrop_status_t cudropi_check_overlaps(const cudropi_check_t *check) {
     TRY(check_apart(check, "workspace", workspace, check->workspace_bytes, arg));
     if ((arg->slot->flags & CUDROPI_OUTPUT) == 0) continue;
     TRY(check_output(check, arg));
-    TRY(check_apart(check, block_name, block, CUDROP_PREPARED_BYTES, arg));
+    TRY(check_apart(check, block_name, block, CUDROPI_PREPARED_BYTES, arg));
     for (int other = 0; other < check->count; ++other)
       if (other != k) TRY(check_pair(check, arg, &check->argument[other]));
   }

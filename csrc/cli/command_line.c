@@ -1,4 +1,7 @@
-/* command_line.c - getopt_long(), but only whole names are accepted. */
+/*
+ * command_line.c - getopt_long(), but only whole names are accepted.
+ * examples/program/arguments.c does nearly the same: examples include only public headers.
+ */
 #define _GNU_SOURCE /* getopt_long */
 #include "command_line.h"
 

@@ -14,10 +14,15 @@
  *     (first_sample + t) 2^40 + (first_row + r) elements + c,        the offset is the site
  *
  * and so a sample's mask depends neither on how many samples nor on how many rows there are.
+ *
+ * The mask is a prepared one, so that a recorded run serves other setups: seed, offset, ratio and
+ * index base lie in a block, which prepare() writes. The index base of a block is a multiple of 8,
+ * the elements of a group of the mask. The recorded index map adds first_lane, the remainder.
  */
 #include <math.h>
 #include <stdlib.h>
 
+#include "cudrop/mask.h"
 #include "mersenne.h"
 #include "operator.h"
 
@@ -31,6 +36,8 @@ typedef struct {
   bool trains;
   bool has_seed;
   uint64_t seed;
+  cudrop_prepared_t *block; /* NULL until something is drawn */
+  uint64_t first_lane;      /* 0 to 7: where in its group the first element is */
 } dropout_t;
 
 /* ---- What the node says ------------------------------------------------------------ */
@@ -108,9 +115,14 @@ static cudrop_status_t infer_shape(const operator_call_t *call) {
   return CUDROP_OK;
 }
 
-static void destroy(const operator_call_t *call) {
-  free(call->node->state);
+static cudrop_status_t destroy(const operator_call_t *call) {
+  dropout_t *dropout = call->node->state;
+  if (dropout == NULL) return CUDROP_OK;
+  const cudrop_status_t status =
+      cudrop_prepared_destroy(call->engine->context, &dropout->block);
+  free(dropout);
   call->node->state = NULL;
+  return status;
 }
 
 /* ---- NumPy's masks ----------------------------------------------------------------- */
@@ -178,40 +190,63 @@ static cudrop_status_t check_indices(const operator_call_t *call) {
                      (unsigned long long)samples, (unsigned long long)rows);
 }
 
-static cudrop_status_t prepare(const operator_call_t *call) {
-  if (draws_as_numpy(call)) return draw_as_numpy(call);
-  return call->engine->setup.samples > 0 ? check_indices(call) : CUDROP_OK;
+static bool draws(const operator_call_t *call) {
+  const dropout_t *dropout = call->node->state;
+  return call->engine->setup.samples > 0 || dropout->trains;
 }
 
-static cudrop_mask_t make_samples_mask(const operator_call_t *call, uint64_t seed) {
+/* Write to *mask the seed, offset, ratio and index base of the setup. */
+static cudrop_status_t find_mask(const operator_call_t *call, cudrop_mask_t *mask) {
   const dropout_t *dropout = call->node->state;
   const engine_setup_t *setup = &call->engine->setup;
+  const uint64_t seed = dropout->has_seed ? dropout->seed : setup->seed;
+  const uint64_t site = (uint64_t)call->node->site;
+  const uint64_t elements = (uint64_t)operator_in(call, 0)->elements;
+  uint64_t offset = 0;
+  if (setup->samples > 0) {
+    *mask = cudrop_mask(cudrop_child_seed(seed, STREAM_SAMPLES), site, dropout->ratio);
+    mask->index_base =
+        (setup->first_sample << SAMPLE_SHIFT) + setup->first_row * elements;
+    return CUDROP_OK;
+  }
+  TRY(cudrop_offset(setup->draw, 1, 0, (uint64_t)call->engine->sites, site, &offset));
+  *mask = cudrop_mask(cudrop_child_seed(seed, STREAM_TRAINING), offset, dropout->ratio);
+  return CUDROP_OK;
+}
+
+/* Write the setup's mask to the block. Only a run that is recorded anew has another first_lane. */
+static cudrop_status_t write_block(const operator_call_t *call) {
+  dropout_t *dropout = call->node->state;
+  cudrop_context_t *context = call->engine->context;
+  cudrop_mask_t mask;
+  TRY(find_mask(call, &mask));
+  const uint64_t lane = mask.index_base % CUDROP_MASK_LANES;
+  if (lane != dropout->first_lane) call->engine->is_recorded = false;
+  dropout->first_lane = lane;
+  mask.index_base -= lane;
+  return dropout->block == NULL ? cudrop_prepared_create(context, &mask, &dropout->block)
+                                : cudrop_prepare(context, &mask, dropout->block);
+}
+
+static cudrop_status_t prepare(const operator_call_t *call) {
+  if (draws_as_numpy(call)) return draw_as_numpy(call);
+  if (call->engine->setup.samples > 0) TRY(check_indices(call));
+  return draws(call) ? write_block(call) : CUDROP_OK;
+}
+
+/* The mask of a run: the block's, with the index map of samples. */
+static cudrop_mask_t make_mask(const operator_call_t *call) {
+  const dropout_t *dropout = call->node->state;
   const int64_t elements = operator_in(call, 0)->elements;
-  cudrop_mask_t mask = cudrop_mask(cudrop_child_seed(seed, STREAM_SAMPLES),
-                                   (uint64_t)call->node->site, dropout->ratio);
-  mask.index_base =
-      (setup->first_sample << SAMPLE_SHIFT) + setup->first_row * (uint64_t)elements;
+  if (!draws(call)) return cudrop_mask(0, 0, 0.0); /* which copies */
+  cudrop_mask_t mask = cudrop_prepared_mask(dropout->block, 0);
+  if (call->engine->setup.samples == 0) return mask;
+  mask.index_base = dropout->first_lane;
   mask.index_rank = 3;
   mask.index_stride[0] = (int64_t)1 << SAMPLE_SHIFT;
   mask.index_stride[1] = elements;
   mask.index_stride[2] = 1;
   return mask;
-}
-
-static cudrop_status_t make_mask(const operator_call_t *call, cudrop_mask_t *mask) {
-  const dropout_t *dropout = call->node->state;
-  const engine_setup_t *setup = &call->engine->setup;
-  const uint64_t seed = dropout->has_seed ? dropout->seed : setup->seed;
-  uint64_t offset = 0;
-  *mask = cudrop_mask(0, 0, 0.0); /* which copies */
-  if (setup->samples > 0) {
-    *mask = make_samples_mask(call, seed);
-  } else if (dropout->trains) {
-    TRY(cudrop_offset(setup->draw, 1, 0, (uint64_t)call->engine->sites,
-                      (uint64_t)call->node->site, &offset));
-    *mask = cudrop_mask(cudrop_child_seed(seed, STREAM_TRAINING), offset, dropout->ratio);
-  }
-  return CUDROP_OK;
 }
 
 static cudrop_status_t run(const operator_call_t *call) {
@@ -227,8 +262,7 @@ static cudrop_status_t run(const operator_call_t *call) {
     keep.data = find_drawn(call);
     return cudrop_apply_bytes(context, &x, &keep, dropout->ratio, &y);
   }
-  cudrop_mask_t mask;
-  TRY(make_mask(call, &mask));
+  const cudrop_mask_t mask = make_mask(call);
   TRY(cudrop_forward(context, &x, &mask, &y));
   if (operator_out(call, 1) == NULL) return CUDROP_OK;
   keep.data = operator_out(call, 1)->data;

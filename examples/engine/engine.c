@@ -151,13 +151,21 @@ cudrop_status_t engine_open(engine_t *engine, const network_t *network,
   return upload_parameters(engine);
 }
 
-cudrop_status_t engine_close(engine_t *engine) {
+/* Free the states of all operators; the status of the first failure. */
+static cudrop_status_t destroy_states(engine_t *engine) {
+  cudrop_status_t first = CUDROP_OK;
   for (int k = 0; k < engine->network->nodes; ++k) {
     const operator_call_t call = operator_call(engine, k);
-    if (call.node->table != NULL && call.node->table->destroy != NULL)
-      call.node->table->destroy(&call);
+    if (call.node->table == NULL || call.node->table->destroy == NULL) continue;
+    const cudrop_status_t status = call.node->table->destroy(&call);
+    if (first == CUDROP_OK) first = status;
   }
+  return first;
+}
+
+cudrop_status_t engine_close(engine_t *engine) {
   const cudrop_status_t statuses[] = {
+      destroy_states(engine),
       cudrop_free(engine->context, &engine->arena),
       cudrop_free(engine->context, &engine->parameters),
       device_close(&engine->device),

@@ -24,9 +24,14 @@
  * Source: Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation", 2016.
  *
  * A value lies in the context's memory as [samples][rows][sizes of a row], the samples 1 where
- * there is none. Every value has memory of its own, so that all can be read after a run. With a
- * GPU a plan captures the run in a CUDA graph on a stream of the engine's, and engine_run()
- * launches that.
+ * there is none. Every value has memory of its own, so that all can be read after a run.
+ *
+ * With a GPU a plan captures the run in a CUDA graph on a stream of the engine's, and engine_run()
+ * launches the graph. Another plan with as many rows and samples keeps the graph: each Dropout
+ * reads seed, draw, first_sample and first_row from a prepared mask, which the plan writes. There
+ * is one exception. A prepared mask moves indices by multiples of 8: a plan captures anew if
+ * first_row * elements has another remainder modulo 8 at a Dropout. Batches of 8, 16, 24, ... rows
+ * all have the remainder 0.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -80,6 +85,7 @@ typedef struct engine {
   engine_setup_t setup;
   bool is_planned;
   bool is_warm;     /* every operator has run once */
+  bool is_recorded; /* the device has recorded the run of the plan */
   int sites;        /* Dropouts in the network */
   void *parameters; /* all of them, in the context's memory */
   void *arena;      /* all that is computed, and workspaces */
@@ -102,7 +108,7 @@ const char *engine_error(const engine_t *engine);
 
 /*
  * Make ready for runs. Only this and engine_open() allocate; another plan with as many rows and
- * samples keeps the memory.
+ * samples keeps the memory, and the graph as said above.
  */
 cudrop_status_t engine_plan(engine_t *engine, const engine_setup_t *setup);
 

@@ -42,14 +42,15 @@ typedef struct operator_table {
   /* The bytes it needs for the engine's setup; NULL: none */
   size_t (*find_workspace)(const operator_call_t *call);
 
-  /* Before runs with the engine's setup, outside of a CUDA graph; NULL: nothing to do */
+  /* Write what a recorded run reads of the engine's setup, or clear the engine's is_recorded if the
+   * run must be recorded anew. Called outside of a CUDA graph. NULL: nothing to do */
   cudrop_status_t (*prepare)(const operator_call_t *call);
 
   /* Compute the outputs on the context's stream, without allocating or waiting. */
   cudrop_status_t (*run)(const operator_call_t *call);
 
   /* Free the state; NULL: there is none */
-  void (*destroy)(const operator_call_t *call);
+  cudrop_status_t (*destroy)(const operator_call_t *call);
 } operator_table_t;
 
 extern const operator_table_t operator_dropout, operator_entropy, operator_gemm,

@@ -58,12 +58,13 @@ static cudrop_status_t make_room(engine_t *engine) {
  */
 static cudrop_status_t record(engine_t *engine) {
   const device_table_t *table = engine->device.table;
-  if (table->record == NULL) return CUDROP_OK;
+  if (table->record == NULL || engine->is_recorded) return CUDROP_OK;
   if (!engine->is_warm) TRY(engine_run_nodes(engine));
   engine->is_warm = true;
   TRY(table->record(&engine->device));
   const cudrop_status_t status = engine_run_nodes(engine);
   const cudrop_status_t ended = table->end_record(&engine->device);
+  engine->is_recorded = status == CUDROP_OK && ended == CUDROP_OK;
   return status != CUDROP_OK ? status : ended;
 }
 
@@ -75,6 +76,7 @@ cudrop_status_t engine_plan(engine_t *engine, const engine_setup_t *setup) {
   TRY(check_setup(engine, setup));
   engine->is_planned = false;
   engine->setup = *setup;
+  engine->is_recorded = engine->is_recorded && fits;
   if (!fits) TRY(make_room(engine));
   for (int k = 0; k < engine->network->nodes; ++k) {
     const operator_call_t call = operator_call(engine, k);

@@ -1,4 +1,7 @@
-/* arguments.c - getopt_long(), held to whole names, and what it leaves to say. */
+/*
+ * arguments.c - getopt_long(), held to whole names, and what it leaves to say.
+ * csrc/cli/command_line.c does nearly the same: examples include only public headers.
+ */
 #define _GNU_SOURCE /* getopt_long */
 #include "arguments.h"
 

@@ -617,12 +617,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_apply_bits(cudrop_context_t *context,
  * code serves both.
  *
  * The contents of a block are the library's, except that device.cuh lets a kernel of the caller's
- * read it. Blocks are written and read in the order of the stream, and by one stream at a time. A
- * block may also lie in memory of the caller's: CUDROP_PREPARED_BYTES of the backend's, aligned to
- * 16 bytes, whose address is taken for a cudrop_prepared_t *; it is a mask once cudrop_prepare()
- * has written it.
+ * read it. Blocks are written and read in the order of the stream, and by one stream at a time.
+ * Only cudrop_prepared_create() makes a block.
  */
-enum { CUDROP_PREPARED_BYTES = 256 };
 
 /*
  * cudrop_prepared_create() allocates a block, writes *mask to it and its address to *prepared,

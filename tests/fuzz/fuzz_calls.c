@@ -67,11 +67,13 @@ enum { MOST_CONTEXTS = 4 };
 static cudrop_context_t
     *contexts[MOST_CONTEXTS]; /* one a path, as far as there are any */
 static int context_count;
-static uint8_t *arena; /* in the backend's memory */
+static uint8_t *arena;           /* in the backend's memory */
+static cudrop_prepared_t *block; /* likewise; of all calls */
 static uint8_t before[ARENA], actual[ARENA], expected[ARENA];
 
 static void open_contexts(void) {
   static const char *const paths[] = {"scalar", "sse2", "avx2", "avx512"};
+  const cudrop_mask_t mask = cudrop_mask(0, 0, 0.0);
   void *buffer = NULL;
   for (int k = 0; k < MOST_CONTEXTS; ++k) {
     cudrop_context_t *context = NULL;
@@ -84,6 +86,8 @@ static void open_contexts(void) {
   insist(context_count > 0, "there is no context", NULL);
   insist(cudrop_alloc(contexts[0], ARENA, &buffer) == CUDROP_OK, "no memory", NULL);
   arena = buffer;
+  insist(cudrop_prepared_create(contexts[0], &mask, &block) == CUDROP_OK, "no block",
+         NULL);
 }
 
 static void fill(uint64_t state) {
@@ -141,14 +145,15 @@ static cudrop_status_t call(const request_t *request, cudrop_context_t *context)
   }
 }
 
-/* Put the mask's numbers into a block of the arena, and perhaps move its offset on. */
+/* Put the mask's numbers into the block, and perhaps move its offset on. */
 static void prepare(bytes_t *bytes, cudrop_context_t *context, request_t *request) {
-  const unsigned where = take_byte(bytes), moves = take_byte(bytes);
-  cudrop_prepared_t *block = (void *)(arena + where * 16 + (where == 255));
+  const bool is_aligned = take_byte(bytes) != 255;
+  const unsigned moves = take_byte(bytes);
+  cudrop_prepared_t *given = is_aligned ? block : (void *)((char *)block + 1);
   cudrop_mask_t value = request->mask;
   value.index_base = value.index_base / 2 % ((uint64_t)1 << 59) & ~(uint64_t)7;
-  const bool is_valid = value.p >= 0.0 && value.p <= 1.0 && where != 255;
-  insist_status(cudrop_prepare(context, &value, block), is_valid, "cudrop_prepare",
+  const bool is_valid = value.p >= 0.0 && value.p <= 1.0 && is_aligned;
+  insist_status(cudrop_prepare(context, &value, given), is_valid, "cudrop_prepare",
                 request);
   if (!is_valid) {
     insist_status(cudrop_advance(context, NULL, moves), false, "cudrop_advance", request);

@@ -178,12 +178,8 @@ static bool is_memory_legal(const request_t *request, const uint8_t *arena) {
   if (has_x(request->op) && !is_same_view(x, y) && !is_tensor_free(x, arena, n))
     return false;
   if (request->op == REQUEST_APPLY_BYTES && !is_tensor_free(keep, arena, n)) return false;
-  if (request->op == REQUEST_APPLY_BITS &&
-      !is_free((const uint8_t *)keep->data - arena, (n + 7) / 8))
-    return false;
-  const void *block = request->mask.prepared;
-  return brings_mask(request->op) || block == NULL ||
-         is_free((const uint8_t *)block - arena, CUDROP_PREPARED_BYTES);
+  return request->op != REQUEST_APPLY_BITS ||
+         is_free((const uint8_t *)keep->data - arena, (n + 7) / 8);
 }
 
 bool is_legal(const request_t *request, const uint8_t *arena) {

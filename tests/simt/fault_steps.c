@@ -26,8 +26,9 @@ cudrop_status_t fault_alloc_y(fault_state_t *s) {
 static cudrop_status_t alloc_bits(fault_state_t *s) {
   return cudrop_alloc(s->context, N, &s->bits);
 }
-static cudrop_status_t alloc_block(fault_state_t *s) {
-  return cudrop_alloc(s->context, CUDROP_PREPARED_BYTES, &s->block);
+static cudrop_status_t create_block(fault_state_t *s) {
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  return cudrop_prepared_create(s->context, &mask, &s->block);
 }
 static cudrop_status_t alloc_kept(fault_state_t *s) {
   return cudrop_alloc(s->context, sizeof(uint64_t), &s->kept);
@@ -183,7 +184,7 @@ const fault_row_t fault_steps[FAULT_STEPS] = {
     {fault_alloc_x, "cudrop_alloc"},
     {fault_alloc_y, "cudrop_alloc"},
     {alloc_bits, "cudrop_alloc"},
-    {alloc_block, "cudrop_alloc"},
+    {create_block, "cudrop_"}, /* the text names cudrop_alloc or cudrop_prepare */
     {alloc_kept, "cudrop_alloc"},
     {alloc_workspace, "cudrop_alloc"},
     {upload, "cudrop_upload"},

@@ -6,7 +6,8 @@
 
 typedef struct {
   cudrop_context_t *context;
-  void *x, *y, *bits, *block, *kept, *workspace;
+  void *x, *y, *bits, *kept, *workspace;
+  cudrop_prepared_t *block;
 } fault_state_t;
 
 /* A program's calls in their order; each needs those before it. */

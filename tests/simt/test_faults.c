@@ -16,9 +16,10 @@
 static float values[FAULT_N]; /* in memory of the host */
 
 static void clean_up(fault_state_t *s) {
-  void **buffers[] = {&s->x, &s->y, &s->bits, &s->block, &s->kept, &s->workspace};
+  void **buffers[] = {&s->x, &s->y, &s->bits, &s->kept, &s->workspace};
   for (size_t k = 0; k < sizeof buffers / sizeof buffers[0]; ++k)
     if (*buffers[k] != NULL) ck_assert_ok(cudrop_free(s->context, buffers[k]));
+  if (s->block != NULL) ck_assert_ok(cudrop_prepared_destroy(s->context, &s->block));
   ck_assert_ok(cudrop_destroy(&s->context));
   ck_assert_uint_eq(fake_cuda_live_blocks(), 0);
 }

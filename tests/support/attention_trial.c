@@ -118,7 +118,8 @@ static void free_tensors(tensors_t *t) {
 /* What the three calls share: a mask in the form that the trial wants. */
 typedef struct {
   cudrop_mask_t mask;
-  void *block, *bits;
+  cudrop_prepared_t *block;
+  void *bits;
   placed_t lengths;
 } options_t;
 
@@ -140,7 +141,7 @@ static options_t make_options(cudrop_context_t *context, const attention_trial_t
 
 static void free_options(cudrop_context_t *context, options_t *options) {
   view_displace(context, &options->lengths);
-  view_insist(cudrop_free(context, &options->block));
+  view_insist(cudrop_prepared_destroy(context, &options->block));
   view_insist(cudrop_free(context, &options->bits));
 }
 

@@ -106,13 +106,13 @@ static void free_tensors(tensors_t *t) {
 
 /* The mask by value, or in a block. */
 static cudrop_mask_t make_mask(cudrop_context_t *context, const embedding_trial_t *trial,
-                               void **block) {
+                               cudrop_prepared_t **block) {
   return trial->prepared ? trial_prepare(context, &trial->mask, block) : trial->mask;
 }
 
 static cudrop_status_t run_forward(cudrop_context_t *context,
                                    const embedding_trial_t *trial, tensors_t *t) {
-  void *block = NULL;
+  cudrop_prepared_t *block = NULL;
   const cudrop_mask_t mask = make_mask(context, trial, &block);
   placed_t ids = view_place(context, &t->ids, false);
   placed_t tokens = view_place(context, &t->tokens, false);
@@ -133,13 +133,14 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
   view_fetch(context, &counter, &t->counter);
   placed_t *all[] = {&ids, &tokens, &positions, &y, &counter};
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) view_displace(context, all[k]);
-  view_insist(cudrop_free(context, &block));
+  view_insist(cudrop_prepared_destroy(context, &block));
   return status;
 }
 
 static cudrop_status_t run_backward(cudrop_context_t *context,
                                     const embedding_trial_t *trial, tensors_t *t) {
-  void *block = NULL, *workspace = NULL;
+  cudrop_prepared_t *block = NULL;
+  void *workspace = NULL;
   const cudrop_mask_t mask = make_mask(context, trial, &block);
   placed_t ids = view_place(context, &t->ids, false);
   placed_t dy = view_place(context, &t->dy, false);
@@ -163,7 +164,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   view_fetch(context, &dpositions, &t->dpositions);
   placed_t *all[] = {&ids, &dy, &dtokens, &dpositions};
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) view_displace(context, all[k]);
-  view_insist(cudrop_free(context, &block));
+  view_insist(cudrop_prepared_destroy(context, &block));
   view_insist(cudrop_free(context, &workspace));
   return status;
 }

@@ -148,7 +148,8 @@ typedef struct {
   placed_t placed[VIEWS];
   const cudrop_tensor_t *tensor[VIEWS]; /* NULL: absent */
   cudrop_mask_t mask;
-  void *block, *workspace;
+  cudrop_prepared_t *block;
+  void *workspace;
 } places_t;
 
 static void place(cudrop_context_t *context, const norm_trial_t *trial,
@@ -168,7 +169,7 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
     if (t->is_output[k]) view_fetch(context, &p->placed[k], &t->view[k]);
     view_displace(context, &p->placed[k]);
   }
-  view_insist(cudrop_free(context, &p->block));
+  view_insist(cudrop_prepared_destroy(context, &p->block));
   view_insist(cudrop_free(context, &p->workspace));
 }
 

@@ -49,6 +49,16 @@ static inline void clean_up(void) {
   ck_assert_ok(cudrop_destroy(&host));
 }
 
+static inline cudrop_prepared_t *take_block(const cudrop_mask_t *mask) {
+  cudrop_prepared_t *block = NULL;
+  ck_assert_ok(cudrop_prepared_create(context, mask, &block));
+  return block;
+}
+
+static inline void give_block(cudrop_prepared_t *block) {
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
+}
+
 /* y on the device is what dropping x by a mask by value gives. */
 static inline void expect_dropped(const cudrop_mask_t *mask) {
   float want[N], got[N];

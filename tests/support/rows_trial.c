@@ -145,7 +145,8 @@ static void free_tensors(tensors_t *t) {
 typedef struct {
   placed_t x, bias, residual, y, dbias;
   cudrop_mask_t mask;
-  void *block, *workspace;
+  cudrop_prepared_t *block;
+  void *workspace;
 } places_t;
 
 static places_t place(cudrop_context_t *context, const rows_trial_t *trial,
@@ -169,7 +170,7 @@ static void fetch(cudrop_context_t *context, places_t *p, tensors_t *t) {
     view_displace(context, inputs[k]);
   view_displace(context, &p->y);
   view_displace(context, &p->dbias);
-  view_insist(cudrop_free(context, &p->block));
+  view_insist(cudrop_prepared_destroy(context, &p->block));
   view_insist(cudrop_free(context, &p->workspace));
 }
 

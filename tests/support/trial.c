@@ -132,7 +132,7 @@ static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial
   placed_t keep = view_place(context, &t->keep, false);
   placed_t y = view_place(context, &t->y, true);
   cudrop_mask_t mask = trial->mask;
-  void *block = NULL;
+  cudrop_prepared_t *block = NULL;
   if (trial->prepared) mask = trial_prepare(context, &trial->mask, &block);
   const cudrop_status_t status = AROUND(
       context, call(context, trial, trial->no_mask ? NULL : &mask,
@@ -141,7 +141,7 @@ static cudrop_status_t make_call(cudrop_context_t *context, const trial_t *trial
   view_displace(context, &x);
   view_displace(context, &keep);
   view_displace(context, &y);
-  if (cudrop_free(context, &block) != CUDROP_OK) abort();
+  if (cudrop_prepared_destroy(context, &block) != CUDROP_OK) abort();
   return status;
 }
 
@@ -270,13 +270,12 @@ float trial_scale(const cudrop_mask_t *mask) {
 }
 
 cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
-                            void **block) {
+                            cudrop_prepared_t **block) {
   cudrop_mask_t value = *mask, prepared = *mask;
   value.offset -= 3;
   value.index_base = mask->index_base / 2 & ~(uint64_t)7; /* the rest is the call's */
   prepared.index_base -= value.index_base;
-  view_insist(cudrop_alloc(context, CUDROP_PREPARED_BYTES, block));
-  view_insist(AROUND(context, cudrop_prepare(context, &value, *block)));
+  view_insist(AROUND(context, cudrop_prepared_create(context, &value, block)));
   prepared.seed = 0;
   prepared.p = 0.0;
   prepared.offset = 3;

@@ -67,11 +67,11 @@ bool trial_keeps(const cudrop_mask_t *mask, const view_t *view, int64_t e);
 float trial_scale(const cudrop_mask_t *mask);
 
 /*
- * The same mask with its numbers in a block, which is allocated and prepared: the mask's offset is
- * the block's and 3. The caller frees *block.
+ * The same mask with its numbers in a block, which is made here: the mask's offset is the block's
+ * and 3. The caller destroys *block.
  */
 cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
-                            void **block);
+                            cudrop_prepared_t **block);
 
 /* The formatted text, which lives until the next call. */
 const char *trial_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

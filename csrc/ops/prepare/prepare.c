@@ -70,7 +70,7 @@ cudrop_status_t cudrop_prepared_create(cudrop_context_t *context,
   REQUIRE(prepared != NULL, CUDROP_ERROR_NULL_POINTER, "%s: prepared is NULL", __func__);
   *prepared = NULL;
   REQUIRE(context != NULL, CUDROP_ERROR_NULL_POINTER, "%s: context is NULL", __func__);
-  TRY(cudrop_alloc(context, CUDROP_PREPARED_BYTES, &block));
+  TRY(cudrop_alloc(context, CUDROPI_PREPARED_BYTES, &block));
   const cudrop_status_t status = write(__func__, context, mask, block);
   if (status == CUDROP_OK) {
     *prepared = block;

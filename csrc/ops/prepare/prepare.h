@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-enum { CUDROPI_PREPARED_ALIGNMENT = 16 };
+/* Size and alignment of a block. No output may overlap these bytes. */
+enum { CUDROPI_PREPARED_BYTES = 256, CUDROPI_PREPARED_ALIGNMENT = 16 };
 
 /*
  * All numbers that depend on seed, offset and p, computed on the host. The schedule comes first,
@@ -23,10 +24,10 @@ struct cudrop_prepared {
 
 #ifdef __cplusplus
 }
-static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+static_assert(sizeof(cudrop_prepared_t) <= CUDROPI_PREPARED_BYTES,
               "the block is too small");
 #else
-_Static_assert(sizeof(cudrop_prepared_t) <= CUDROP_PREPARED_BYTES,
+_Static_assert(sizeof(cudrop_prepared_t) <= CUDROPI_PREPARED_BYTES,
                "the block is too small");
 #endif
 
