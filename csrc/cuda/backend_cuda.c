@@ -236,9 +236,6 @@ static cudrop_status_t download(cudrop_context_t *context, void *host, const voi
 
 static cudrop_status_t launch(const cudropi_work_t *work) {
   const cudropi_op_t *op = work->plan->op;
-  REQUIRE(op->launch != NULL, CUDROP_ERROR_NOT_BUILT,
-          "%s: this version has no kernel for it, and computes it on the host alone",
-          op->function);
   return translate(op->function, "cudaLaunchKernelExC", (cudaError_t)op->launch(work));
 }
 

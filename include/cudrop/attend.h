@@ -60,7 +60,6 @@ extern "C" {
  * o may be q itself. Statuses are those of section 15, and
  *   ERROR_SHAPE       also: a D that is no multiple of 8 from 8 to 256; shared heads that do not
  *                     divide the heads; k and v of different shapes
- *   ERROR_NOT_BUILT   on a context of a GPU: this version computes section 17 on the host alone
  */
 typedef struct {
   const cudrop_attention_t *attention;

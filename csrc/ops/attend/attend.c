@@ -87,7 +87,8 @@ cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
       .has_rows = true,
       .check = check,
       .plan = plan_forward,
-      .host = CUDROPI_HOST(cudropi_attend_forward)};
+      .host = CUDROPI_HOST(cudropi_attend_forward),
+      .launch = CUDROPI_LAUNCH(cudropi_launch_attend)};
   cudrop_tensor_t packed;
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(cudropi_check_shared_attention(__func__, args->attention, args->reserved));
@@ -149,7 +150,8 @@ static const cudropi_op_t backward = {
     .check = check,
     .count_bytes = count_bytes,
     .plan = plan_gradient,
-    .host = CUDROPI_HOST(cudropi_attend_gradient)};
+    .host = CUDROPI_HOST(cudropi_attend_gradient),
+    .launch = CUDROPI_LAUNCH(cudropi_launch_attend_gradient)};
 
 cudrop_status_t cudrop_attend_backward(cudrop_context_t *context,
                                        const cudrop_attend_backward_t *args) {

@@ -58,6 +58,8 @@ static inline int64_t cudropi_attend_range(int64_t cols) {
 
 CUDROPI_DECLARE_HOST(cudropi_attend_forward);
 CUDROPI_DECLARE_HOST(cudropi_attend_gradient);
+int cudropi_launch_attend(const struct cudropi_work *work);
+int cudropi_launch_attend_gradient(const struct cudropi_work *work);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,16 @@
+/* attend_launch.h - launches of one kernel, or of two, among which attend.cu and
+ * attend_gradient.cu choose. */
+#ifndef CUDROP_ATTEND_LAUNCH_H
+#define CUDROP_ATTEND_LAUNCH_H
+
+#include "launch.h"
+
+/* For any call. */
+cudaError_t cudropi_launch_attend_any(const cudropi_work_t *work);
+cudaError_t cudropi_launch_attend_keys_any(const cudropi_work_t *work);    /* dK and dV */
+cudaError_t cudropi_launch_attend_queries_any(const cudropi_work_t *work); /* dQ */
+
+/* The sum of dO * O along each row, to the plan's of_rows. */
+cudaError_t cudropi_launch_attend_delta(const cudropi_work_t *work);
+
+#endif /* CUDROP_ATTEND_LAUNCH_H */
