@@ -2,14 +2,15 @@
 """compare.py - cudrop beside other dropouts, on this machine and in one run.
 
     bench/peers/compare.py BUILD [--backends host,cuda] [--operators dropout,fused]
-                                 [--n 2^20,2^24] [--p 0.1] [--repeats 11] [--json FILE]
+                                 [--n 2^20,2^24] [--p 0.1] [--threads 1] [--repeats 11] [--json FILE]
                                  [--csv FILE] [--budget S] [--peer-limit S] [--plan]
 
 BUILD is a build folder that has `cudrop` and the programs of bench/peers. A training step is
 forward and backward with the same mask; what is timed is the same call again and again, warm.
 Peers that are not installed are named and left out; each one's share of kept elements is looked
-at before its figures count, and cudrop's results are verified. One thread everywhere on the host.
-With a GPU it is that alone, unless --backends says otherwise. Each row is printed and written as
+at before its figures count, and cudrop's results are verified. One thread everywhere on the host,
+but that attend takes --threads; its n weights are those of n / cols^2 heads, of cols tokens with 64
+elements each. With a GPU it is that alone, unless --backends says otherwise. Each row is printed and written as
 soon as it is there.
 """
 import argparse
@@ -72,6 +73,7 @@ def read_arguments():
                         help="elements: numbers, or powers of 2 as in 2^20")
     parser.add_argument("--cols", type=int, default=1024, help="elements of a row")
     parser.add_argument("--p", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=1, help="of attend on the host")
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--json", help="write all there")
     parser.add_argument("--csv", help="write the rows there, for a plot")
@@ -84,6 +86,8 @@ def read_arguments():
     arguments = parser.parse_args()
     if not 0 <= arguments.p < 1:
         parser.error("--p: a rate from 0 up to but not 1")
+    if arguments.threads < 1:
+        parser.error("--threads: 1 at least")
     if not 3 <= arguments.repeats <= 1000 or arguments.cols < 1:
         parser.error("--repeats: 3 to 1000; --cols: 1 at least")
     for name, known in (("operators", OPERATORS), ("dtypes", BYTES), ("backends", BACKENDS)):
@@ -145,9 +149,9 @@ class Report:
     def __init__(self, arguments, info):
         self.arguments, self.ours = arguments, {}
         self.document = {"p": arguments.p, "cols": arguments.cols, "repeats": arguments.repeats,
-                         **describe_machine(info), "versions": {}, "left_out": [], "rows": []}
-        print(f"{'':4} {'':9} {'n':>10} {'type':4} {'':20} {'forward us':>11} "
-              f"{'backward us':>12} {'kept bytes':>12} {'step':>8}", flush=True)
+                         "threads": arguments.threads, **describe_machine(info), "versions": {}, "left_out": [], "rows": []}
+        print(f"{'':4} {'':13} {'n':>10} {'type':4} {'':20} {'forward us':>11} "
+              f"{'backward us':>12} {'kept bytes':>12} {'step':>8} {'peak MB':>8}", flush=True)
         self.write()
 
     def add(self, task, name, result):
@@ -166,15 +170,16 @@ class Report:
         self.write()
 
     def show(self, row):
-        """A line; the last column says how long the step takes beside cudrop's."""
+        """A line, with how long the step takes beside cudrop's; and its peak, where it is known."""
         step = row["forward_ns"] + row["backward_ns"]
         key = tuple(row[name] for name in COLUMNS[:4])
         if row["peer"] == "cudrop":
             self.ours[key] = step
         beside = f"{step / self.ours[key]:7.2f}x" if key in self.ours else ""
-        print(f"{row['backend']:4} {row['operator']:9} {row['n']:10} {row['dtype']:4} "
+        peak = "" if row["peak_bytes"] is None else f" {row['peak_bytes'] / 1e6:8.1f}"
+        print(f"{row['backend']:4} {row['operator']:13} {row['n']:10} {row['dtype']:4} "
               f"{row['peer']:20} {row['forward_ns'] / 1e3:11.1f} "
-              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} {beside}", flush=True)
+              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} {beside}{peak}", flush=True)
 
     def write(self):
         self.document["versions"] = list_versions()
@@ -227,7 +232,7 @@ def compare(tasks, arguments, report):
     end = time.monotonic() + arguments.budget
     signal.signal(signal.SIGALRM, give_up)
     for task in tasks:
-        for name, run in (peer for family in FAMILIES for peer in family.list_peers(task.backend)):
+        for name, run in (peer for family in FAMILIES for peer in family.list_peers(task)):
             if time.monotonic() > end:
                 report.leave_out(name, task.backend,
                                  f"{arguments.budget} seconds are over, at {task.operator} "
@@ -242,7 +247,7 @@ def compare(tasks, arguments, report):
 
 def list_tasks(arguments, backends):
     return [Task(operator, backend, dtype, n, arguments.cols, arguments.p, arguments.repeats,
-                 os.path.abspath(arguments.build))
+                 os.path.abspath(arguments.build), arguments.threads)
             for backend in backends for operator in arguments.operators
             for n in arguments.n for dtype in arguments.dtypes]
 

@@ -12,7 +12,11 @@ OPERATORS = {
     "fused": "y = residual + drop(gelu(x + bias)); dx and dbias",
     "norm": "h = residual + drop(x + bias), y = layer_norm(h); dx, dresidual, dbias, dgamma, dbeta",
     "attention": "y = drop(softmax(causal(scale * S))); dS",
+    "attend": "O = drop(softmax(scale * Q K^T)) V; dQ, dK, dV; of n weights, cols a query",
+    "attend_causal": "the same, causal",
 }
+
+HEAD = 64  # the size of a head of attend
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,21 @@ class Task:
     p: float
     repeats: int
     build: str
+    threads: int = 1  # on the host
 
     @property
     def shape(self):
         if self.operator == "dropout":
             return (self.n,)
+        if self.is_attend:
+            return (max(1, self.n // self.cols**2), self.cols, HEAD)
         if self.operator == "attention":
             return (max(1, self.n // self.cols**2), min(self.cols, self.n // self.cols), self.cols)
         return (self.n // self.cols, self.cols)
+
+    @property
+    def is_attend(self):
+        return self.operator in ("attend", "attend_causal")
 
     @property
     def visible_share(self):
@@ -52,7 +63,7 @@ class Result:
     forward_ns: float
     backward_ns: float
     state_bytes: int
-    peak_bytes: int | None = None  # of the device, in a step, beyond what there was before
+    peak_bytes: int | None = None  # in a step, beyond what there was before
 
 
 class Missing(Exception):
@@ -81,3 +92,25 @@ def time_steps(repeats, forward, backward):
             call()
             series.append(time.perf_counter_ns() - start)
     return [statistics.median(series) for series in times]
+
+
+def read_memory(name):
+    """A number of /proc/self/status in bytes: VmRSS, or VmHWM, the most so far; None: unknown."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+    except (OSError, StopIteration):
+        return None
+
+
+def measure_host_peak(step):
+    """The most bytes that a step takes beyond what there was before; None: unknown."""
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # VmHWM becomes VmRSS
+    except OSError:
+        return None
+    before = read_memory("VmRSS")
+    step()
+    most = read_memory("VmHWM")
+    return None if before is None or most is None else most - before

@@ -29,8 +29,8 @@ def run(task, generator):
     return Result(*time_steps(task.repeats, forward, backward), state["mask"].nbytes)
 
 
-def list_peers(backend):
-    if backend != "host":
+def list_peers(task):
+    if task.backend != "host":
         return []
     return [(f"NumPy {name}", lambda task, name=name: run(task, name))
             for name in ("Philox", "PCG64")]

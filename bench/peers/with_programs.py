@@ -32,7 +32,24 @@ def count_state(task):
     }[task.operator]
 
 
+def run_attend(task):
+    """A program of this folder that verifies and measures as `cudrop bench` does."""
+    heads, tokens, _ = task.shape
+    causal = "1" if task.operator == "attend_causal" else "0"
+    ran = subprocess.run(
+        [f"{task.build}/bench/peers/attend", task.backend, task.dtype, str(heads), str(tokens),
+         str(task.p), causal, str(task.threads), str(task.repeats)],
+        capture_output=True, text=True, check=False, env=make_env())
+    if ran.returncode != 0:
+        raise Missing(ran.stderr.strip())
+    said = json.loads(ran.stdout)
+    return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"],
+                  said["peak_bytes"])
+
+
 def run_cudrop(task):
+    if task.is_attend:
+        return run_attend(task)
     names = OURS[task.operator]
     with tempfile.NamedTemporaryFile("r") as document:
         subprocess.run(
@@ -63,9 +80,9 @@ def run_program(task, name):
     return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"])
 
 
-def list_peers(backend):
+def list_peers(task):
     peers = [("cudrop", run_cudrop)]
-    if backend == "host":
+    if task.backend == "host":
         peers.append(("plain loop in C", lambda task: run_program(task, "plain_loop")))
     else:
         peers += [("cuDNN", lambda task: run_program(task, "cudnn_dropout")),

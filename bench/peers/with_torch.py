@@ -1,7 +1,8 @@
 """with_torch.py - PyTorch's dropout and what stands around it, eager and compiled."""
 import statistics
+from dataclasses import replace
 
-from peer import Missing, Result, look_at, take_module, time_steps
+from peer import Missing, Result, look_at, measure_host_peak, take_module, time_steps
 
 
 def make_tensors(torch, task):
@@ -12,6 +13,9 @@ def make_tensors(torch, task):
     def make(*shape):
         return (torch.rand(*shape, device=device) + 0.5).to(dtype)
 
+    if task.is_attend:
+        tensors = [torch.randn(1, *task.shape, device=device).to(dtype) for _ in range(4)]
+        return [tensor.requires_grad_() for tensor in tensors[:3]], tensors[3:], make
     inputs = {"dropout": 1, "fused": 2, "norm": 5, "attention": 1}[task.operator]
     shapes = [task.shape, task.shape[-1:], task.shape, task.shape[-1:], task.shape[-1:]]
     tensors = [make(*shape).requires_grad_() for shape in shapes[:inputs]]
@@ -33,6 +37,10 @@ def make_function(torch, task, make):
             h = residual + functional.dropout(x + bias, p, True)
             return functional.layer_norm(h, h.shape[-1:], gamma, beta), h
         return norm
+    if task.is_attend:
+        is_causal = task.operator == "attend_causal"
+        return lambda q, k, v: (functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=p, is_causal=is_causal),)
     queries, keys = task.shape[1:]
     unseen = torch.ones(queries, keys, dtype=torch.bool, device=make(1).device).triu(
         1 + keys - queries)
@@ -68,6 +76,10 @@ class Step:
     def backward(self):
         self.grads = self.torch.autograd.grad(self.outputs, self.tensors, self.gradients)
 
+    def both(self):
+        self.forward()
+        self.backward()
+
     def count_kept(self, task):
         # Of attention the result itself, whose weights are none of them zero where it sees.
         looked_at = self.outputs[0] if task.operator == "attention" else self.grads[0]
@@ -101,26 +113,47 @@ def measure_peak(torch, step):
     return torch.cuda.max_memory_allocated() - before
 
 
+def count_window(torch, step, task):
+    """The share of kept weights of attend: what is not 0, with a window of the identity for V."""
+    q, k, v = (tensor.detach() for tensor in step.tensors)
+    window = torch.eye(task.shape[1], task.shape[2], dtype=v.dtype, device=v.device)
+    outputs = step.function(q, k, window.expand_as(v).contiguous())[0]
+    if task.operator == "attend_causal":
+        outputs = outputs[..., task.shape[2]:, :]  # the queries that see all of the window
+    return float((outputs != 0).double().mean())
+
+
 def run(task, compiles):
     torch = take_module("torch")
     if task.backend == "cuda" and not torch.cuda.is_available():
         raise Missing("PyTorch sees no GPU")
     if compiles and not hasattr(torch, "compile"):
         raise Missing(f"PyTorch {torch.__version__} has no torch.compile")
-    torch.set_num_threads(1)
+    torch.set_num_threads(task.threads)
     torch.manual_seed(42)
     step = Step(torch, task, compiles)
     step.forward()
     step.backward()
-    look_at(task, step.count_kept(task))
+    look_at(task, count_window(torch, step, task) if task.is_attend else step.count_kept(task))
     step.outputs, saved = count_saved(torch, step.function, step.tensors)
     if task.backend == "cuda":
         times = time_on_gpu(torch, task.repeats, step.forward, step.backward)
         return Result(*times, saved, measure_peak(torch, step))
-    return Result(*time_steps(task.repeats, step.forward, step.backward), saved)
+    peak = None
+    if task.is_attend:
+        step.outputs = step.grads = None
+        peak = measure_host_peak(step.both)
+        made = 4 * step.tensors[0].numel() * step.tensors[0].element_size()  # o, dq, dk, dv
+        peak = None if peak is None else max(0, peak - made)
+    return Result(*time_steps(task.repeats, step.forward, step.backward), saved, peak)
 
 
-def list_peers(backend):
-    del backend
-    return [("PyTorch", lambda task: run(task, False)),
-            ("torch.compile", lambda task: run(task, True))]
+def run_without_dropout(task):
+    """What PyTorch's attention takes where nothing is dropped."""
+    return run(replace(task, p=0.0), False)
+
+
+def list_peers(task):
+    peers = [("PyTorch", lambda task: run(task, False)),
+             ("torch.compile", lambda task: run(task, True))]
+    return peers + ([("PyTorch, p = 0", run_without_dropout)] if task.is_attend else [])

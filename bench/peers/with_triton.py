@@ -40,5 +40,5 @@ def run(task):
     return Result(*time_on_gpu(torch, task.repeats, call, call), 8)
 
 
-def list_peers(backend):
-    return [("Triton", run)] if backend == "cuda" else []
+def list_peers(task):
+    return [("Triton", run)] if task.backend == "cuda" else []
