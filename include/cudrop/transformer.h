@@ -1,7 +1,8 @@
 /*
- * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h.
+ * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h, and by
+ * attend.h 17.
  *
- * That header includes this one; the rules for every operator stand there. Section 17 is in attend.h.
+ * cudrop.h includes this header; the rules for every operator stand there.
  */
 #ifndef CUDROP_TRANSFORMER_H
 #define CUDROP_TRANSFORMER_H
