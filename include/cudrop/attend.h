@@ -1,8 +1,8 @@
 /*
  * attend.h - attention with dropout and no matrix of weights: section 17 of cudrop.h.
  *
- * cudrop.h includes this header too; the rules for every operator stand there, and those for operators
- * on rows in transformer.h, section 12.
+ * transformer.h includes this header, and cudrop.h that one. The rules for every operator stand in
+ * cudrop.h, and those for operators on rows in section 12.
  */
 #ifndef CUDROP_ATTEND_H
 #define CUDROP_ATTEND_H
@@ -49,13 +49,14 @@ extern "C" {
  *
  * Bits: the mask's are exact. The sums are made in float, in an order that follows from the place in
  * the tensor alone: a context gives the same bits every time, and the host does with any number of
- * threads and any vectors. The host and a GPU differ in the last places. With u = 2^-24 and the
- * largest sum over D of |scale q k| of a query called s, o is off by at most
+ * threads and any vectors. The host and a GPU differ in the last places. Call s the largest sum over
+ * D of |scale q k| of a query. With u = 2^-24, o is off by at most one rounding to its type and by
  *
- *   (4 s + D + 40) u * (sum of |weight v|), and by one rounding to the tensors' type
+ *   (2 (D + 3) s + keys / 32 + 150) u * (the sum of |weight v|)    on the host
+ *   (2 (D + 3) s + 2 keys + 150) u * (the sum of |weight v|)       on a GPU
  *
- * on the host; a GPU rounds the weights to F16 or BF16 before it multiplies by V, which adds half a
- * unit in the last place of that type.
+ * A GPU may round the weights of F16 and BF16 tensors to that type before the product with V, by
+ * 2^-12 and 2^-9 of each.
  *
  * o may be q itself. Statuses are those of section 15, and
  *   ERROR_SHAPE       also: a D that is no multiple of 8 from 8 to 256; shared heads that do not

@@ -1,8 +1,8 @@
 /*
- * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h, and by
- * attend.h 17.
+ * transformer.h - dropout and its neighbours in a transformer: sections 12 to 16 of cudrop.h.
  *
- * cudrop.h includes this header; the rules for every operator stand there.
+ * cudrop.h includes this header, which includes attend.h, section 17. The rules for every operator
+ * stand in cudrop.h.
  */
 #ifndef CUDROP_TRANSFORMER_H
 #define CUDROP_TRANSFORMER_H
@@ -43,7 +43,8 @@ extern "C" {
  *   Bits         Equal on the host and on every GPU, the signs of zeros too, but for a NaN's
  *                bits: activations are made of operations that round correctly, and sums have
  *                an order that follows from the shape alone. No row is moved without being
- *                computed, so that with p = 0 and without a mask a NaN is any NaN, too.
+ *                computed, so that with p = 0 and without a mask a NaN is any NaN, too. Section 17
+ *                has a rule of its own.
  *   Gradients    Gradients of data replace what their tensors hold, and so do those of
  *                parameters, unless `accumulate` says that they are added to it. A sum of no
  *                rows is +0; added, it leaves every bit of what is there.
