@@ -21,6 +21,7 @@ typedef struct cudropi_work {
   cudropi_walk_t walk; /* DENSE or GENERAL */
   int64_t blocks;      /* the most of an elementwise launch; blocks loop over more work */
   int64_t packs;       /* the most of a dense launch; more packs take several launches */
+  bool has_tensor_cores; /* the device's architecture is sm_80 or newer */
   cudaStream_t stream;
 } cudropi_work_t;
 

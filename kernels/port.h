@@ -6,8 +6,8 @@
  * Kernel sources use the following macros, and never the CUDA syntax that the macros replace.
  *
  *   LAUNCH(kernel, grid, block, shared, stream, args)
- *       launch `kernel` with `shared` bytes of dynamic shared memory. `kernel` is a __global__
- *       function whose one parameter is a struct. `args` is a variable of that struct. The
+ *       launch `kernel` with `shared` bytes of dynamic shared memory, up to what the device can
+ *       give to a block. `kernel` is a __global__ function whose one parameter is a struct. `args` is a variable of that struct. The
  *       value is the cudaError_t of this launch alone.
  *   SHARED_ARRAY(type, name, n)
  *       declare name[n] in the block's shared memory
@@ -29,7 +29,11 @@
   extern __shared__ __align__(16) unsigned char dynamic_shared[]; \
   type *const name = reinterpret_cast<type *>(dynamic_shared)
 
-/* cudaLaunchKernelExC returns the launch's own error and leaves the caller's alone. */
+/* What a block may have without the kernel's attribute. */
+enum { CUDROPI_PLAIN_SHARED = 48 << 10 };
+
+/* cudaLaunchKernelExC returns the launch's own error and leaves the caller's alone. Static shared
+ * memory counts too, for which 1 KiB is enough. */
 template <class Args>
 cudaError_t cudropi_launch(void (*kernel)(Args), dim3 grid, dim3 block, size_t shared,
                            cudaStream_t stream, const Args &args) {
@@ -39,6 +43,12 @@ cudaError_t cudropi_launch(void (*kernel)(Args), dim3 grid, dim3 block, size_t s
   config.dynamicSmemBytes = shared;
   config.stream = stream;
   void *parameters[] = {const_cast<Args *>(&args)};
+  if (shared + 1024 > CUDROPI_PLAIN_SHARED) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+    if (error != cudaSuccess) return error;
+  }
   return cudaLaunchKernelExC(&config, reinterpret_cast<const void *>(kernel), parameters);
 }
 #define LAUNCH(kernel, grid, block, shared, stream, args) \

@@ -32,6 +32,7 @@ struct cudrop_context {
     cudropi_gpu_t gpu;
     int64_t blocks;         /* the most blocks of one launch */
     int64_t packs;          /* the most packs (elementwise.cuh) of one launch */
+    bool has_tensor_cores;  /* those of sm_80 and newer */
     bool has_pools;         /* buffers are allocated in stream order */
     bool reads_host_memory; /* any host memory, unregistered too */
   } cuda;

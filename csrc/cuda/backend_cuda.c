@@ -86,15 +86,18 @@ static cudrop_status_t device_name(const char *function, int device, char *name,
 
 static cudrop_status_t open_device(cudrop_context_t *context) {
   static const char function[] = "cudrop_create";
-  int multiprocessors = 0, has_pools = 0, reads_host_memory = 0;
+  int multiprocessors = 0, major = 0, has_pools = 0, reads_host_memory = 0;
   TRY_CUDA(function, cudaDeviceGetAttribute, &multiprocessors,
            cudaDevAttrMultiProcessorCount, context->device);
+  TRY_CUDA(function, cudaDeviceGetAttribute, &major, cudaDevAttrComputeCapabilityMajor,
+           context->device);
   TRY_CUDA(function, cudaDeviceGetAttribute, &has_pools, cudaDevAttrMemoryPoolsSupported,
            context->device);
   TRY_CUDA(function, cudaDeviceGetAttribute, &reads_host_memory,
            cudaDevAttrPageableMemoryAccess, context->device);
   context->cuda.blocks = (int64_t)multiprocessors * BLOCKS_PER_MULTIPROCESSOR;
   context->cuda.packs = most_packs;
+  context->cuda.has_tensor_cores = major >= 8;
   context->cuda.has_pools = has_pools != 0;
   context->cuda.reads_host_memory = reads_host_memory != 0;
   TRY(translate_result(function, cudropi_open_gpu(context->device, &context->cuda.gpu)));
@@ -292,6 +295,7 @@ static cudrop_status_t run(cudrop_context_t *context, const cudropi_plan_t *plan
                                .walk = cudropi_choose_walk(&ordered),
                                .blocks = context->cuda.blocks,
                                .packs = context->cuda.packs,
+                               .has_tensor_cores = context->cuda.has_tensor_cores,
                                .stream = context->stream};
   const char *function = plan->op->function;
   TRY(enter(function, context, &is_pushed));

@@ -50,9 +50,8 @@ CUDROPI_DEVICE void cudropi_attend_end(const cudropi_attend_args_t &args,
     cudropi_attend_finish(args, r, is_zero ? 0.0f : mask.schedule.scale / sum, state.o,
                           held.left[0][r]);
     if (r < queries.n && cudropi_lane() == 0)
-      if (cudropi_attend_has(args, CUDROPI_ATTEND_LSE))
-        static_cast<float *>(args.side[CUDROPI_ATTEND_LSE].data)[cudropi_attend_place(
-            args, CUDROPI_ATTEND_LSE, queries.row + r)] = state.most[r] + logf(sum);
+      cudropi_row_write(args, CUDROPI_ATTEND_LSE, queries.row + r,
+                        state.most[r] + logf(sum));
   }
   __syncwarp();
 #pragma unroll 1

@@ -10,6 +10,11 @@ cudaError_t cudropi_launch_attend_any(const cudropi_work_t *work);
 cudaError_t cudropi_launch_attend_keys_any(const cudropi_work_t *work);    /* dK and dV */
 cudaError_t cudropi_launch_attend_queries_any(const cudropi_work_t *work); /* dQ */
 
+/* For what tensor cores can do, as attend.cu decides. */
+cudaError_t cudropi_launch_attend_tensor(const cudropi_work_t *work);
+cudaError_t cudropi_launch_attend_keys_tensor(const cudropi_work_t *work);    /* dK, dV */
+cudaError_t cudropi_launch_attend_queries_tensor(const cudropi_work_t *work); /* dQ */
+
 /* The sum of dO * O along each row, to the plan's of_rows. */
 cudaError_t cudropi_launch_attend_delta(const cudropi_work_t *work);
 

@@ -15,8 +15,7 @@
 
 #include "ops/attend/attend.h"
 #include "ops/fused/activation.h"
-#include "row_sum.cuh"
-#include "rows.cuh"
+#include "row_walk.cuh"
 
 using cudropi_attend_args_t = cudropi_rows_args_of<cudropi_attend_t>;
 
@@ -53,9 +52,7 @@ CUDROPI_DEVICE bool cudropi_attend_has(const cudropi_attend_args_t &args, int op
 
 /* The lse of a row, made +infinity for a row without keys, all of whose weights then are 0. */
 CUDROPI_DEVICE float cudropi_attend_lse(const cudropi_attend_args_t &args, int64_t row) {
-  const float lse = static_cast<const float *>(
-      args.side[CUDROPI_ATTEND_LSE]
-          .data)[cudropi_attend_place(args, CUDROPI_ATTEND_LSE, row)];
+  const float lse = cudropi_row_read(args, CUDROPI_ATTEND_LSE, row);
   return lse == -INFINITY ? INFINITY : lse;
 }
 

@@ -1,0 +1,11 @@
+/* attend_tensor.cu - attend_tensor.cuh in each type and head size, and the launch. */
+#include "attend/attend_launch.h"
+#include "attend/attend_tensor.cuh"
+
+static const cudropi_tile_instance_t instances[] =
+    CUDROPI_TILE_INSTANCES(cudropi_attend_tensor, cudropi_forward_shape);
+
+cudaError_t cudropi_launch_attend_tensor(const cudropi_work_t *work) {
+  const int64_t queries = cudropi_attend(work->plan)->attention.visible.queries;
+  return cudropi_tile_launch(instances, work, work->plan->rows / queries, queries);
+}
