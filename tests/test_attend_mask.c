@@ -59,16 +59,30 @@ typedef struct {
   cudrop_mask_t mask;
   source_t source;
   attend_tensors_t t;
+  uint8_t *kept; /* [heads, queries, keys]: what the oracle keeps */
 } window_t;
 
 static window_t begin(const map_t *map, cudrop_dtype_t dtype, double p, source_t source) {
   const int64_t q[] = {HEADS, map->queries, map->cols};
   const int64_t k[] = {HEADS, map->keys, map->cols};
-  window_t window = {map, cudrop_mask(7, 9, p), source, attend_make(dtype, RANK, q, k)};
+  const int64_t shape[] = {HEADS, map->queries, map->keys};
+  const view_t scores = {.tensor = cudrop_tensor(NULL, dtype, RANK, shape)};
+  const int64_t n = view_count(&scores);
+  window_t window = {.map = map,
+                     .mask = cudrop_mask(7, 9, p),
+                     .source = source,
+                     .t = attend_make(dtype, RANK, q, k),
+                     .kept = malloc((size_t)n)};
   window.mask.index_base = map->base;
   window.mask.index_rank = map->rank;
   memcpy(window.mask.index_stride, map->stride, sizeof map->stride);
+  for (int64_t e = 0; e < n; ++e) window.kept[e] = trial_keeps(&window.mask, &scores, e);
   return window;
+}
+
+static void end(window_t *window) {
+  attend_free(&window->t);
+  free(window->kept);
 }
 
 /* Make element [head, first + c, c] of a tensor 1 for all c, and all else 0. */
@@ -107,11 +121,7 @@ static void call(window_t *window) {
 
 static bool keeps(const window_t *window, int64_t head, int64_t query, int64_t key) {
   const map_t *map = window->map;
-  const int64_t at = (head * map->queries + query) * map->keys + key;
-  const view_t scores = {
-      .tensor = cudrop_tensor(NULL, window->t.input[ATTEND_Q].tensor.dtype, RANK,
-                              (int64_t[]){HEADS, map->queries, map->keys})};
-  return trial_keeps(&window->mask, &scores, at);
+  return window->kept[(head * map->queries + query) * map->keys + key];
 }
 
 /* Element [head, row, col] of an output. */
@@ -207,7 +217,7 @@ START_TEST(the_mask_is_that_of_the_scores) {
         look_at_queries(&window, first);
       for (int64_t first = 0; first < map->keys; first += step)
         look_at_gradients(&window, first);
-      attend_free(&window.t);
+      end(&window);
     }
 }
 END_TEST
@@ -238,7 +248,7 @@ START_TEST(both_sections_drop_the_same) {
   }
   view_displace(context, &placed);
   view_free(&scores);
-  attend_free(&window.t);
+  end(&window);
 }
 END_TEST
 

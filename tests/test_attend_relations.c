@@ -180,6 +180,25 @@ START_TEST(p_of_1_gives_zeros) {
 }
 END_TEST
 
+/* With p = 1 all of O is +0, whatever the scores are. */
+START_TEST(p_of_1_hides_what_is_no_number) {
+  const double firsts[] = {NAN, INFINITY, -INFINITY};
+  const cudrop_mask_t mask = cudrop_mask(3, 4, 1.0);
+  const cudrop_attention_t attention = {.mask = &mask};
+  attend_tensors_t t = attend_make(dtypes[_i], RANK, q_shape, k_shape);
+  for (int64_t key = 0; key < BATCH * SHARED * KEYS; ++key) /* a batch of each */
+    oracle_write(dtypes[_i], firsts[key / (SHARED * KEYS)],
+                 view_element(&t.input[ATTEND_K], key * D));
+  ck_assert_ok(attend_call(context, &attention, &t, &plainly));
+  for (int64_t e = 0; e < view_count(&t.output[ATTEND_O]); ++e) {
+    const double value = view_get(&t.output[ATTEND_O], e);
+    ck_assert_msg(value == 0.0 && !signbit(value), "o, element %lld: %g", (long long)e,
+                  value);
+  }
+  attend_free(&t);
+}
+END_TEST
+
 /* In F32 what is added to is rounded once, as the gradient itself is. */
 START_TEST(accumulating_adds_the_gradient) {
   const cudrop_mask_t mask = cudrop_mask(3, 4, 0.3);
@@ -305,6 +324,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 SUITE_MAIN("attend_relations", loop_case("again", the_same_call_gives_the_same, SHAPES),
            loop_case("p_0", p_of_0_is_no_mask, SHAPES),
            loop_case("p_1", p_of_1_gives_zeros, DTYPES),
+           loop_case("no_number", p_of_1_hides_what_is_no_number, DTYPES),
            loop_case("in_place", in_place_gives_the_same, SHAPES),
            loop_case("outputs", outputs_do_not_depend_on_each_other, SHAPES),
            loop_case("layouts", layouts_give_the_same, SHAPES),
