@@ -43,6 +43,7 @@ static const attend_shape_t shapes[] = {
     {"no batch", 4, {0, 2, 3, 8}, 1, 5},
     {"no heads", 3, {0, 3, 8}, 0, 5},
     {"no keys", 3, {2, 3, 8}, 0, 0},
+    {"no queries", 3, {2, 0, 8}, 0, 3},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -201,6 +202,60 @@ START_TEST(gradients_are_those_of_the_formula) {
 }
 END_TEST
 
+/* Forward of one query with two keys in F32, against bounds from attend.h. */
+enum { MOST_COLS = 256 };
+
+static void expect_bound(int cols, float q, const float k[2], const float v[2]) {
+  static const uint8_t kept[2] = {1, 1};
+  const int64_t q_shape[] = {1, cols}, k_shape[] = {2, cols};
+  const cudrop_attention_t attention = {.scale = 1.0f};
+  double at[5 * MOST_COLS], o[MOST_COLS], sizes[MOST_COLS], weights[2], size;
+  attend_tensors_t t = attend_make(CUDROP_F32, 2, q_shape, k_shape);
+  for (int c = 0; c < cols; ++c) {
+    const float values[5] = {q, k[0], k[1], v[0], v[1]};
+    for (int x = 0; x < 5; ++x) {
+      const attend_input_t input = x == 0 ? ATTEND_Q : x < 3 ? ATTEND_K : ATTEND_V;
+      at[x * cols + c] = (double)values[x];
+      memcpy(view_element(&t.input[input], x == 2 || x == 4 ? cols + c : c), &values[x],
+             sizeof values[x]);
+    }
+  }
+  const attend_query_t query = {.n = 2,
+                                .cols = cols,
+                                .scale = 1.0,
+                                .factor = 1.0,
+                                .kept = kept,
+                                .q = at,
+                                .k = at + cols,
+                                .v = at + (ptrdiff_t)3 * cols};
+  (void)attend_weigh(&query, weights, &size);
+  attend_output(&query, weights, (attend_sum_t){o, sizes});
+  ck_assert_ok(attend_call(
+      context, &attention, &t,
+      &(attend_ways_t){
+          .without = {[ATTEND_DQ] = true, [ATTEND_DK] = true, [ATTEND_DV] = true}}));
+  for (int c = 0; c < cols; ++c) {
+    const double bound = (4.0 * size + cols + 40.0) * 0x1p-24 * sizes[c];
+    ck_assert_msg(view_is_near(&t.output[ATTEND_O], c, o[c], bound),
+                  "o = %.9g, not %.9g within %g", view_get(&t.output[ATTEND_O], c), o[c],
+                  bound);
+  }
+  attend_free(&t);
+}
+
+/* Equal products, whose roundings add up instead of cancelling. */
+START_TEST(long_sums_are_within_the_bound) {
+  expect_bound(MOST_COLS, 0.399139f, (const float[]){0.55582f, 0.564881f},
+               (const float[]){1.0f, 0.0f});
+}
+END_TEST
+
+/* The mean of values that float holds, though their sum is larger. */
+START_TEST(values_near_the_largest_have_a_mean) {
+  expect_bound(8, 0.0f, (const float[]){1.0f, 1.0f}, (const float[]){2e38f, 2e38f});
+}
+END_TEST
+
 /* The bounds of the oracle are not so wide that anything would do. */
 START_TEST(the_bounds_are_tight) {
   static const attend_shape_t square = {"a square", 3, {2, 64, 32}, 2, 64};
@@ -229,4 +284,6 @@ SUITE_MAIN("attend", loop_case("shapes", every_option_is_right_in_every_shape, S
            loop_case("accumulate", gradients_are_added_to_what_is_there, SMALLS),
            loop_case("inference", inference_needs_no_lse, SMALLS),
            loop_case("gradients", gradients_are_those_of_the_formula, 6),
-           loop_case("bounds", the_bounds_are_tight, 1))
+           loop_case("bounds", the_bounds_are_tight, 1),
+           loop_case("long", long_sums_are_within_the_bound, 1),
+           loop_case("largest", values_near_the_largest_have_a_mean, 1))
