@@ -46,7 +46,7 @@ static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tenso
                                             cudrop_tensor_t *made) {
   int64_t shape[CUDROP_MAX_RANK];
   const bool is_known = q != NULL && k != NULL && q->rank == k->rank && q->rank >= 2 &&
-                        q->rank <= CUDROP_MAX_RANK;
+                        q->rank <= CUDROP_MAX_RANK && k->shape[k->rank - 2] >= 0;
   if (bits == NULL || !is_known) return NULL;
   for (int d = 0; d < q->rank; ++d) shape[d] = q->shape[d];
   shape[q->rank - 1] = k->shape[q->rank - 2];

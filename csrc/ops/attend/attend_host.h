@@ -254,13 +254,16 @@ static void attend_tile(const attend_t *of, forward_t *held, const tile_t *tile,
                    held->o + at * of->width, of->width, true);
 }
 
-static void store_outputs(const attend_t *of, const forward_t *held, int64_t row, int n) {
+static void store_outputs(const attend_t *of, forward_t *held, int64_t row, int n) {
   const cudropi_plan_t *plan = of->plan;
   for (int r = 0; r < n; ++r) {
     const float sum = held->sum[r];
-    const float factor = sum == 0.0f ? 0.0f : plan->draw.schedule.scale / sum;
+    const bool is_zero = sum == 0.0f || plan->draw.source == CUDROPI_ALL_DROPPED;
+    const float factor = is_zero ? 0.0f : plan->draw.schedule.scale / sum;
+    float *o = held->o + r * of->width;
+    if (is_zero) memset(o, 0, (size_t)of->width * sizeof *o); /* there may be a NaN */
     store_row(of, CUDROPI_ATTEND_O, cudropi_locate(plan, CUDROPI_ATTEND_O, row + r, 0),
-              factor, held->o + r * of->width);
+              factor, o);
     if (!cudropi_has(plan, CUDROPI_ATTEND_LSE)) continue;
     const float lse = (float)((double)held->most[r] + log((double)sum));
     memcpy(cudropi_locate(plan, CUDROPI_ATTEND_LSE, row + r, 0), &lse, sizeof lse);
