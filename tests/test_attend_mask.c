@@ -106,7 +106,8 @@ static void call(window_t *window) {
   const int64_t scores[] = {HEADS, map->queries, map->keys};
   const size_t bytes = (size_t)(HEADS * map->queries * map->keys + 7) / 8;
   cudrop_mask_t mask = window->mask;
-  void *block = NULL, *bits = NULL;
+  cudrop_prepared_t *block = NULL;
+  void *bits = NULL;
   cudrop_attention_t attention = {.mask = &mask};
   if (window->source == PREPARED) mask = trial_prepare(context, &window->mask, &block);
   if (window->source == BITS) {
@@ -115,7 +116,7 @@ static void call(window_t *window) {
     attention = (cudrop_attention_t){.bits = bits, .p = mask.p};
   }
   ck_assert_ok(attend_call(context, &attention, &window->t, &(attend_ways_t){0}));
-  ck_assert_ok(cudrop_free(context, &block));
+  ck_assert_ok(cudrop_prepared_destroy(context, &block));
   ck_assert_ok(cudrop_free(context, &bits));
 }
 

@@ -55,7 +55,8 @@ extern "C" {
  *   (2 (D + 3) s + keys / 32 + 150) u * (the sum of |weight v|)    on the host
  *   (2 (D + 3) s + 2 keys + 150) u * (the sum of |weight v|)       on a GPU
  *
- * A GPU may round the weights of F16 and BF16 tensors to that type before the product with V, by
+ * The sums are of e^(score - the largest one) v, before they are divided: o may be infinite where the
+ * number of keys times the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16 tensors to that type before the product with V, by
  * 2^-12 and 2^-9 of each.
  *
  * o may be q itself. Statuses are those of section 15, and
@@ -82,7 +83,7 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  *   dQ = scale * dS K          dK = scale * dS^T Q
  *
  * dk and dv of a shared head are the sums over the heads that read it. dq, dk and dv have the shapes
- * of q, k and v; each may be NULL, not all three. They are gradients of data: `accumulate` may be
+ * of q, k and v; each may be NULL, not all three. Without queries dk and dv are +0. They are gradients of data: `accumulate` may be
  * CUDROP_ACCUMULATE_DATA. dq may be q, o or dout itself.
  *
  * A host context works with as many threads as k has shared heads in all batches, and no more.

@@ -172,7 +172,8 @@ static view_t make_lengths(const attend_trial_t *trial) {
 static cudrop_status_t call(cudrop_context_t *context, const attend_trial_t *trial,
                             attend_tensors_t *t) {
   cudrop_mask_t mask = trial->mask;
-  void *block = NULL, *bits = NULL;
+  cudrop_prepared_t *block = NULL;
+  void *bits = NULL;
   view_t lengths = make_lengths(trial);
   placed_t placed = view_place(context, &lengths, false);
   int64_t scores[CUDROP_MAX_RANK], n = trial->shape->keys;
@@ -197,7 +198,7 @@ static cudrop_status_t call(cudrop_context_t *context, const attend_trial_t *tri
   const cudrop_status_t status = attend_call(context, &attention, t, &trial->ways);
   view_displace(context, &placed);
   view_free(&lengths);
-  view_insist(cudrop_free(context, &block));
+  view_insist(cudrop_prepared_destroy(context, &block));
   view_insist(cudrop_free(context, &bits));
   return status;
 }

@@ -129,6 +129,24 @@ static void plan_gradient(const cudropi_call_t *call, cudropi_plan_t *plan) {
   plan->of_rows = call->workspace;
 }
 
+/* Without queries the gradients of keys are sums of no rows: +0, what dropout with p = 1 writes. */
+static cudrop_status_t clear_keys(cudrop_context_t *context, const cudropi_call_t *call) {
+  const cudrop_mask_t nothing = cudrop_mask(0, 0, 1.0);
+  for (int slot = CUDROPI_ATTEND_DK; slot <= CUDROPI_ATTEND_DV; ++slot)
+    if (call->tensor[slot] != NULL)
+      TRY(cudrop_forward(context, call->tensor[slot], &nothing, call->tensor[slot]));
+  return CUDROP_OK;
+}
+
+static cudrop_status_t run_gradient(cudrop_context_t *context,
+                                    const cudropi_call_t *call) {
+  int64_t n = 0;
+  const cudrop_tensor_t *q = call->tensor[CUDROPI_ATTEND_Q];
+  cudropi_count(q->rank, q->shape, &n);
+  if (n > 0) return cudropi_run_checked(context, call);
+  return call->accumulate == 0 ? clear_keys(context, call) : CUDROP_OK;
+}
+
 static const cudropi_op_t backward = {
     .function = "cudrop_attend_backward",
     .slot = {[CUDROPI_ATTEND_Q] = CUDROPI_FULL("q", CUDROPI_NEEDED),
@@ -150,6 +168,7 @@ static const cudropi_op_t backward = {
     .check = check,
     .count_bytes = count_bytes,
     .plan = plan_gradient,
+    .run = run_gradient,
     .host = CUDROPI_HOST(cudropi_attend_gradient),
     .launch = CUDROPI_LAUNCH(cudropi_launch_attend_gradient)};
 
