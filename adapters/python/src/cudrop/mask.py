@@ -46,10 +46,10 @@ def require_number(name: str, value: float) -> float:
     return value
 
 
-def require_probability(p: float) -> float:
+def require_probability(p: float, name: str = "p") -> float:
     """p, if it is a number in [0, 1]."""
-    if not 0 <= require_number("p", p) <= 1:
-        raise ValueError(f"p = {p} is outside [0, 1]")
+    if not 0 <= require_number(name, p) <= 1:
+        raise ValueError(f"{name} = {p} is outside [0, 1]")
     return p
 
 

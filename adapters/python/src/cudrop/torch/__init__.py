@@ -5,15 +5,18 @@
     layer = cudrop.torch.Dropout(0.1)  # draws a mask from PyTorch's generator at every call
 
     y = cudrop.torch.fused(x, bias=b, activation=cudrop.Activation.GELU, mask=m, residual=r)
+    y = cudrop.torch.scaled_dot_product_attention(q, k, v, dropout_p=0.1, is_causal=True)
 
 Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
 Backward of dropout() and alpha_dropout() is differentiable. Under torch.compile functions are
 operators of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph
-keeps 16 bytes, a tensor of seed and offset. A module that draws breaks the graph where PyTorch
-would merge two draws into one, as 2.4 does.
+keeps 16 bytes, a tensor of seed and offset. What draws breaks the graph where PyTorch would merge
+two draws into one, as 2.4 does.
 
 On a GPU the work goes to PyTorch's current stream. That has not yet been run on one.
 """
+from ._attend import AttendFunction
+from ._attention import scaled_dot_product_attention
 from ._dropout import MaskedFunction, alpha_dropout, dropout
 from ._fused import FusedFunction, fused
 from ._generators import draw

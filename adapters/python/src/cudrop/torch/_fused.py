@@ -7,13 +7,11 @@ from torch import Tensor
 from .. import transformer
 from .._structs import Activation
 from ..mask import Mask
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, make_state, read_mask,
-                         takes_operators, with_state, write_mask)
-
-_NO_MASK = Mask(0, 0, 0.0)  # of an operator whose state is None
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
+                         read_state, takes_operators, with_state, write_mask)
 
 
-def _rows(x: Optional[Tensor]) -> Optional[Tensor]:
+def dense_rows(x: Optional[Tensor]) -> Optional[Tensor]:
     """A tensor as a call on rows takes it: without autograd, and dense along the last dimension."""
     if x is None:
         return None
@@ -22,20 +20,21 @@ def _rows(x: Optional[Tensor]) -> Optional[Tensor]:
 
 
 def _forward(x, bias, residual, activation: int, mask: Optional[Mask]) -> Tensor:
-    return transformer.fused(_rows(x), bias=_rows(bias), activation=activation, mask=mask,
-                             residual=_rows(residual))
+    return transformer.fused(dense_rows(x), bias=dense_rows(bias), activation=activation, mask=mask,
+                             residual=dense_rows(residual))
 
 
 def _backward(dy, x, bias, activation: int, mask: Optional[Mask], wants_dx: bool,
               wants_dbias: bool):
     """dx and dbias, empty where they are not wanted. Without an activation x is not needed."""
-    dy = _rows(dy)
+    dy = dense_rows(dy)
     dx = dy.new_empty(dy.shape if wants_dx else (0,))
     dbias = (dy if bias is None else bias).new_empty(bias.shape if wants_dbias else (0,))
     if wants_dx or wants_dbias:
         transformer.fused_backward(
-            dy, x=_rows(x), bias=_rows(bias) if activation else None, activation=activation,
-            mask=mask, dx=dx if wants_dx else False, dbias=dbias if wants_dbias else False)
+            dy, x=dense_rows(x), bias=dense_rows(bias) if activation else None,
+            activation=activation, mask=mask, dx=dx if wants_dx else False,
+            dbias=dbias if wants_dbias else False)
     return dx, dbias
 
 
@@ -62,10 +61,6 @@ class FusedFunction(torch.autograd.Function):
                 None, None)
 
 
-def _read(state, mask) -> Optional[Mask]:
-    return None if state is None else read_mask(state, *mask)
-
-
 def _register() -> None:
     torch.library.define(
         "cudrop::fused", "(Tensor x, Tensor? bias, Tensor? residual, int activation, "
@@ -75,10 +70,10 @@ def _register() -> None:
         f"bool wants_dx, bool wants_dbias, Tensor? state, {MASK_SCHEMA}) -> (Tensor, Tensor)")
 
     def forward(x, bias, residual, activation, state, *mask):
-        return _forward(x, bias, residual, activation, _read(state, mask))
+        return _forward(x, bias, residual, activation, read_state(state, mask))
 
     def backward(dy, x, bias, activation, wants_dx, wants_dbias, state, *mask):
-        return _backward(dy, x, bias, activation, _read(state, mask), wants_dx, wants_dbias)
+        return _backward(dy, x, bias, activation, read_state(state, mask), wants_dx, wants_dbias)
 
     def fake_backward(dy, _x, bias, _activation, wants_dx, wants_dbias, *_):
         dbias = dy if bias is None else bias
@@ -135,6 +130,6 @@ def fused(x: Tensor, *, bias: Optional[Tensor] = None,
             state = make_state(mask.seed, mask.offset)
         return torch.ops.cudrop.fused(x, bias, residual, int(activation),
                                       None if mask is None else state,
-                                      *write_mask(_NO_MASK if mask is None else mask))
+                                      *write_mask(NO_MASK if mask is None else mask))
     mask = None if mask is None else with_state(mask, state)
     return FusedFunction.apply(x, bias, residual, int(activation), mask)

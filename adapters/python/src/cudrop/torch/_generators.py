@@ -1,11 +1,11 @@
 """Seeds and offsets from PyTorch's generators."""
-from typing import Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from ..mask import child_seed
-from ._operators import HAS_OPERATORS, WORD, make_state
+from ..mask import Mask, child_seed
+from ._operators import HAS_OPERATORS, WORD, is_compiling, make_state
 
 
 def draw(generator, child: int = 0) -> Tuple[int, int]:
@@ -70,6 +70,18 @@ def draw_in_graph(like: Tensor, child: int) -> Tensor:
     """The state of a draw from the default generator, while torch.compile is looking on: by an
     operator where PyTorch keeps it apart from others, else outside, where the graph breaks."""
     return torch.ops.cudrop.draw(like, child) if _KEPT_APART else _outside(like, child)
+
+
+def draw_mask(x: Tensor, p: float, shared: Sequence[int] = (), child: int = 0,
+              generator: Optional[torch.Generator] = None) -> Tuple[Mask, Optional[Tensor]]:
+    """A mask for x, and where it is drawn in a graph the state that stands for its numbers."""
+    if is_compiling() and generator is None:
+        return Mask(0, 0, p, shared=tuple(shared)), draw_in_graph(x, child)
+    if torch.jit.is_tracing():
+        raise RuntimeError("torch.jit.trace would make one mask a constant: trace in evaluation, "
+                           "or use torch.compile")
+    seed, offset = draw(generator or default_generator(x), child)
+    return Mask(seed, offset, p, shared=tuple(shared)), None
 
 
 _KEPT_APART = False

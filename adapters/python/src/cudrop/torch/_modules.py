@@ -9,8 +9,7 @@ from .._structs import Activation
 from ..mask import Mask, require_probability
 from ._dropout import alpha_dropout, dropout
 from ._fused import fused
-from ._generators import default_generator, draw, draw_in_graph
-from ._operators import is_compiling
+from ._generators import draw_mask
 
 
 class Dropout(nn.Module):
@@ -48,15 +47,7 @@ class Dropout(nn.Module):
         return self.shared
 
     def _draw(self, x: Tensor) -> Tuple[Mask, Optional[Tensor]]:
-        """A mask, and where it is drawn in a graph the state that stands for its numbers."""
-        if is_compiling() and self.generator is None:
-            state = draw_in_graph(x, self.child)
-            return Mask(0, 0, self.p, shared=self._shared_of(x)), state
-        if torch.jit.is_tracing():
-            raise RuntimeError("torch.jit.trace would make one mask a constant: trace in "
-                               "evaluation, or use torch.compile")
-        seed, offset = draw(self.generator or default_generator(x), self.child)
-        return Mask(seed, offset, self.p, shared=self._shared_of(x)), None
+        return draw_mask(x, self.p, self._shared_of(x), self.child, self.generator)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

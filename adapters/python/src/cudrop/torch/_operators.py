@@ -16,6 +16,7 @@ WORD = (1 << 64) - 1
 MASK_SCHEMA = ("float p, SymInt[]? whole, SymInt[]? start, int[] shared, SymInt index_base, "
                "SymInt[]? index_stride")
 MASK_ARGUMENTS = 6
+NO_MASK = Mask(0, 0, 0.0)  # of an operator whose state is None
 
 HAS_OPERATORS = hasattr(torch.library, "register_autograd")  # since PyTorch 2.4
 
@@ -54,6 +55,11 @@ def read_mask(state: Tensor, p, whole, start, shared, index_base, index_stride) 
     whole, start, stride = (None if each is None else tuple(each)
                             for each in (whole, start, index_stride))
     return Mask(seed, offset, p, whole, start, tuple(shared), index_base, stride)
+
+
+def read_state(state: Optional[Tensor], written) -> Optional[Mask]:
+    """The same of an operator that may have no mask: its state is None then."""
+    return None if state is None else read_mask(state, *written)
 
 
 def with_state(mask: Mask, state: Optional[Tensor]) -> Mask:
