@@ -2,16 +2,16 @@
 """compare.py - cudrop beside other dropouts, on this machine and in one run.
 
     bench/peers/compare.py BUILD [--backends host,cuda] [--operators dropout,fused]
-                                 [--n 2^20,2^24] [--p 0.1] [--threads 1] [--repeats 11] [--json FILE]
-                                 [--csv FILE] [--budget S] [--peer-limit S] [--plan]
+                                 [--n 2^20,2^24] [--p 0.1] [--threads 1] [--repeats 11]
+                                 [--json FILE] [--csv FILE] [--budget S] [--peer-limit S] [--plan]
 
 BUILD is a build folder that has `cudrop` and the programs of bench/peers. A training step is
 forward and backward with the same mask; what is timed is the same call again and again, warm.
 Peers that are not installed are named and left out; each one's share of kept elements is looked
 at before its figures count, and cudrop's results are verified. One thread everywhere on the host,
-but that attend takes --threads; its n weights are those of n / cols^2 heads, of cols tokens with 64
-elements each. With a GPU it is that alone, unless --backends says otherwise. Each row is printed and written as
-soon as it is there.
+but that attend takes --threads; its n weights are those of n / cols^2 heads, of cols tokens with
+64 elements each. With a GPU it is that alone, unless --backends says otherwise. Each row is
+printed and written as soon as it is there.
 """
 import argparse
 import csv
@@ -149,9 +149,11 @@ class Report:
     def __init__(self, arguments, info):
         self.arguments, self.ours = arguments, {}
         self.document = {"p": arguments.p, "cols": arguments.cols, "repeats": arguments.repeats,
-                         "threads": arguments.threads, **describe_machine(info), "versions": {}, "left_out": [], "rows": []}
+                         "threads": arguments.threads, **describe_machine(info),
+                         "versions": {}, "left_out": [], "rows": []}
         print(f"{'':4} {'':13} {'n':>10} {'type':4} {'':20} {'forward us':>11} "
-              f"{'backward us':>12} {'kept bytes':>12} {'step':>8} {'peak MB':>8}", flush=True)
+              f"{'backward us':>12} {'kept bytes':>12} {'step':>8} {'peak MB':>8}",
+              flush=True)
         self.write()
 
     def add(self, task, name, result):
@@ -179,7 +181,8 @@ class Report:
         peak = "" if row["peak_bytes"] is None else f" {row['peak_bytes'] / 1e6:8.1f}"
         print(f"{row['backend']:4} {row['operator']:13} {row['n']:10} {row['dtype']:4} "
               f"{row['peer']:20} {row['forward_ns'] / 1e3:11.1f} "
-              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} {beside}{peak}", flush=True)
+              f"{row['backward_ns'] / 1e3:12.1f} {row['state_bytes']:12} "
+              f"{beside}{peak}", flush=True)
 
     def write(self):
         self.document["versions"] = list_versions()

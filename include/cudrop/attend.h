@@ -55,9 +55,10 @@ extern "C" {
  *   (2 (D + 3) s + keys / 32 + 150) u * (the sum of |weight v|)    on the host
  *   (2 (D + 3) s + 2 keys + 150) u * (the sum of |weight v|)       on a GPU
  *
- * The sums are of e^(score - the largest one) v, before they are divided: o may be infinite where the
- * number of keys times the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16 tensors to that type before the product with V, by
- * 2^-12 and 2^-9 of each.
+ * lse is off by at most the number in front of the sum, and by one rounding. o is the sum of
+ * e^(score - the largest one) v, divided at the end: o may be infinite where the number of keys times
+ * the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16 tensors to
+ * that type before the product with V, by 2^-12 and 2^-9 of each.
  *
  * o may be q itself. Statuses are those of section 15, and
  *   ERROR_SHAPE       also: a D that is no multiple of 8 from 8 to 256; shared heads that do not

@@ -26,8 +26,8 @@ __version__ = "0.2.0"
 __all__ = [
     "Activation", "Attention", "Backend", "Causal", "DType", "Error", "Mask", "Norm", "Status",
     "alpha_dropout", "alpha_dropout_backward", "apply_bits", "apply_bytes", "attend",
-    "attend_backward", "attention", "attention_backward", "attention_reapply", "build_info", "child_seed", "count_kept",
-    "device_count", "device_name", "dropout", "dropout_backward", "embedding",
-    "embedding_backward", "export_bits", "export_bytes", "export_scale", "fused",
+    "attend_backward", "attention", "attention_backward", "attention_reapply", "build_info",
+    "child_seed", "count_kept", "device_count", "device_name", "dropout", "dropout_backward",
+    "embedding", "embedding_backward", "export_bits", "export_bytes", "export_scale", "fused",
     "fused_backward", "norm", "norm_backward", "offset", "set_threads",
 ]

@@ -39,8 +39,6 @@ def _backward(dout, q, k, v, o, lse, scale: float, is_causal: bool, lengths,
               mask: Optional[Mask], *wanted: bool):
     """dq, dk and dv, empty where they are not wanted."""
     gradients = _empty_gradients(q, k, v, *wanted)
-    if q.numel() == 0:  # dk and dv are sums of nothing, which the library does not write
-        return tuple(gradient.zero_() for gradient in gradients)
     if any(wanted):
         dq, dk, dv = (gradient if is_wanted else False
                       for gradient, is_wanted in zip(gradients, wanted))
