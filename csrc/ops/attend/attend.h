@@ -53,7 +53,7 @@ enum { CUDROPI_ATTEND_RANGE = 768, CUDROPI_ATTEND_FLOATS = CUDROPI_ATTEND_RANGE 
 /* The queries of a slab of forward: whole tiles of 96, as many as fit. */
 static inline int64_t cudropi_attend_range(int64_t cols) {
   const int64_t most = CUDROPI_ATTEND_FLOATS / cudropi_attend_width(cols) / 96 * 96;
-  return most < CUDROPI_ATTEND_RANGE ? most : CUDROPI_ATTEND_RANGE;
+  return most < CUDROPI_ATTEND_RANGE ? most : (int64_t)CUDROPI_ATTEND_RANGE;
 }
 
 CUDROPI_DECLARE_HOST(cudropi_attend_forward);
