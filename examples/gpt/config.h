@@ -49,7 +49,7 @@ typedef struct {
   cudrop_dtype_t
       dtype; /* of activations and of what products read: F32, on a GPU also BF16 */
   gpt_way_t way;
-  gpt_attention_way_t attention; /* FUSED wants a way that is GPT_FUSED */
+  gpt_attention_way_t attention; /* FUSED only with GPT_FUSED */
 } gpt_config_t;
 
 /* The way for a network where none is asked for: FUSED where there can be that. */

@@ -12,9 +12,9 @@
  *   logits = y[2L] Whead
  *
  * Masks are made where they are used, in forward and in backward (config.h), at a site by the way
- * that the configuration names (sites.h). So is softmax(q k^T) in fused attention, which keeps a
- * number for each query (attention.h). All memory of a context is one allocation, made when
- * the network is opened (arena.h); the rest is in engine.h and parallel.h.
+ * that the configuration names (sites.h). The softmax of fused attention is made again in backward
+ * too, and a number is kept for each query (attention.h). All memory of a context is one allocation,
+ * made when the network is opened (arena.h); the rest is in engine.h and parallel.h.
  *
  * Every call returns a status, and gpt_error() says what failed last.
  */
