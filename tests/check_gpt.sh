@@ -48,10 +48,25 @@ awk -F, 'NR == 2 { first = $6 } { last = $6; points = NR - 1 }
 grep -q "validation loss $(awk -F, 'END { printf "%.4f", $7 }' "$work/first/loss.csv")" \
   "$work/first.txt" || fail "the curve and the result do not agree"
 
+# Both ways to attend drop the same, and round in other orders: losses within a bound that another
+# seed does not keep to.
+near() {
+  paste -d, "$work/first/loss.csv" "$work/$1/loss.csv" | awk -F, '
+    function off(a, b) { return a > b ? a - b : b - a }
+    NR > 1 { ++points; if (off($6, $13) > 0.0001 || off($7, $14) > 0.0001) exit 1 }
+    END { exit points < 4 }'
+}
+run fused --attention fused
+cmp "$work/first/checkpoint" "$work/fused/checkpoint" || fail "--attention fused is not the default"
+run attention --attention separate
+near attention || fail "--attention separate: other losses"
+run seed --seed 2
+near seed && fail "a bound that every training keeps to"
+
 # Every way to drop gives the same bits; other rates, each of the three, and seeds do not.
 for way in separate bytes bits; do
   run $way --sites $way
-  cmp "$work/first/checkpoint" "$work/$way/checkpoint" || fail "--sites $way: other bits"
+  cmp "$work/attention/checkpoint" "$work/$way/checkpoint" || fail "--sites $way: other bits"
 done
 for option in '--drop-embedding 0.2' '--drop-attention 0.2' '--drop-shortcut 0.2' '--seed 2' \
   --qkv-bias; do
@@ -66,11 +81,21 @@ cmp "$work/no_dropout/checkpoint" "$work/three_times_none/checkpoint" || fail "-
 "$program" --memory >"$work/memory"
 [ "$(grep -c '^\(small\|124M\|355M\|774M\|1558M\) ' "$work/memory")" -eq 5 ] || fail "no memory"
 grep -q '^124M  *163\.0 ' "$work/memory" || fail "other parameters: $(cat "$work/memory")"
-"$program" --backend "$backend" --measure --layers 1 --width 16 --length 64 --steps 2 \
-  >"$work/measured" || fail "it does not measure"
-awk '/^fused/ { fused = $(NF - 2); none = $(NF - 1) } /^bytes/ { bytes = $(NF - 2); masks = $(NF - 1) }
-  END { exit !(none == 0 && bytes > fused && masks > 0) }' "$work/measured" ||
-  fail "stored masks take no memory: $(cat "$work/measured")"
+awk '/^124M/ { exit !(NF == 13 && $5 < 0.01 * $8 && $7 + 2304 < $10) }' "$work/memory" ||
+  fail "fused attention takes as much memory: $(cat "$work/memory")"
+measure() {
+  "$program" --backend "$backend" --measure --layers 1 --width 16 --length 64 --steps 2 "$@" \
+    >"$work/measured" || fail "it does not measure"
+}
+measure --heads 2
+awk '/%/ { dealt[$1, $2] = $(NF - 2); masks[$1, $2] = $(NF - 1) }
+  END { exit !(dealt["separate", "fused"] > dealt["fused", "fused"] + 0.1 &&
+    dealt["separate", "bytes"] > dealt["separate", "fused"] &&
+    masks["separate", "fused"] == 0 && masks["separate", "bytes"] > 0) }' "$work/measured" ||
+  fail "weights and stored masks take no memory: $(cat "$work/measured")"
+measure --heads 4 # of width 4
+! grep -q '^fused' "$work/measured" && grep -q '^separate *fused' "$work/measured" ||
+  fail "fused attention of such heads: $(cat "$work/measured")"
 
 # Bad arguments: status 2 and one line; bad texts: status 1 and one line.
 expect() {
@@ -92,6 +117,14 @@ expect 2 'not a number in' --drop-attention nan
 expect 2 'heads do not share the width' --heads 3
 expect 2 'is none of small, 124M, 355M, 774M and 1558M' --model 125M
 expect 2 'is none of fused, separate, bytes and bits' --sites all
+expect 2 'is none of fused and separate' --attention bits
+for way in separate bytes bits; do
+  expect 2 'goes with --sites fused alone' --sites $way --attention fused
+  expect 2 'goes with --sites fused alone' --attention fused --sites $way --measure
+done
+expect 2 'width is a multiple of 8' --attention fused --heads 16
+expect 2 'width is a multiple of 8' --attention fused --width 264 --heads 1 --memory
+expect 2 'heads do not share the width' --heads 3 --measure
 expect 2 'is none of f32 and bf16' --type f16
 expect 2 'is none of data and tensor' --split rows
 expect 2 'is none of auto, host and cuda' --backend gpu

@@ -16,7 +16,7 @@ fail() {
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1
 text=$work/text
 cat "$0" "$0" >"$text"
-options="--backend host --text $text --layers 2 --heads 4 --width 16 --length 16 --batch 8"
+options="--backend host --text $text --layers 2 --heads 4 --width 32 --length 16 --batch 8"
 options="$options --steps 12 --evaluate-every 4"
 run() {
   name=$1 n=$2
@@ -50,6 +50,14 @@ for split in data tensor; do
     near whole $split$n 0.00002 || fail "--split $split on $n ranks: other losses"
     cmp "$work/whole.txt" "$work/$split$n.txt" || fail "--split $split on $n ranks: result"
   done
+done
+
+# Weights in memory, of the heads that a rank has.
+"$alone" $options --attention separate --out "$work/separate" >/dev/null 2>&1
+for split in data tensor; do
+  succeed separate$split 2 --split $split --attention separate
+  near separate separate$split 0.00002 || fail "--attention separate, --split $split: other losses"
+  near whole separate$split 0.00002 || fail "--attention separate and fused: other losses"
 done
 
 # Saved on 4 ranks, a training goes on on 4 to the same bits, and on 2 and on 1, without MPI.

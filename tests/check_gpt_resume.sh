@@ -45,7 +45,12 @@ cmp "$work/whole/checkpoint" "$work/again/checkpoint" || fail "--fresh: other bi
 # The masks to come are those of the seed and the step, whatever is stored in between.
 cp -r "$work/once" "$work/stored"
 run stored --resume --sites bits
-cmp "$work/whole/checkpoint" "$work/stored/checkpoint" || fail "--sites bits: other bits"
+cp -r "$work/once" "$work/separate"
+run separate --resume --attention separate
+cmp "$work/separate/checkpoint" "$work/stored/checkpoint" || fail "--sites bits: other bits"
+cp -r "$work/once" "$work/fused"
+run fused --resume --attention fused
+cmp "$work/whole/checkpoint" "$work/fused/checkpoint" || fail "--attention fused: other bits"
 
 # Killed and asked to end in turn, whatever it is doing: whenever there is a new checkpoint.
 start && end_by KILL 137

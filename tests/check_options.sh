@@ -22,6 +22,7 @@ value_of() {
     --backend | --backends) echo host ;;
     --limit) echo programs=8 ;;
     --type) echo f32 ;;
+    --attention) echo separate ;;
     --sites) echo bits ;;
     --split) echo tensor ;;
     --model) echo 124M ;;

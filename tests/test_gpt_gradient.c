@@ -14,7 +14,8 @@ enum {
   SITES = 1 + 3 * LAYERS,
   BATCH = 2,
   LENGTH = 6,
-  MOST = 3000,
+  HEAD_WIDTH = 8,
+  MOST = 8000,
   MASKED = 512
 };
 
@@ -28,16 +29,25 @@ static float gradient[MOST];
 static const struct {
   double p[GPT_RATES];
   bool has_qkv_bias;
+  int heads;
+  gpt_attention_way_t attention;
   gpt_way_t way;
   uint64_t step;
 } settings[] = {
-    {{0.0, 0.0, 0.0}, false, GPT_FUSED, 0},   {{0.1, 0.1, 0.1}, false, GPT_FUSED, 3},
-    {{0.5, 0.3, 0.2}, true, GPT_FUSED, 7},    {{0.2, 0.0, 0.0}, false, GPT_FUSED, 1},
-    {{0.0, 0.4, 0.0}, true, GPT_FUSED, 2},    {{0.0, 0.0, 0.4}, true, GPT_FUSED, 4},
-    {{0.5, 0.3, 0.2}, true, GPT_SEPARATE, 7}, {{0.5, 0.3, 0.2}, true, GPT_BYTES, 7},
-    {{0.5, 0.3, 0.2}, true, GPT_BITS, 7},
+    {{0.0, 0.0, 0.0}, false, 1, GPT_ATTENTION_FUSED, GPT_FUSED, 0},
+    {{0.1, 0.1, 0.1}, false, 1, GPT_ATTENTION_FUSED, GPT_FUSED, 3},
+    {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_FUSED, GPT_FUSED, 7},
+    {{0.2, 0.0, 0.0}, false, 1, GPT_ATTENTION_FUSED, GPT_FUSED, 1},
+    {{0.0, 0.4, 0.0}, true, 1, GPT_ATTENTION_FUSED, GPT_FUSED, 2},
+    {{0.0, 0.4, 0.0}, true, 1, GPT_ATTENTION_SEPARATE, GPT_FUSED, 2},
+    {{0.0, 0.0, 0.4}, true, 1, GPT_ATTENTION_FUSED, GPT_FUSED, 4},
+    {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_FUSED, 7},
+    {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_SEPARATE, 7},
+    {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_BYTES, 7},
+    {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_BITS, 7},
 };
-enum { FUSED = 6 }; /* the other ways to drop give the bits of setting 2 */
+/* Settings of one rate alone; and the one whose bits all behind it give. */
+enum { ALONE = 3, ALONE_END = 7, WAYS = 7 };
 
 /* ---- The network -------------------------------------------------------------------- */
 
@@ -45,14 +55,15 @@ static gpt_config_t configure(int setting) {
   return (gpt_config_t){
       .vocabulary = 11,
       .length = LENGTH,
-      .width = 8,
-      .heads = 2,
+      .width = HEAD_WIDTH * settings[setting].heads,
+      .heads = settings[setting].heads,
       .layers = LAYERS,
       .has_qkv_bias = settings[setting].has_qkv_bias,
       .p = {settings[setting].p[0], settings[setting].p[1], settings[setting].p[2]},
       .batch = BATCH,
       .dtype = CUDROP_F32,
       .way = settings[setting].way,
+      .attention = settings[setting].attention,
   };
 }
 
@@ -89,7 +100,9 @@ static void close_network(void) {
 /* The whole's shape and offset are those of the header's formula, not of config.c. */
 static void export_keep(int setting, uint64_t step, int site) {
   const int rate = site == 0 ? 0 : (site - 1) % 3 == 0 ? 1 : 2;
-  const int64_t rows[] = {BATCH, LENGTH, 8}, scores[] = {BATCH, 2, LENGTH, LENGTH};
+  const int heads = settings[setting].heads;
+  const int64_t rows[] = {BATCH, LENGTH, HEAD_WIDTH * heads};
+  const int64_t scores[] = {BATCH, heads, LENGTH, LENGTH};
   const cudrop_mask_t mask =
       cudrop_mask(cudrop_child_seed(42, GPT_STREAM_MASKS), step * SITES + (uint64_t)site,
                   settings[setting].p[rate]);
@@ -105,8 +118,8 @@ static double measure_reference(int setting) {
   const gpt_reference_t reference = {
       .vocabulary = 11,
       .length = LENGTH,
-      .width = 8,
-      .heads = 2,
+      .width = HEAD_WIDTH * settings[setting].heads,
+      .heads = settings[setting].heads,
       .layers = LAYERS,
       .batch = BATCH,
       .has_qkv_bias = settings[setting].has_qkv_bias,
@@ -178,7 +191,7 @@ END_TEST
 /* At each of the three rates alone, a backward pass that drops other elements is noticed. */
 START_TEST(another_mask_in_backward_gives_another_gradient) {
   double largest = 0.0;
-  const int setting = 3 + _i;
+  const int setting = ALONE + _i;
   open_network(setting);
   run_passes(settings[setting].step, settings[setting].step + 1);
   const double farthest = find_farthest(setting, &largest);
@@ -200,8 +213,8 @@ static void fetch_gradients(int setting, float *loss, float *all) {
 
 START_TEST(every_way_to_drop_gives_the_same_bits) {
   static float loss[2][BATCH * LENGTH], all[2][MOST];
-  fetch_gradients(2, loss[0], all[0]);
-  fetch_gradients(FUSED + _i, loss[1], all[1]);
+  fetch_gradients(WAYS, loss[0], all[0]);
+  fetch_gradients(WAYS + 1 + _i, loss[1], all[1]);
   ck_assert_mem_eq(loss[0], loss[1], sizeof loss[0]);
   ck_assert_mem_eq(all[0], all[1], sizeof all[0]);
 }
@@ -244,8 +257,9 @@ END_TEST
 
 static TCase *gradient_case(void) {
   TCase *tests = suite_case("gradient", 120);
-  tcase_add_loop_test(tests, every_gradient_equals_its_finite_difference, 0, FUSED);
-  tcase_add_loop_test(tests, another_mask_in_backward_gives_another_gradient, 0, 3);
+  tcase_add_loop_test(tests, every_gradient_equals_its_finite_difference, 0, WAYS + 1);
+  tcase_add_loop_test(tests, another_mask_in_backward_gives_another_gradient, 0,
+                      ALONE_END - ALONE);
   tcase_add_loop_test(tests, every_way_to_drop_gives_the_same_bits, 0, 3);
   tcase_add_loop_test(tests, inference_is_training_without_dropout, 0, 2);
   tcase_add_test(tests, the_first_step_of_adamw_decays_and_moves_by_the_rate);

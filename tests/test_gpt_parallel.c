@@ -7,10 +7,10 @@
 #include "gpt.h"
 #include "suite.h"
 
-enum { LAYERS = 2, WIDTH = 16, LENGTH = 8, BATCH = 4, HEADS = 4, IDS = 30, STEPS = 3 };
-enum { TOKENS = BATCH * LENGTH, MOST = 10000, MOST_MASKED = TOKENS * HEADS * LENGTH };
+enum { LAYERS = 2, WIDTH = 32, LENGTH = 8, BATCH = 4, HEADS = 4, IDS = 30, STEPS = 3 };
+enum { TOKENS = BATCH * LENGTH, MOST = 30000, MOST_MASKED = TOKENS * HEADS * LENGTH };
 
-static const gpt_config_t config = {
+static gpt_config_t config = {
     .vocabulary = IDS,
     .length = LENGTH,
     .width = WIDTH,
@@ -37,9 +37,13 @@ static void close_ranks(void) {
   parallel_close();
 }
 
+/* What loops go over: splits, and networks, which are splits in both ways of attention. */
+enum { SPLITS = 2, NETWORKS = SPLITS * GPT_ATTENTION_WAYS };
+
 static parallel_t split_ranks(int loop) {
   parallel_t parallel = ranks;
-  parallel.split = loop == 0 ? PARALLEL_DATA : PARALLEL_TENSOR;
+  parallel.split = loop % SPLITS == 0 ? PARALLEL_DATA : PARALLEL_TENSOR;
+  config.attention = (gpt_attention_way_t)(loop / SPLITS);
   return parallel;
 }
 
@@ -173,9 +177,9 @@ END_TEST
 static TCase *parallel_case(void) {
   TCase *tests = suite_case("parallel", 120);
   tcase_add_unchecked_fixture(tests, open_ranks, close_ranks);
-  tcase_add_loop_test(tests, all_ranks_together_drop_what_one_does, 0, 2);
-  tcase_add_loop_test(tests, losses_and_gradients_are_those_of_one_rank, 0, 2);
-  tcase_add_loop_test(tests, states_are_whole_on_every_rank, 0, 2);
+  tcase_add_loop_test(tests, all_ranks_together_drop_what_one_does, 0, SPLITS);
+  tcase_add_loop_test(tests, losses_and_gradients_are_those_of_one_rank, 0, NETWORKS);
+  tcase_add_loop_test(tests, states_are_whole_on_every_rank, 0, SPLITS);
   return tests;
 }
 

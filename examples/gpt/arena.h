@@ -8,7 +8,7 @@
 typedef enum {
   ARENA_TRAINED,     /* parameters, their gradients and AdamW's averages */
   ARENA_ACTIVATIONS, /* what backward needs of forward, without the two below */
-  ARENA_WEIGHTS,     /* the attention weights P of all layers */
+  ARENA_WEIGHTS,     /* the attention weights P of all layers, or what stands for them */
   ARENA_MASKS,       /* masks that are stored */
   ARENA_SCRATCH,     /* what one call hands to the next */
   ARENA_PURPOSES

@@ -10,4 +10,18 @@ cudrop_status_t gpt_attention_forward(gpt_t *gpt, int layer);
 /* From the gradient of `attended`, in scratch.dy, to that of qkv, in scratch.wide. */
 cudrop_status_t gpt_attention_backward(gpt_t *gpt, int layer);
 
+/* ---- The ways of gpt_attention_way_t, as tables of functions ------------------------ */
+
+/* The same, behind the bias and in front of its gradient; `attention` has the site's mask. */
+typedef struct gpt_attention {
+  cudrop_status_t (*forward)(gpt_t *gpt, int layer, const cudrop_attention_t *attention);
+  cudrop_status_t (*backward)(gpt_t *gpt, int layer, const cudrop_attention_t *attention);
+} gpt_attention_t;
+
+extern const gpt_attention_t gpt_attention_fused;
+extern const gpt_attention_t gpt_attention_separate;
+
+/* The parts of qkv, in their order. */
+typedef enum { GPT_QUERY, GPT_KEY, GPT_VALUE } gpt_third_t;
+
 #endif /* ATTENTION_H */

@@ -20,9 +20,24 @@ gpt_shape_t gpt_shape(const gpt_config_t *config, const parallel_t *parallel) {
   return shape;
 }
 
+/* cudrop_attend_forward() takes these widths of a head. */
+static bool can_attend(const gpt_config_t *config) {
+  const int head_width = config->width / config->heads;
+  return head_width % 8 == 0 && head_width >= 8 && head_width <= 256;
+}
+
+gpt_attention_way_t gpt_choose_attention(const gpt_config_t *config) {
+  return config->way == GPT_FUSED && can_attend(config) ? GPT_ATTENTION_FUSED
+                                                        : GPT_ATTENTION_SEPARATE;
+}
+
 const char *gpt_find_fault(const gpt_config_t *config, const parallel_t *parallel) {
   if (config->width % config->heads != 0)
     return "the heads do not share the width evenly";
+  if (config->attention == GPT_ATTENTION_FUSED && config->way != GPT_FUSED)
+    return "--attention = fused goes with --sites fused alone: it drops within its call";
+  if (config->attention == GPT_ATTENTION_FUSED && !can_attend(config))
+    return "--attention = fused needs heads whose width is a multiple of 8, up to 256";
   if (parallel->ranks > PARALLEL_MOST_RANKS) return "there are more than 64 ranks";
   if (parallel->split == PARALLEL_DATA && config->batch % parallel->ranks != 0)
     return "the ranks do not share the batch evenly";

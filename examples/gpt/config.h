@@ -27,6 +27,16 @@ typedef enum {
   GPT_WAYS
 } gpt_way_t;
 
+/*
+ * How attention is computed. Both ways drop the same weights; their sums are rounded in different
+ * orders.
+ */
+typedef enum {
+  GPT_ATTENTION_FUSED,    /* one call, without a matrix of weights */
+  GPT_ATTENTION_SEPARATE, /* products, softmax and dropout, with weights in memory */
+  GPT_ATTENTION_WAYS
+} gpt_attention_way_t;
+
 typedef struct {
   int vocabulary; /* ids are 0 to vocabulary - 1 */
   int length;     /* tokens in a row, and positions */
@@ -39,7 +49,11 @@ typedef struct {
   cudrop_dtype_t
       dtype; /* of activations and of what products read: F32, on a GPU also BF16 */
   gpt_way_t way;
+  gpt_attention_way_t attention; /* FUSED only with GPT_FUSED */
 } gpt_config_t;
+
+/* The way for a network where none is asked for: FUSED where there can be that. */
+gpt_attention_way_t gpt_choose_attention(const gpt_config_t *config);
 
 /*
  * What a rank has of it. With PARALLEL_DATA that is some rows of the batch, with

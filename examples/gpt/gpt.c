@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention.h"
 #include "sites.h"
 
 /* ---- Memory of the context ---------------------------------------------------------- */
@@ -16,8 +17,16 @@ static void *take_rows(gpt_t *gpt, arena_t *arena, arena_purpose_t purpose,
       (size_t)(gpt->shape.tokens * cols) * cudrop_dtype_bytes(gpt->config.dtype));
 }
 
+/* NULL with fused attention, which has none. */
 static void *take_scores(gpt_t *gpt, arena_t *arena, arena_purpose_t purpose) {
+  if (gpt->config.attention == GPT_ATTENTION_FUSED) return NULL;
   return take_rows(gpt, arena, purpose, gpt->shape.heads * gpt->config.length);
+}
+
+static float *take_lse(gpt_t *gpt, arena_t *arena) {
+  const int64_t queries = gpt->shape.tokens * gpt->shape.heads;
+  if (gpt->config.attention != GPT_ATTENTION_FUSED) return NULL;
+  return arena_take(arena, ARENA_WEIGHTS, (size_t)queries * sizeof(float));
 }
 
 static void place_trained(gpt_t *gpt, arena_t *arena) {
@@ -41,6 +50,7 @@ static void place_activations(gpt_t *gpt, arena_t *arena) {
     gpt_block_t *block = &gpt->block[l];
     block->qkv = take_rows(gpt, arena, ARENA_ACTIVATIONS, 3 * gpt->shape.inner);
     block->weights = take_scores(gpt, arena, ARENA_WEIGHTS);
+    block->lse = take_lse(gpt, arena);
     block->attended = take_rows(gpt, arena, ARENA_ACTIVATIONS, gpt->shape.inner);
     block->hidden = take_rows(gpt, arena, ARENA_ACTIVATIONS, gpt->shape.hidden);
     block->active = take_rows(gpt, arena, ARENA_ACTIVATIONS, gpt->shape.hidden);
@@ -62,6 +72,18 @@ static void place_masks(gpt_t *gpt, arena_t *arena) {
   }
 }
 
+/* Of the sites, or of fused attention. */
+static cudrop_status_t find_workspace(const gpt_t *gpt, size_t *bytes) {
+  const gpt_shape_t *shape = &gpt->shape;
+  size_t attention = 0;
+  TRY(gpt_sites_workspace(gpt, bytes));
+  if (gpt->config.attention != GPT_ATTENTION_FUSED) return CUDROP_OK;
+  TRY(cudrop_attend_backward_workspace(shape->tokens * shape->heads, shape->head_width,
+                                       &attention));
+  if (attention > *bytes) *bytes = attention;
+  return CUDROP_OK;
+}
+
 static cudrop_status_t place_scratch(gpt_t *gpt, arena_t *arena) {
   const gpt_shape_t *shape = &gpt->shape;
   const int64_t qkv = 3 * shape->inner;
@@ -72,7 +94,7 @@ static cudrop_status_t place_scratch(gpt_t *gpt, arena_t *arena) {
   scratch->x = take_rows(gpt, arena, ARENA_SCRATCH, gpt->config.width);
   scratch->dy = take_rows(gpt, arena, ARENA_SCRATCH, gpt->config.width);
   scratch->dh = take_rows(gpt, arena, ARENA_SCRATCH, gpt->config.width);
-  TRY(gpt_sites_workspace(gpt, &scratch->workspace_bytes));
+  TRY(find_workspace(gpt, &scratch->workspace_bytes));
   scratch->workspace = arena_take(arena, ARENA_SCRATCH, scratch->workspace_bytes);
   return CUDROP_OK;
 }
@@ -143,6 +165,8 @@ static gpt_t describe(const gpt_config_t *config, const parallel_t *parallel) {
       .parallel = *parallel,
       .shape = gpt_shape(config, parallel),
       .sites = config->way == GPT_FUSED ? &gpt_sites_fused : &gpt_sites_separate,
+      .attention = config->attention == GPT_ATTENTION_FUSED ? &gpt_attention_fused
+                                                            : &gpt_attention_separate,
   };
 }
 

@@ -12,8 +12,9 @@
  *   logits = y[2L] Whead
  *
  * Masks are made where they are used, in forward and in backward (config.h), at a site by the way
- * that the configuration names (sites.h). All memory of a context is one allocation, made when
- * the network is opened (arena.h); the rest is in engine.h and parallel.h.
+ * that the configuration names (sites.h). The softmax of fused attention is made again in backward
+ * too, and a number is kept for each query (attention.h). All memory of a context is one allocation,
+ * made when the network is opened (arena.h); the rest is in engine.h and parallel.h.
  *
  * Every call returns a status, and gpt_error() says what failed last.
  */
@@ -39,7 +40,8 @@ typedef struct {
 /* What backward needs of a block beside its norms. */
 typedef struct {
   void *qkv;      /* [tokens][3][inner] */
-  void *weights;  /* P, [rows][heads][length][length] */
+  void *weights;  /* P, [rows][heads][length][length]; NULL with fused attention */
+  float *lse;     /* of that, [rows][heads][length]; NULL with separate calls */
   void *attended; /* [tokens][inner] */
   void *hidden;   /* [tokens][hidden], before bias and GELU */
   void *active;   /* behind them */
@@ -47,21 +49,21 @@ typedef struct {
 
 /* What one call hands to the next. */
 typedef struct {
-  void *
-      dropped; /* [rows][heads][length][length]: drop(P), and the gradients of it and P */
-  void *wide;  /* [tokens][the larger of hidden and 3 inner] */
-  void *x;     /* [tokens][width]: what a shortcut adds, and its gradient */
-  void *dy;    /* [tokens][width] */
-  void *dh;    /* [tokens][width]: the gradient along the shortcuts */
+  void *dropped; /* like P: drop(P), and the gradients of it and P */
+  void *wide;    /* [tokens][the larger of hidden and 3 inner] */
+  void *x;       /* [tokens][width]: what a shortcut adds, and its gradient */
+  void *dy;      /* [tokens][width] */
+  void *dh;      /* [tokens][width]: the gradient along the shortcuts */
   void *workspace;
   size_t workspace_bytes;
 } gpt_scratch_t;
 
 /* What a step spends its time with. */
 typedef enum {
-  GPT_LAP_PRODUCTS, /* products of matrices */
-  GPT_LAP_SITES,    /* dropouts and the neighbours that can be fused with them */
-  GPT_LAP_DROPOUT,  /* of dropouts that are calls of their own */
+  GPT_LAP_PRODUCTS,  /* products of matrices */
+  GPT_LAP_ATTENTION, /* fused attention, with its products and its dropout */
+  GPT_LAP_SITES,     /* dropouts and the neighbours that can be fused with them */
+  GPT_LAP_DROPOUT,   /* of dropouts that are calls of their own */
   GPT_LAP_REST,
   GPT_LAPS
 } gpt_lap_t;
@@ -73,6 +75,7 @@ typedef struct gpt {
   parallel_t parallel;
   gpt_shape_t shape;
   const struct gpt_sites *sites;
+  const struct gpt_attention *attention;
 
   uint64_t mask_seed;
   uint64_t step;    /* of the masks of the last forward pass */

@@ -28,8 +28,9 @@ static int check_backend(const training_t *training) {
   return EXIT_OK;
 }
 
-static int check_config(const training_t *training) {
-  const char *fault = gpt_find_fault(&training->options.config, &training->parallel);
+static int check_config(options_t *options, const parallel_t *parallel) {
+  options_choose_attention(options);
+  const char *fault = gpt_find_fault(&options->config, parallel);
   return fault == NULL ? EXIT_OK : complain(EXIT_BAD_ARGUMENTS, "%s", fault);
 }
 
@@ -56,8 +57,8 @@ static int open_network(training_t *training, cudrop_context_t *context) {
 }
 
 static int open_training(training_t *training, cudrop_context_t **context) {
-  const options_t *options = &training->options;
-  int status = check_config(training);
+  options_t *options = &training->options;
+  int status = check_config(options, &training->parallel);
   if (status == EXIT_OK) status = open_backend(training, context);
   if (status == EXIT_OK)
     status =
@@ -145,6 +146,14 @@ static int train(const options_t *options, parallel_t parallel) {
   return status;
 }
 
+static int print_table(options_t *options) {
+  const parallel_t alone = parallel_alone();
+  const int status = check_config(options, &alone);
+  if (status != EXIT_OK) return status;
+  return options->task == TASK_MEMORY ? memory_print(&options->config)
+                                      : measure_print(options);
+}
+
 static int do_task(options_t *options, parallel_t parallel) {
   if (options->task == TASK_TRAIN) {
     const int status = checkpoint_read_options(options);
@@ -153,8 +162,7 @@ static int do_task(options_t *options, parallel_t parallel) {
   if (options->task == TASK_MEASURE && parallel.ranks > 1)
     return complain(EXIT_BAD_ARGUMENTS, "--measure is for one rank");
   if (parallel.rank != 0) return EXIT_OK;
-  if (options->task == TASK_MEMORY) return memory_print(&options->config);
-  if (options->task == TASK_MEASURE) return measure_print(options);
+  if (options->task != TASK_HELP) return print_table(options);
   options_print_usage();
   return EXIT_OK;
 }

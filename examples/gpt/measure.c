@@ -1,4 +1,4 @@
-/* measure.c - a process for each way, which sends what it has measured. */
+/* measure.c - a process for each pair of ways, which sends what it has measured. */
 #define _GNU_SOURCE /* fork, pipe, getrusage */
 #include "measure.h"
 
@@ -20,7 +20,7 @@ typedef struct {
   cudrop_backend_t backend;
 } figures_t;
 
-/* ---- In the process of a way -------------------------------------------------------- */
+/* ---- In the process of two ways -------------------------------------------------------- */
 
 static void draw_tokens(gpt_t *gpt) {
   for (int64_t t = 0; t < gpt->shape.tokens; ++t) {
@@ -111,24 +111,26 @@ static int measure_in_child(const options_t *options, figures_t *figures) {
   if (WIFEXITED(child_status) && WEXITSTATUS(child_status) != EXIT_OK)
     return WEXITSTATUS(child_status); /* it has said why */
   if (gone == (ssize_t)sizeof *figures) return EXIT_OK;
-  return complain(EXIT_FAILED, "the process of a way has died");
+  return complain(EXIT_FAILED, "the process of two ways has died");
 }
 
-static void print_row(gpt_way_t way, const figures_t *figures) {
-  static const char *const names[GPT_WAYS] = {"fused", "separate", "bytes", "bits"};
+static void print_row(const gpt_config_t *config, const figures_t *figures) {
+  static const char *const ways[GPT_WAYS] = {"fused", "separate", "bytes", "bits"};
   const double step = sum_laps(figures->laps);
   size_t bytes = 0;
   for (int k = 0; k < ARENA_PURPOSES; ++k) bytes += figures->bytes[k];
   const double sites = figures->laps[GPT_LAP_SITES] + figures->laps[GPT_LAP_DROPOUT];
-  printf("%-9s %10.1f %9.1f %% %9.1f %% %9.1f %% %9.1f %% %10.1f %10.1f", names[way],
-         1e3 * step, 100 * figures->laps[GPT_LAP_PRODUCTS] / step, 100 * sites / step,
+  printf("%-9s %-9s %8.1f %7.1f %% %7.1f %% %8.1f %% %6.1f %% %6.1f %% %9.1f %7.1f",
+         ways[config->attention == GPT_ATTENTION_FUSED ? GPT_FUSED : GPT_SEPARATE],
+         ways[config->way], 1e3 * step, 100 * figures->laps[GPT_LAP_PRODUCTS] / step,
+         100 * figures->laps[GPT_LAP_ATTENTION] / step, 100 * sites / step,
          100 * figures->laps[GPT_LAP_DROPOUT] / step,
          100 * figures->laps[GPT_LAP_REST] / step, (double)bytes / (1 << 20),
          (double)figures->bytes[ARENA_MASKS] / (1 << 20));
   if (figures->backend == CUDROP_HOST)
-    printf(" %10.1f\n", (double)figures->resident / 1024);
+    printf(" %8.1f\n", (double)figures->resident / 1024);
   else
-    printf(" %10s\n", "-");
+    printf(" %8s\n", "-");
 }
 
 static void print_head(const options_t *options) {
@@ -138,22 +140,33 @@ static void print_head(const options_t *options) {
       "steps\n\n",
       config->layers, config->heads, config->width, config->batch, config->length,
       options->steps);
-  printf("%-9s %10s %11s %11s %11s %11s %10s %10s %10s\n", "", "step", "", "sites and",
-         "of it", "", "dealt out", "of it", "resident");
-  printf("%-9s %10s %11s %11s %11s %11s %10s %10s %10s\n", "sites", "ms", "products",
-         "neighbours", "dropout", "rest", "MiB", "masks", "MiB");
+  printf("%-9s %-9s %8s %9s %9s %10s %8s %8s %9s %7s %8s\n", "", "", "step", "", "fused",
+         "sites and", "of it", "", "dealt out", "of it", "resident");
+  printf("%-9s %-9s %8s %9s %9s %10s %8s %8s %9s %7s %8s\n", "attention", "sites", "ms",
+         "products", "attention", "neighbours", "dropout", "rest", "MiB", "masks", "MiB");
 }
 
+static int measure_pair(const options_t *options, gpt_attention_way_t attention,
+                        gpt_way_t way) {
+  options_t of_pair = *options;
+  figures_t figures = {.resident = 0};
+  of_pair.config.attention = attention;
+  of_pair.config.way = way;
+  fflush(stdout); /* the child has none of it to print again */
+  const int status = measure_in_child(&of_pair, &figures);
+  if (status == EXIT_OK) print_row(&of_pair.config, &figures);
+  return status;
+}
+
+/* Fused attention, if there is one for the network, and every way to drop in separate attention. */
 int measure_print(const options_t *options) {
+  gpt_config_t fused = options->config;
+  int status = EXIT_OK;
+  fused.way = GPT_FUSED;
   print_head(options);
-  for (int way = 0; way < GPT_WAYS; ++way) {
-    options_t of_way = *options;
-    figures_t figures = {.resident = 0};
-    of_way.config.way = (gpt_way_t)way;
-    fflush(stdout); /* the child has none of it to print again */
-    const int status = measure_in_child(&of_way, &figures);
-    if (status != EXIT_OK) return status;
-    print_row((gpt_way_t)way, &figures);
-  }
-  return output_flush("the table");
+  if (gpt_choose_attention(&fused) == GPT_ATTENTION_FUSED)
+    status = measure_pair(options, GPT_ATTENTION_FUSED, GPT_FUSED);
+  for (int way = 0; way < GPT_WAYS && status == EXIT_OK; ++way)
+    status = measure_pair(options, GPT_ATTENTION_SEPARATE, (gpt_way_t)way);
+  return status == EXIT_OK ? output_flush("the table") : status;
 }

@@ -6,8 +6,9 @@
 
 /*
  * Print, for each preset with the batch, type and rates of `config`, the memory of a step on one
- * rank by purpose; the masks of all sites as bytes and as bits, which the step does not need; and
- * what the dropped attention weights of all layers would take, which are made again from P.
+ * rank by purpose, with fused and with separate attention; for the latter also the step with the
+ * masks of all sites as bytes and as bits, which it does not need, and with the dropped attention
+ * weights of all layers, which are made again from P.
  * Nothing is allocated. Returns an exit status.
  */
 int memory_print(const gpt_config_t *config);

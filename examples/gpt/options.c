@@ -43,6 +43,7 @@ typedef enum {
   SEED,
   BACKEND,
   TYPE,
+  ATTENTION,
   SITES,
   SPLIT,
   TEXT,
@@ -76,6 +77,7 @@ static const struct option names[] = {
     {"seed", required_argument, NULL, SEED},
     {"backend", required_argument, NULL, BACKEND},
     {"type", required_argument, NULL, TYPE},
+    {"attention", required_argument, NULL, ATTENTION},
     {"sites", required_argument, NULL, SITES},
     {"split", required_argument, NULL, SPLIT},
     {"text", required_argument, NULL, TEXT},
@@ -115,6 +117,15 @@ static int read_type(gpt_config_t *config, const char *word) {
   int chosen = 0;
   const int status = argument_choice(names[TYPE].name, word, words, 2, &chosen);
   config->dtype = chosen == 0 ? CUDROP_F32 : CUDROP_BF16;
+  return status;
+}
+
+static int read_attention(gpt_config_t *config, const char *word) {
+  static const char *const words[GPT_ATTENTION_WAYS] = {"fused", "separate"};
+  int chosen = 0;
+  const int status =
+      argument_choice(names[ATTENTION].name, word, words, GPT_ATTENTION_WAYS, &chosen);
+  config->attention = (gpt_attention_way_t)chosen;
   return status;
 }
 
@@ -173,6 +184,8 @@ static int read_network_option(gpt_config_t *config, option_id_t id, const char 
       return read_rate(id, word, &config->p[id - DROP_EMBEDDING]);
     case TYPE:
       return read_type(config, word);
+    case ATTENTION:
+      return read_attention(config, word);
     case SITES:
       return read_way(config, word);
     default: /* QKV_BIAS */
@@ -234,6 +247,11 @@ static void choose_bytes(options_t *options) {
   const options_t defaults = options_defaults();
   if (options->bytes != UNSAID) return;
   options->bytes = strcmp(options->text, defaults.text) == 0 ? defaults.bytes : 0;
+}
+
+void options_choose_attention(options_t *options) {
+  if (!options_have(options, names[ATTENTION].name))
+    options->config.attention = gpt_choose_attention(&options->config);
 }
 
 bool options_have(const options_t *options, const char *name) {

@@ -43,6 +43,9 @@ int options_read(options_t *options, int argc, char **argv);
  */
 bool options_have(const options_t *options, const char *name);
 
+/* Where no --attention is given, choose it for the network, whose sizes are known by now. */
+void options_choose_attention(options_t *options);
+
 /* What is done without options. */
 options_t options_defaults(void);
 
