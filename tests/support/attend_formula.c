@@ -159,7 +159,8 @@ static const char *check_element(const problem_t *of, attend_output_t output, in
                                  double value, double bound) {
   const view_t *view = &of->t->output[output];
   if (of->trial->ways.accumulates && output >= ATTEND_DQ) {
-    value += view_get(&of->before->output[output], e);
+    const double old = view_get(&of->before->output[output], e);
+    value = bound == 0.0 ? old : value + old; /* a sum of no rows leaves a -0, too */
     if (bound > 0.0) bound += u * fabs(value);
   }
   if (bound > 0.0 && view->tensor.dtype == CUDROP_F32 && isfinite(value))

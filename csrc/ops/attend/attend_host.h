@@ -443,8 +443,10 @@ static void do_attend_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const int64_t row = slab * rows, keys = of.plan->mask_cols;
   const int64_t seen = find_most_seen(&of, row, row + rows);
   begin_rows(&of, row, rows);
-  for (int64_t key = 0; key < keys; key += TILE_KEYS) {
-    const int n = count_keys(keys - key);
+  /* Keys that no query sees have sums of no rows. */
+  const int64_t stored = of.plan->adds_to_data ? seen : keys;
+  for (int64_t key = 0; key < stored; key += TILE_KEYS) {
+    const int n = count_keys(stored - key);
     differentiate_keys(&of, held, row, row + rows, key, count_keys(seen - key));
     store_keys(&of, CUDROPI_ATTEND_DK, row, key, n, held->dk);
     store_keys(&of, CUDROPI_ATTEND_DV, row, key, n, held->dv);
