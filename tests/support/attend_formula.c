@@ -160,8 +160,8 @@ static const char *check_element(const problem_t *of, attend_output_t output, in
   const view_t *view = &of->t->output[output];
   if (of->trial->ways.accumulates && output >= ATTEND_DQ) {
     const double old = view_get(&of->before->output[output], e);
-    value = bound == 0.0 ? old : value + old; /* a sum of no rows leaves a -0, too */
-    if (bound > 0.0) bound += u * fabs(value);
+    value += old;
+    bound += bound > 0.0 ? u * fabs(value) : value == 0.0 ? 0x1p-148 : 0.0;
   }
   if (bound > 0.0 && view->tensor.dtype == CUDROP_F32 && isfinite(value))
     worst[output] = fmax(worst[output], fabs(view_get(view, e) - value) / bound);
