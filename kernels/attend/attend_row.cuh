@@ -30,6 +30,12 @@ enum {
  * and spills. */
 enum { CUDROPI_ATTEND_BLOCKS = 3 };
 
+/* Tensor cores make weights times 2^12, so that F16 can hold small ones too. */
+#define CUDROPI_LIFT 12.0f
+#define CUDROPI_UNLIFT 0x1p-12f
+#define CUDROPI_LOG2_E 0x1.715476p0f
+#define CUDROPI_LN_2 0x1.62e43p-1f
+
 /* ---- Places ------------------------------------------------------------------------------ */
 
 /* Where a row of an operand begins. Of K, V, DK and DV: the first key that the row may see. */

@@ -19,12 +19,6 @@ enum {
   CUDROPI_TILE_BLOCKS = 2    /* the least number of blocks that fit on a multiprocessor */
 };
 
-/* Weights are made times 2^12, so that F16 has the small ones too. */
-#define CUDROPI_LIFT 12.0f
-#define CUDROPI_UNLIFT 0x1p-12f
-#define CUDROPI_LOG2_E 0x1.715476p0f
-#define CUDROPI_LN_2 0x1.62e43p-1f
-
 /* ---- Rows of a head ---------------------------------------------------------------------- */
 
 /* The rows of an operand along the queries or the keys of a head. */
