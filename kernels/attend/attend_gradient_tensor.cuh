@@ -4,9 +4,9 @@
  *   P = e^(scale Q K^T - lse)      dS = P (keep ? dO V^T / (1 - p) : 0  - delta)
  *   dQ = scale dS K                dK = scale dS^T Q          dV = (keep ? P / (1 - p) : 0)^T dO
  *
- * A kernel has queries and goes through keys, for dQ; the other has keys and goes through queries, for
- * dK and dV. Each makes P and dS again, and draws the mask: no sum is shared, and nothing is atomic.
- * P is made lifted (attend_tile.cuh), and dS with numbers that take the lift back.
+ * A kernel has queries and goes through keys, for dQ; the other has keys and goes through queries,
+ * for dK and dV. Each makes P and dS again, and draws the mask: no sum is shared, and nothing is
+ * atomic. P is made lifted (attend_row.cuh), and dS with numbers that take the lift back.
  */
 #ifndef CUDROP_KERNEL_ATTEND_GRADIENT_TENSOR_CUH
 #define CUDROP_KERNEL_ATTEND_GRADIENT_TENSOR_CUH
@@ -28,8 +28,8 @@ CUDROPI_DEVICE cudropi_slopes_t cudropi_find_slopes(const cudropi_attend_args_t 
           mask.schedule.scale * CUDROPI_UNLIFT, mask.schedule.least, draws};
 }
 
-/* Of a query, made by attend_delta.cuh: what is added to a score times scale / ln 2, and delta, lift
- * taken back. */
+/* Of a query, made by attend_delta.cuh: what is added to a score times scale / ln 2, and delta with
+ * the lift taken back. */
 struct cudropi_slope_row_t {
   float lifted, delta;
 };
@@ -39,8 +39,8 @@ CUDROPI_DEVICE float cudropi_hidden_score(float scale_log2) {
   return scale_log2 < 0.0f ? INFINITY : -INFINITY;
 }
 
-/* dS / scale, of the lifted weight and of dP. Without a draw every word is kept: with p = 1 the factor
- * is 0. */
+/* dS / scale, of the lifted weight and of dP. Without a draw every word is kept: with p = 1 the
+ * factor is 0. */
 CUDROPI_DEVICE float cudropi_slope(const cudropi_slopes_t &slopes,
                                    const cudropi_slope_row_t &row, float weight, float dp,
                                    bool is_kept) {
@@ -251,14 +251,14 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_TILE_BLOCKS)
 /* ---- dK and dV --------------------------------------------------------------------------- */
 
 /*
- * Keys are down and queries across, so that the transposed P and dS are left operands as they stand.
+ * Keys are down and queries across, so that P and dS, transposed, are left operands as they stand.
  * The 16 keys of a tile stand in this order:
  *
  *   row g + 8 h  <->  key 2 g + h
  *
- * so that a thread's two keys are a word of the mask, and four threads whose g differ in the lower two
- * bits need the same groups. Each draws one of four, of queries 2 t and 2 t + 1 in two products, and
- * they exchange words.
+ * so that a thread's two keys are a word of the mask, and four threads whose g differ in the lower
+ * two bits need the same groups. Each draws one of four, those of queries 2 t and 2 t + 1 in two
+ * products, and they exchange words.
  */
 template <int cols>
 struct cudropi_keys_shape {

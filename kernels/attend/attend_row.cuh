@@ -1,6 +1,6 @@
 /*
- * attend_row.cuh - what the kernels of attention without a matrix share: the places of rows and keys,
- * keep bits, and the walk of the kernels that take any call.
+ * attend_row.cuh - what the kernels of attention without a matrix share: the places of rows and
+ * keys, keep bits, and the walk of the kernels that take any call.
  *
  * In that walk a warp has 4 rows on the left, of queries or of keys, in shared memory, and goes
  * through rows on the right, of keys or of queries, 32 at a time:
