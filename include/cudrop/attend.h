@@ -60,6 +60,13 @@ extern "C" {
  * the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16 tensors to
  * that type before the product with V, by 2^-12 and 2^-9 of each.
  *
+ * A GPU of sm_80 or newer takes tensor cores for F16 and BF16 with D = 64 or 128, if
+ *   - all tensors but lse begin at multiples of 16 bytes, and have strides that are multiples of 8;
+ *   - `lengths`, if there are any, have one number for all queries of a head;
+ *   - p is 0, or the mask's index counts keys by 1 and is a multiple of 8 at every first key. It is
+ *     by default if the number of keys is one.
+ * Other calls, and those with `bits`, take slower kernels.
+ *
  * o may be q itself. Statuses are those of section 15, and
  *   ERROR_SHAPE       also: a D that is no multiple of 8 from 8 to 256; shared heads that do not
  *                     divide the heads; k and v of different shapes

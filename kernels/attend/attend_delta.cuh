@@ -1,4 +1,10 @@
-/* attend_delta.cuh - delta = the sum of dO * O along a row, in the order of row_sum.h */
+/*
+ * attend_delta.cuh - what the gradient needs to know of each row, to the workspace:
+ *
+ *   [rows]   delta = the sum of dO * O along the row, in the order of row_sum.h
+ *   [rows]   what is added to a score times scale / ln 2, to make the exponent of a lifted weight
+ *   [rows]   delta, lift taken back
+ */
 #ifndef CUDROP_KERNEL_ATTEND_DELTA_CUH
 #define CUDROP_KERNEL_ATTEND_DELTA_CUH
 
@@ -27,7 +33,11 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS)
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) sum = sum + o[j];
     sum = cudropi_row_sum(CUDROPI_WARP, sum, nullptr);
-    if (cudropi_lane() == 0) args.of_rows[row] = sum;
+    if (cudropi_lane() != 0) continue;
+    args.of_rows[row] = sum;
+    args.of_rows[args.rows + row] =
+        __fmaf_rn(cudropi_attend_lse(args, row), -CUDROPI_LOG2_E, CUDROPI_LIFT);
+    args.of_rows[2 * args.rows + row] = sum * CUDROPI_UNLIFT;
   }
 }
 

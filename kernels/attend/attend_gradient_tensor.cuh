@@ -4,9 +4,9 @@
  *   P = e^(scale Q K^T - lse)      dS = P (keep ? dO V^T / (1 - p) : 0  - delta)
  *   dQ = scale dS K                dK = scale dS^T Q          dV = (keep ? P / (1 - p) : 0)^T dO
  *
- * A kernel has queries and goes through keys, for dQ; the other has keys and goes through queries, for
- * dK and dV. Each makes P and dS again, and draws the mask: no sum is shared, and nothing is atomic.
- * P is made lifted (attend_tile.cuh), and dS with numbers that take the lift back.
+ * A kernel has queries and goes through keys, for dQ; the other has keys and goes through queries,
+ * for dK and dV. Each makes P and dS again, and draws the mask: no sum is shared, and nothing is
+ * atomic. P is made lifted (attend_row.cuh), and dS with numbers that take the lift back.
  */
 #ifndef CUDROP_KERNEL_ATTEND_GRADIENT_TENSOR_CUH
 #define CUDROP_KERNEL_ATTEND_GRADIENT_TENSOR_CUH
@@ -28,23 +28,19 @@ CUDROPI_DEVICE cudropi_slopes_t cudropi_find_slopes(const cudropi_attend_args_t 
           mask.schedule.scale * CUDROPI_UNLIFT, mask.schedule.least, draws};
 }
 
-/* Of a query: what is added to its scores before the power of 2, and delta, lift taken back. */
+/* Of a query, made by attend_delta.cuh: what is added to a score times scale / ln 2, and delta with
+ * the lift taken back. */
 struct cudropi_slope_row_t {
   float lifted, delta;
 };
-
-CUDROPI_DEVICE cudropi_slope_row_t cudropi_find_slope_row(float lse, float delta) {
-  return {lse == -INFINITY ? -INFINITY : __fmaf_rn(lse, -CUDROPI_LOG2_E, CUDROPI_LIFT),
-          delta * CUDROPI_UNLIFT};
-}
 
 /* A score whose weight is 0. */
 CUDROPI_DEVICE float cudropi_hidden_score(float scale_log2) {
   return scale_log2 < 0.0f ? INFINITY : -INFINITY;
 }
 
-/* dS / scale, of the lifted weight and of dP. Without a draw every word is kept: with p = 1 the factor
- * is 0. */
+/* dS / scale, of the lifted weight and of dP. Without a draw every word is kept: with p = 1 the
+ * factor is 0. */
 CUDROPI_DEVICE float cudropi_slope(const cudropi_slopes_t &slopes,
                                    const cudropi_slope_row_t &row, float weight, float dp,
                                    bool is_kept) {
@@ -155,10 +151,8 @@ CUDROPI_DEVICE void cudropi_queries_begin(const cudropi_attend_args_t &args, int
   for (int h = 0; h < 2; ++h) {
     const int query = state.first + lane / 4 + 8 * h;
     const bool is_there = query < args.options.attention.visible.queries;
-    state.row[h] = is_there ? cudropi_find_slope_row(
-                                  cudropi_row_read(args, CUDROPI_ATTEND_LSE, row + query),
-                                  args.of_rows[row + query])
-                            : cudropi_find_slope_row(-INFINITY, 0.0f);
+    state.row[h].lifted = is_there ? args.of_rows[args.rows + row + query] : -INFINITY;
+    state.row[h].delta = is_there ? args.of_rows[2 * args.rows + row + query] : 0.0f;
   }
 }
 
@@ -257,20 +251,20 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_TILE_BLOCKS)
 /* ---- dK and dV --------------------------------------------------------------------------- */
 
 /*
- * Keys are down and queries across, so that the transposed P and dS are left operands as they stand.
+ * Keys are down and queries across, so that P and dS, transposed, are left operands as they stand.
  * The 16 keys of a tile stand in this order:
  *
  *   row g + 8 h  <->  key 2 g + h
  *
- * so that a thread's two keys are a word of the mask, and four threads whose g differ in the lower two
- * bits need the same groups. Each draws one of four, of queries 2 t and 2 t + 1 in two products, and
- * they exchange words.
+ * so that a thread's two keys are a word of the mask, and four threads whose g differ in the lower
+ * two bits need the same groups. Each draws one of four, those of queries 2 t and 2 t + 1 in two
+ * products, and they exchange words.
  */
 template <int cols>
 struct cudropi_keys_shape {
   static constexpr int tiles = cols == 64 ? 2 : 1; /* of 16 keys, of a warp */
   static constexpr int rows = CUDROPI_ATTEND_WARPS * 16 * tiles; /* keys of a block */
-  static constexpr int numbers = 2 * 2 * CUDROPI_STEP_QUERIES; /* lse, delta; two tiles */
+  static constexpr int numbers = 2 * 2 * CUDROPI_STEP_QUERIES;   /* of the rows */
   static constexpr int bytes =
       (2 * rows + 4 * CUDROPI_STEP_QUERIES) * cols * 2 + numbers * 4;
 };
@@ -278,7 +272,6 @@ struct cudropi_keys_shape {
 /* What a warp keeps of a head in shared memory: registers are few. */
 struct cudropi_keys_head_t {
   cudropi_lines_t q, dout;
-  const float *lse;
   cudropi_groups_t groups;
   cudropi_sight_t sight;
 };
@@ -302,11 +295,11 @@ struct cudropi_keys_t {
 template <int cols>
 struct cudropi_keys_shared_t {
   uint16_t *k, *v, *q, *dout;
-  float *lse, *delta;
+  float *lifted, *delta; /* of cudropi_slope_row_t */
 
   /* Those of the queries `rows` behind. */
   __device__ __forceinline__ cudropi_keys_shared_t at(int rows) const {
-    return {k, v, q + rows * cols, dout + rows * cols, lse + rows, delta + rows};
+    return {k, v, q + rows * cols, dout + rows * cols, lifted + rows, delta + rows};
   }
 };
 
@@ -468,7 +461,7 @@ CUDROPI_DEVICE void cudropi_keys_part(const cudropi_attend_args_t &args,
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int query = 8 * (i / 2) + 2 * t + i % 2;
-    row[i] = cudropi_find_slope_row(shared.lse[query], shared.delta[query]);
+    row[i] = {shared.lifted[query], shared.delta[query]};
   }
 #pragma unroll
   for (int a = 0; a < tiles; ++a) {
@@ -501,12 +494,11 @@ CUDROPI_DEVICE void cudropi_keys_fetch(const cudropi_attend_args_t &args,
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(shared.q, head.q, place.from, queries);
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(shared.dout, head.dout, place.from,
                                                   queries);
-  if (threadIdx.x < CUDROPI_WARP) {
-    const int64_t stride = cudropi_query_stride(args, CUDROPI_ATTEND_LSE);
-    cudropi_copy4(shared.lse + lane, head.lse + query * stride, is_there);
-  } else if (threadIdx.x < 2 * CUDROPI_WARP) {
-    cudropi_copy4(shared.delta + lane, args.of_rows + place.row + query, is_there);
-  }
+  const float *const numbers = args.of_rows + args.rows + place.row + query;
+  if (threadIdx.x < CUDROPI_WARP)
+    cudropi_copy4(shared.lifted + lane, numbers, is_there);
+  else if (threadIdx.x < 2 * CUDROPI_WARP)
+    cudropi_copy4(shared.delta + lane, numbers + args.rows, is_there);
 }
 
 /* Go to the first step of this head or of a later one before `end` that sees the key `key`. A head
@@ -527,8 +519,6 @@ CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
     if (cudropi_lane() == 0)
       head[place.side] = {cudropi_query_lines(args, CUDROPI_ATTEND_Q, place.row),
                           cudropi_query_lines(args, CUDROPI_ATTEND_DOUT, place.row),
-                          static_cast<const float *>(args.side[CUDROPI_ATTEND_LSE].data) +
-                              cudropi_attend_place(args, CUDROPI_ATTEND_LSE, place.row),
                           cudropi_find_groups(args, mask, place.row), sight};
     __syncwarp();
     return;
@@ -648,8 +638,8 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_TILE_BLOCKS)
     shared.v = shared.k + shape::rows * cols;
     shared.q = shared.v + shape::rows * cols;
     shared.dout = shared.q + 2 * step * cols;
-    shared.lse = reinterpret_cast<float *>(shared.dout + 2 * step * cols);
-    shared.delta = shared.lse + 2 * step;
+    shared.lifted = reinterpret_cast<float *>(shared.dout + 2 * step * cols);
+    shared.delta = shared.lifted + 2 * step;
     const cudropi_visible_t &visible = args.options.attention.visible;
     const uint32_t tiles = (uint32_t)((visible.keys + shape::rows - 1) / shape::rows);
     const uint32_t head = blockIdx.x / tiles, tile = blockIdx.x - head * tiles;

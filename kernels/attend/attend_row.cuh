@@ -1,6 +1,6 @@
 /*
- * attend_row.cuh - what the kernels of attention without a matrix share: the places of rows and keys,
- * keep bits, and the walk of the kernels that take any call.
+ * attend_row.cuh - what the kernels of attention without a matrix share: the places of rows and
+ * keys, keep bits, and the walk of the kernels that take any call.
  *
  * In that walk a warp has 4 rows on the left, of queries or of keys, in shared memory, and goes
  * through rows on the right, of keys or of queries, 32 at a time:
@@ -29,6 +29,12 @@ enum {
 /* Tuning: the least number of blocks that fit on a multiprocessor. Without it the compiler wants 4,
  * and spills. */
 enum { CUDROPI_ATTEND_BLOCKS = 3 };
+
+/* Tensor cores make weights times 2^12, so that F16 can hold small ones too. */
+#define CUDROPI_LIFT 12.0f
+#define CUDROPI_UNLIFT 0x1p-12f
+#define CUDROPI_LOG2_E 0x1.715476p0f
+#define CUDROPI_LN_2 0x1.62e43p-1f
 
 /* ---- Places ------------------------------------------------------------------------------ */
 

@@ -91,7 +91,8 @@ CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile,
   }
 }
 
-/* Make weights of the scores of row h of tile m, and give o and the sum a factor if `most` grows. */
+/* Make weights of the scores of row h of tile m. o and the sum before get a factor if `most`
+ * grows. */
 template <int cols, int tiles>
 CUDROPI_DEVICE void cudropi_forward_weigh(float scale_log2, int m, int h,
                                           cudropi_forward_t<cols, tiles> &state,

@@ -1,10 +1,10 @@
 /*
- * attend_tile.cuh - what the tensor-core kernels of attention share: the rows of a head, their tiles
- * in shared memory, and which pairs of a query and a key are seen and kept.
+ * attend_tile.cuh - what the tensor-core kernels of attention share: the rows of a head, their
+ * tiles in shared memory, and which pairs of a query and a key are seen and kept.
  *
- * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads 8 rows at a time, at
- * the same chunk, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of
- * row r lies where chunk c XOR f(r) would, with f by the rows that are read together.
+ * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows at
+ * a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row r
+ * lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
  */
 #ifndef CUDROP_KERNEL_ATTEND_TILE_CUH
 #define CUDROP_KERNEL_ATTEND_TILE_CUH
@@ -18,12 +18,6 @@ enum {
   CUDROPI_STEP_QUERIES = 32, /* of a step along queries */
   CUDROPI_TILE_BLOCKS = 2    /* the least number of blocks that fit on a multiprocessor */
 };
-
-/* Weights are made times 2^12, so that F16 has the small ones too. */
-#define CUDROPI_LIFT 12.0f
-#define CUDROPI_UNLIFT 0x1p-12f
-#define CUDROPI_LOG2_E 0x1.715476p0f
-#define CUDROPI_LN_2 0x1.62e43p-1f
 
 /* ---- Rows of a head ---------------------------------------------------------------------- */
 
@@ -92,8 +86,8 @@ CUDROPI_DEVICE int cudropi_tile_place(int r, int c) {
   return r * cols + (c ^ Order::turn(r)) * CUDROPI_CHUNK;
 }
 
-/* From the place of (r, c) to that of (r + rows, c ^ chunks), for constants `rows` and `chunks`; r and
- * `rows` have no bit in common. */
+/* From the place of (r, c) to that of (r + rows, c ^ chunks), for constants `rows` and `chunks`. r
+ * and `rows` have no bit in common. */
 template <int cols, class Order>
 CUDROPI_DEVICE int cudropi_tile_move(int place, int rows, int chunks) {
   return (place ^ ((chunks ^ Order::turn(rows)) * CUDROPI_CHUNK)) + rows * cols;
@@ -116,7 +110,7 @@ CUDROPI_DEVICE void cudropi_fetch_tile(uint16_t *tile, const cudropi_lines_t &li
   }
 }
 
-/* The left operand of 16 rows, at chunks 2 s and 2 s + 1. `place` is that of (row, lane / 16), of row
+/* The left operand of 16 rows, at chunks 2 s and 2 s + 1. `place` is that of chunk lane / 16 of row
  * lane % 16 of them. */
 template <int cols, class Order>
 CUDROPI_DEVICE cudropi_left_t cudropi_load_left(const uint16_t *tile, int place, int s) {

@@ -132,7 +132,7 @@ CUDROPI_DEVICE void cudropi_keep_pair(uint32_t word, uint32_t least, bool &low,
 
 namespace cudropi_twin {
 
-/* What the lanes of each warp show each other. The threads of a launch are one thread of the CPU. */
+/* What the lanes of each warp show each other. The threads of a launch are one of the CPU. */
 inline const void *(&table())[32][32] {
   static thread_local const void *shown[32][32];
   return shown;
