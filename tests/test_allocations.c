@@ -73,7 +73,7 @@ static int run_all(cudrop_context_t *context, float *x, float *y, uint8_t *bytes
 static int run_rows(cudrop_context_t *context, float *x, float *y) {
   enum { ROWS = 300, COLS = 256 };
   static float vectors[2][COLS], each[2][ROWS];
-  _Alignas(16) static char workspace[1 << 18];
+  _Alignas(16) static char workspace[1 << 18], large[ROWS * (COLS + 1) * 4];
   const cudrop_tensor_t in = cudrop_matrix(x, CUDROP_F32, ROWS, COLS);
   const cudrop_tensor_t out = cudrop_matrix(y, CUDROP_F32, ROWS, COLS);
   const cudrop_tensor_t bias = cudrop_vector(vectors[0], CUDROP_F32, COLS);
@@ -107,6 +107,18 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
       .attention = &causal, .scores = &in, .y = &out};
   const cudrop_attention_backward_t attention_back = {
       .attention = &causal, .dy = &in, .weights = &in, .dscores = &out};
+  const cudrop_attend_forward_t attend = {
+      .attention = &causal, .q = &in, .k = &in, .v = &in, .o = &out, .lse = &mean};
+  const cudrop_attend_backward_t attend_back = {.attention = &causal,
+                                                .q = &in,
+                                                .k = &in,
+                                                .v = &in,
+                                                .o = &in,
+                                                .lse = &mean,
+                                                .dout = &in,
+                                                .dk = &out,
+                                                .workspace = large,
+                                                .workspace_bytes = sizeof large};
   static int32_t numbers[ROWS];
   const cudrop_tensor_t ids = cudrop_vector(numbers, CUDROP_I32, ROWS);
   const cudrop_embedding_forward_t embedding = {
@@ -125,7 +137,9 @@ static int run_rows(cudrop_context_t *context, float *x, float *y) {
          (int)cudrop_norm_forward(context, &norm) +
          (int)cudrop_norm_backward(context, &norm_back) +
          (int)cudrop_attention_forward(context, &attention) +
-         (int)cudrop_attention_backward(context, &attention_back);
+         (int)cudrop_attention_backward(context, &attention_back) +
+         (int)cudrop_attend_forward(context, &attend) +
+         (int)cudrop_attend_backward(context, &attend_back);
 }
 
 START_TEST(no_operator_allocates) {

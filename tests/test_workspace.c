@@ -6,7 +6,7 @@
 #include "suite.h"
 #include "view.h"
 
-typedef enum { FUSED, NORM, EMBEDDING } operator_t;
+typedef enum { FUSED, NORM, EMBEDDING, ATTEND } operator_t;
 
 static const struct {
   const char *function;
@@ -15,6 +15,7 @@ static const struct {
     [FUSED] = {"cudrop_fused_backward", cudrop_fused_backward_workspace},
     [NORM] = {"cudrop_norm_backward", cudrop_norm_backward_workspace},
     [EMBEDDING] = {"cudrop_embedding_backward", cudrop_embedding_backward_workspace},
+    [ATTEND] = {"cudrop_attend_backward", cudrop_attend_backward_workspace},
 };
 enum { OPERATORS = sizeof operators / sizeof operators[0] };
 
@@ -75,6 +76,13 @@ static const struct {
     {EMBEDDING, 1, POWER(60) - 259, INT64_MAX - 7, NULL},
     {EMBEDDING, 1, POWER(60) - 258, 0,
      "the workspace for 1 rows of 1152921504606846718 columns " TOO_LARGE},
+    {ATTEND, 0, INT64_MAX, 0, NULL},
+    {ATTEND, 1, 8, 132, NULL}, /* a row of 32 columns on the host, and a sum */
+    {ATTEND, 3, 256, 3084, NULL},
+    {ATTEND, 1, POWER(62), 0,
+     "the workspace for 1 rows of 4611686018427387904 columns " TOO_LARGE},
+    {ATTEND, POWER(60), 256, 0,
+     "the workspace for 1152921504606846976 rows of 256 columns " TOO_LARGE},
     {EMBEDDING, 1, POWER(61), 0, /* more than 2^64 bytes */
      "the workspace for 1 rows of 2305843009213693952 columns " TOO_LARGE},
 };
@@ -125,9 +133,11 @@ __extension__ typedef unsigned __int128 wide_t;
 START_TEST(no_product_wraps_around) {
   static const int64_t beside[] = {-3, -1, 0, 1};
   static const struct {
-    wide_t least_a_row, most_a_row, a_col, more;
-  } floats[OPERATORS] = {
-      [FUSED] = {0, 0, 1, 0}, [NORM] = {2, 2, 3, 0}, [EMBEDDING] = {4, 5, 2, 1024}};
+    wide_t least_a_row, most_a_row, least_a_col, most_a_col, more;
+  } floats[OPERATORS] = {[FUSED] = {0, 0, 1, 1, 0},
+                         [NORM] = {2, 2, 3, 3, 0},
+                         [EMBEDDING] = {4, 5, 2, 2, 1024},
+                         [ATTEND] = {1, 33, 1, 4, 0}};
   int answered = 0, refused = 0;
   for (int high = 0; high < 63; ++high) {
     for (int low = 0; low < 63; ++low) {
@@ -136,10 +146,12 @@ START_TEST(no_product_wraps_around) {
                       cols = POWER(low) + beside[k % 4];
         size_t bytes = 0;
         if (rows < 1 || cols < 1) continue;
-        const wide_t r = (wide_t)rows, c = (wide_t)cols, a_col = floats[_i].a_col * c;
-        const wide_t least = 4 * (floats[_i].least_a_row * r + a_col);
+        const wide_t r = (wide_t)rows, c = (wide_t)cols;
+        const wide_t least =
+            4 * (floats[_i].least_a_row * r + floats[_i].least_a_col * c);
         const wide_t most =
-            4 * (floats[_i].most_a_row * r + a_col * (r / 4 + 1) + floats[_i].more);
+            4 * (floats[_i].most_a_row * r + floats[_i].most_a_col * c * (r / 4 + 1) +
+                 floats[_i].more);
         const bool is_answered = operators[_i].query(rows, cols, &bytes) == CUDROP_OK;
         ck_assert_msg(
             !is_answered || (bytes >= least && bytes <= most && bytes <= INT64_MAX),

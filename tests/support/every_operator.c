@@ -1,6 +1,7 @@
 /* every_operator.c - one call after another, until one is wrong. */
 #include "every_operator.h"
 
+#include "attend_trial.h"
 #include "attention_trial.h"
 #include "embedding_trial.h"
 #include "norm_trial.h"
@@ -136,11 +137,34 @@ static const char *try_embedding(cudrop_context_t *context) {
   return wrong;
 }
 
+static const attend_shape_t attend_shapes[] = {{"grouped heads", 4, {2, 4, 5, 24}, 2, 33},
+                                               {"tiles", 3, {2, 97, 64}, 0, 130}};
+enum { ATTEND_SHAPES = sizeof attend_shapes / sizeof attend_shapes[0] };
+
+static const char *try_attend(cudrop_context_t *context) {
+  const char *wrong = "";
+  for (int k = 0; k < ATTEND_SHAPES * ROW_DTYPES * ATTEND_SOURCES && wrong[0] == '\0';
+       ++k) {
+    const attend_trial_t trial = {
+        .shape = &attend_shapes[k % ATTEND_SHAPES],
+        .dtype = dtypes[k / ATTEND_SHAPES % ROW_DTYPES],
+        .layout = (attend_layout_t)(k % ATTEND_LAYOUTS),
+        .scale = 0.3f,
+        .causal = (cudrop_causal_t)(k % CAUSALS),
+        .lengths_rank = k % 2,
+        .mask = cudrop_mask(12, (uint64_t)k, p),
+        .source = (attend_source_t)(k / ATTEND_SHAPES / ROW_DTYPES)};
+    wrong = attend_trial_run(context, &trial);
+  }
+  return wrong;
+}
+
 const char *every_operator(cudrop_context_t *reference, cudrop_context_t *context) {
   const char *wrong = try_elementwise(reference, context);
   if (wrong[0] == '\0') wrong = try_fused(reference, context);
   if (wrong[0] == '\0') wrong = try_norm(reference, context);
   if (wrong[0] == '\0') wrong = try_attention(reference, context);
   if (wrong[0] == '\0') wrong = try_embedding(context);
+  if (wrong[0] == '\0') wrong = try_attend(context);
   return wrong;
 }
