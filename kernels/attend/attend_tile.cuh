@@ -2,8 +2,8 @@
  * attend_tile.cuh - what the tensor-core kernels of attention share: the rows of a head, their
  * tiles in shared memory, and which pairs of a query and a key are seen and kept.
  *
- * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows at
- * a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row r
+ * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows
+ * at a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row r
  * lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
  */
 #ifndef CUDROP_KERNEL_ATTEND_TILE_CUH
