@@ -69,21 +69,6 @@ CUDROPI_DEVICE void cudropi_forward_negate(uint16_t *tile) {
   }
 }
 
-/* Load a warp's queries, from row `row` of a tile on, as left operands. They are loaded again in
- * each step: kept, they would make others spill. */
-template <int cols, int tiles>
-CUDROPI_DEVICE void cudropi_forward_load(const uint16_t *tile, int row,
-                                         cudropi_left_t (&q)[tiles][cols / 16]) {
-  const int lane = (int)cudropi_lane();
-  const int place = cudropi_tile_place<cols, cudropi_by_ones>(row + lane % 16, lane / 16);
-#pragma unroll
-  for (int m = 0; m < tiles; ++m) {
-#pragma unroll
-    for (int s = 0; s < cols / 16; ++s)
-      q[m][s] = cudropi_load_left<cols, cudropi_by_ones>(tile + 16 * m * cols, place, s);
-  }
-}
-
 /* s = Q K^T for the 64 keys from `from` on; -infinity for what is not seen. `own` is the row of the
  * warp's first query in the tile of Q. */
 template <class Type, int cols, int tiles>
@@ -92,7 +77,7 @@ CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile_q, int own,
                                            const cudropi_forward_rows_t &rows, int from,
                                            cudropi_sum_t (&s)[8][tiles]) {
   cudropi_left_t q[tiles][cols / 16];
-  cudropi_forward_load<cols, tiles>(tile_q, own, q);
+  cudropi_load_queries<cols, tiles>(tile_q, own, q);
 #pragma unroll
   for (int n = 0; n < 8; ++n) {
 #pragma unroll

@@ -120,6 +120,21 @@ CUDROPI_DEVICE cudropi_left_t cudropi_load_left(const uint16_t *tile, int place,
   return left;
 }
 
+/* Load a warp's rows of queries, from row `row` of a tile on, as left operands. Kernels load them
+ * again in each step: kept, they would make others spill. */
+template <int cols, int tiles>
+CUDROPI_DEVICE void cudropi_load_queries(const uint16_t *tile, int row,
+                                         cudropi_left_t (&q)[tiles][cols / 16]) {
+  const int lane = (int)cudropi_lane();
+  const int place = cudropi_tile_place<cols, cudropi_by_ones>(row + lane % 16, lane / 16);
+#pragma unroll
+  for (int m = 0; m < tiles; ++m) {
+#pragma unroll
+    for (int s = 0; s < cols / 16; ++s)
+      q[m][s] = cudropi_load_left<cols, cudropi_by_ones>(tile + 16 * m * cols, place, s);
+  }
+}
+
 /* ---- Keys in an order of their own ------------------------------------------------------- */
 
 /*
