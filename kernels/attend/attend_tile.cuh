@@ -3,8 +3,8 @@
  * tiles in shared memory, and which pairs of a query and a key are seen and kept.
  *
  * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows
- * at a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row r
- * lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
+ * at a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row
+ * r lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
  */
 #ifndef CUDROP_KERNEL_ATTEND_TILE_CUH
 #define CUDROP_KERNEL_ATTEND_TILE_CUH
