@@ -58,7 +58,7 @@ struct cudropi_queries_shape {
 /* The state of a warp of 16 queries. */
 template <int cols>
 struct cudropi_queries_t {
-  cudropi_left_t q[1][cols / 16], dout[1][cols / 16];
+  cudropi_left_t q[1][cols / 16];
   cudropi_sum_t dq[1][cols / 8];
   cudropi_slope_row_t row[2];
   int first; /* the warp's first query in the head */
@@ -113,20 +113,24 @@ CUDROPI_DEVICE void cudropi_queries_slopes(const cudropi_rows_mask_t &mask,
   }
 }
 
-/* Add what the 32 keys from `from` on give, whose rows begin the tiles. */
+/* Add what the 32 keys from `from` on give, whose rows begin the tiles of K and V. The warp's rows
+ * of dO begin at row `own` of their tile. */
 template <class Type, int cols>
 CUDROPI_DEVICE void cudropi_queries_stretch(const cudropi_rows_mask_t &mask,
                                             const cudropi_slopes_t &slopes,
+                                            const uint16_t *tile_dout, int own,
                                             const uint16_t *tile_k,
                                             const uint16_t *tile_v, int from,
                                             cudropi_queries_t<cols> &state) {
   cudropi_sum_t s[4][1] = {}, dp[4][1] = {};
-  cudropi_left_t ds[2][1];
+  cudropi_left_t dout[1][cols / 16], ds[2][1];
 #pragma unroll
-  for (int n = 0; n < 4; ++n) {
+  for (int n = 0; n < 4; ++n)
     cudropi_multiply_keys<Type, cols, 1>(tile_k, n, state.q, s[n]);
-    cudropi_multiply_keys<Type, cols, 1>(tile_v, n, state.dout, dp[n]);
-  }
+  cudropi_load_queries<cols, 1>(tile_dout, own, dout);
+#pragma unroll
+  for (int n = 0; n < 4; ++n)
+    cudropi_multiply_keys<Type, cols, 1>(tile_v, n, dout, dp[n]);
   cudropi_queries_slopes<Type>(mask, slopes, state, from, s, dp, ds);
 #pragma unroll
   for (int i = 0; i < 2; ++i)
@@ -135,21 +139,14 @@ CUDROPI_DEVICE void cudropi_queries_stretch(const cudropi_rows_mask_t &mask,
 
 template <int cols>
 CUDROPI_DEVICE void cudropi_queries_begin(const cudropi_attend_args_t &args, int64_t row,
-                                          int own, const uint16_t *shared_q,
-                                          const uint16_t *shared_dout,
+                                          int own, const uint16_t *tile_q,
                                           cudropi_queries_t<cols> &state) {
-  const int lane = (int)cudropi_lane();
-  const int place = cudropi_tile_place<cols, cudropi_by_ones>(own + lane % 16, lane / 16);
-#pragma unroll
-  for (int s = 0; s < cols / 16; ++s) {
-    state.q[0][s] = cudropi_load_left<cols, cudropi_by_ones>(shared_q, place, s);
-    state.dout[0][s] = cudropi_load_left<cols, cudropi_by_ones>(shared_dout, place, s);
-  }
+  cudropi_load_queries<cols, 1>(tile_q, own, state.q);
 #pragma unroll
   for (int d = 0; d < cols / 8; ++d) state.dq[0][d] = {};
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    const int query = state.first + lane / 4 + 8 * h;
+    const int query = state.first + (int)cudropi_lane() / 4 + 8 * h;
     const bool is_there = query < args.options.attention.visible.queries;
     state.row[h].lifted = is_there ? args.of_rows[args.rows + row + query] : -INFINITY;
     state.row[h].delta = is_there ? args.of_rows[2 * args.rows + row + query] : 0.0f;
@@ -207,7 +204,7 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
   cudropi_end_batch();
   cudropi_await_batches<0>();
   __syncthreads();
-  cudropi_queries_begin(args, row, own, shared, shared_dout, state);
+  cudropi_queries_begin(args, row, own, shared, state);
 #pragma unroll 1
   for (int from = 0, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
     const int next = from + CUDROPI_STEP_KEYS, other = (turn ^ 1) * tile_size;
@@ -222,8 +219,8 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
     for (int at = 0; at < CUDROPI_STEP_KEYS; at += 32) {
       const int behind = turn * tile_size + at * cols;
       if (from + at < own_end) /* the same for all threads of a warp */
-        cudropi_queries_stretch<Type>(mask, slopes, shared_k + behind, shared_v + behind,
-                                      from + at, state);
+        cudropi_queries_stretch<Type>(mask, slopes, shared_dout, own, shared_k + behind,
+                                      shared_v + behind, from + at, state);
     }
     cudropi_await_batches<0>();
     __syncthreads();

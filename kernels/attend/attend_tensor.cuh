@@ -21,7 +21,6 @@ struct cudropi_forward_shape {
 /* The state of a warp. Each thread has rows g and g + 8 of each tile. */
 template <int cols, int tiles>
 struct cudropi_forward_t {
-  cudropi_left_t q[tiles][cols / 16];
   cudropi_sum_t o[tiles][cols / 8];
   float most[tiles][2]; /* of Q K^T, with the sign of scale */
   float sum[tiles][2];  /* of the thread's lifted weights */
@@ -41,20 +40,10 @@ CUDROPI_DEVICE int cudropi_row_of(int first, int m, int h) {
   return first + 16 * m + (int)cudropi_lane() / 4 + 8 * h;
 }
 
-template <class Type, int cols, int tiles>
-CUDROPI_DEVICE void cudropi_forward_begin(const uint16_t *tile, int row, bool is_negative,
-                                          cudropi_forward_t<cols, tiles> &state) {
+template <int cols, int tiles>
+CUDROPI_DEVICE void cudropi_forward_begin(cudropi_forward_t<cols, tiles> &state) {
 #pragma unroll
   for (int m = 0; m < tiles; ++m) {
-    const int lane = (int)cudropi_lane();
-    const int place =
-        cudropi_tile_place<cols, cudropi_by_ones>(row + 16 * m + lane % 16, lane / 16);
-#pragma unroll
-    for (int s = 0; s < cols / 16; ++s) {
-      state.q[m][s] = cudropi_load_left<cols, cudropi_by_ones>(tile, place, s);
-#pragma unroll
-      for (int w = 0; w < 4; ++w) state.q[m][s].word[w] ^= is_negative ? 0x80008000u : 0;
-    }
 #pragma unroll
     for (int d = 0; d < cols / 8; ++d) state.o[m][d] = {};
 #pragma unroll
@@ -62,17 +51,38 @@ CUDROPI_DEVICE void cudropi_forward_begin(const uint16_t *tile, int row, bool is
   }
 }
 
-/* s = Q K^T for the 64 keys from `from` on; -infinity for what is not seen. */
+/* Give the queries the sign of scale, so that the largest score is that of the largest product. A
+ * thread does the chunks that it has copied. */
+template <int cols, int rows>
+CUDROPI_DEVICE void cudropi_forward_negate(uint16_t *tile) {
+  cudropi_chunk_t<2> *const chunks = reinterpret_cast<cudropi_chunk_t<2> *>(tile);
+  constexpr int in_row = cols / CUDROPI_CHUNK, step = CUDROPI_ATTEND_THREADS / in_row;
+  const int place = cudropi_tile_place<cols, cudropi_by_ones>((int)threadIdx.x / in_row,
+                                                              (int)threadIdx.x % in_row);
+#pragma unroll 1
+  for (int i = 0; i < rows / step; ++i) {
+    cudropi_chunk_t<2> &chunk =
+        chunks[cudropi_tile_move<cols, cudropi_by_ones>(place, i * step, 0) /
+               CUDROPI_CHUNK];
+#pragma unroll
+    for (int w = 0; w < 4; ++w) chunk.word[w] ^= 0x80008000u;
+  }
+}
+
+/* s = Q K^T for the 64 keys from `from` on; -infinity for what is not seen. `own` is the row of the
+ * warp's first query in the tile of Q. */
 template <class Type, int cols, int tiles>
-CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile,
+CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile_q, int own,
+                                           const uint16_t *tile_k,
                                            const cudropi_forward_rows_t &rows, int from,
-                                           const cudropi_forward_t<cols, tiles> &state,
                                            cudropi_sum_t (&s)[8][tiles]) {
+  cudropi_left_t q[tiles][cols / 16];
+  cudropi_load_queries<cols, tiles>(tile_q, own, q);
 #pragma unroll
   for (int n = 0; n < 8; ++n) {
 #pragma unroll
     for (int m = 0; m < tiles; ++m) s[n][m] = {};
-    cudropi_multiply_keys<Type, cols, tiles>(tile, n, state.q, s[n]);
+    cudropi_multiply_keys<Type, cols, tiles>(tile_k, n, q, s[n]);
   }
   if (from + CUDROPI_STEP_KEYS <= cudropi_count_seen(rows.sight, rows.first)) return;
 #pragma unroll
@@ -230,8 +240,9 @@ CUDROPI_DEVICE void cudropi_forward_block(const cudropi_attend_args_t &args,
   cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, 0, end);
   cudropi_end_batch();
   cudropi_await_batches<1>();
+  if (scale_log2 < 0.0f) cudropi_forward_negate<cols, block_rows>(shared);
   __syncthreads();
-  cudropi_forward_begin<Type>(shared, own, scale_log2 < 0.0f, state);
+  cudropi_forward_begin(state);
 #pragma unroll 1
   for (int from = 0, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
     const int next = from + CUDROPI_STEP_KEYS;
@@ -243,7 +254,8 @@ CUDROPI_DEVICE void cudropi_forward_block(const cudropi_attend_args_t &args,
     cudropi_end_batch();
     if (sees) {
       cudropi_sum_t s[8][tiles];
-      cudropi_forward_scores<Type>(shared_k + turn * tile_size, rows, from, state, s);
+      cudropi_forward_scores<Type, cols>(shared, own, shared_k + turn * tile_size, rows,
+                                         from, s);
       cudropi_forward_step<Type>(mask, rows, from, state, s, p);
     }
     cudropi_await_batches<1>(); /* V of this step */

@@ -2,9 +2,9 @@
  * attend_tile.cuh - what the tensor-core kernels of attention share: the rows of a head, their
  * tiles in shared memory, and which pairs of a query and a key are seen and kept.
  *
- * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows at
- * a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row r
- * lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
+ * A tile has rows of `cols` elements of 16 bits, in chunks of 8. ldmatrix reads a chunk of 8 rows
+ * at a time, and is fastest if these lie in 8 different places modulo 128 bytes. So chunk c of row
+ * r lies where chunk c XOR turn(r) would, with `turn` by the rows that are read together.
  */
 #ifndef CUDROP_KERNEL_ATTEND_TILE_CUH
 #define CUDROP_KERNEL_ATTEND_TILE_CUH
@@ -118,6 +118,21 @@ CUDROPI_DEVICE cudropi_left_t cudropi_load_left(const uint16_t *tile, int place,
   cudropi_load_matrices(tile + cudropi_tile_move<cols, Order>(place, 0, 2 * s),
                         left.word);
   return left;
+}
+
+/* Load a warp's rows of queries, from row `row` of a tile on, as left operands. Kernels load them
+ * again in each step: kept, they would make others spill. */
+template <int cols, int tiles>
+CUDROPI_DEVICE void cudropi_load_queries(const uint16_t *tile, int row,
+                                         cudropi_left_t (&q)[tiles][cols / 16]) {
+  const int lane = (int)cudropi_lane();
+  const int place = cudropi_tile_place<cols, cudropi_by_ones>(row + lane % 16, lane / 16);
+#pragma unroll
+  for (int m = 0; m < tiles; ++m) {
+#pragma unroll
+    for (int s = 0; s < cols / 16; ++s)
+      q[m][s] = cudropi_load_left<cols, cudropi_by_ones>(tile + 16 * m * cols, place, s);
+  }
 }
 
 /* ---- Keys in an order of their own ------------------------------------------------------- */
