@@ -94,6 +94,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * of q, k and v; each may be NULL, not all three. Without queries dk and dv are +0. They are gradients of data: `accumulate` may be
  * CUDROP_ACCUMULATE_DATA. dq may be q, o or dout itself.
  *
+ * A GPU may round dS of F16 and BF16 tensors to that type, too: in F16 nothing finer than 2^-24 is
+ * left of it.
+ *
  * A host context works with as many threads as k has shared heads in all batches, and no more.
  */
 typedef struct {

@@ -167,8 +167,9 @@ CUDROPI_DEVICE void cudropi_queries_end(const cudropi_attend_args_t &args, int64
 #pragma unroll
     for (int d = 0; d < cols / 8; ++d)
       cudropi_store_pair<Type>(args.side[CUDROPI_ATTEND_DQ].data, at + 8 * d,
-                               args.adds_to_data, state.dq[0][d].at[2 * h] * scale,
-                               state.dq[0][d].at[2 * h + 1] * scale);
+                               args.adds_to_data,
+                               cudropi_attend_scale(state.dq[0][d].at[2 * h], scale),
+                               cudropi_attend_scale(state.dq[0][d].at[2 * h + 1], scale));
   }
 }
 
@@ -563,8 +564,9 @@ CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int op
       for (int d = 0; d < cols / 8; ++d)
         cudropi_store_pair<Type>(args.side[operand].data,
                                  begin + key * args.options.key_stride[operand] + 8 * d,
-                                 args.adds_to_data, sum[a][d].at[2 * h] * factor,
-                                 sum[a][d].at[2 * h + 1] * factor);
+                                 args.adds_to_data,
+                                 cudropi_attend_scale(sum[a][d].at[2 * h], factor),
+                                 cudropi_attend_scale(sum[a][d].at[2 * h + 1], factor));
     }
   }
 }

@@ -175,6 +175,11 @@ CUDROPI_DEVICE void cudropi_attend_add(
   }
 }
 
+/* A sum times its factor; no product is -0. */
+CUDROPI_DEVICE float cudropi_attend_scale(float sum, float factor) {
+  return __fmaf_rn(sum, factor, 0.0f);
+}
+
 /* Write the sums of left row r, times `factor`, to shared memory. A factor of 0 makes +0 of NaN, too. */
 CUDROPI_DEVICE void cudropi_attend_finish(const cudropi_attend_args_t &args, int r,
                                           float factor, const cudropi_attend_sums_t &sums,
@@ -182,7 +187,8 @@ CUDROPI_DEVICE void cudropi_attend_finish(const cudropi_attend_args_t &args, int
 #pragma unroll
   for (int turn = 0; turn < CUDROPI_ATTEND_TURNS; ++turn) {
     const int64_t col = turn * CUDROPI_WARP + (int64_t)cudropi_lane();
-    if (col < args.cols) finished[col] = factor == 0.0f ? 0.0f : sums[r][turn] * factor;
+    if (col < args.cols)
+      finished[col] = factor == 0.0f ? 0.0f : cudropi_attend_scale(sums[r][turn], factor);
   }
 }
 

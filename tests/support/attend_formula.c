@@ -55,7 +55,7 @@ void attend_output(const attend_query_t *query, const double *weights, attend_su
 /*
  * Errors: dP and the sum of dO * O are each off by (D + 2) u of the sizes that they add, dS by that,
  * by its weight's error and by 3 roundings. A sum of n products adds up to n u of their sizes, in
- * whatever order it is made.
+ * whatever order it is made. F16 holds nothing finer than 2^-24, where a GPU rounds dS to it.
  */
 void attend_differentiate(const attend_query_t *query, const double *weights,
                           const double *o, attend_sum_t dq, attend_sum_t dk,
@@ -78,7 +78,8 @@ void attend_differentiate(const attend_query_t *query, const double *weights,
       size += factor * fabs(query->dout[c] * v[c]);
     }
     const double ds = weights[j] * (dp - delta);
-    const double ds_bound = (weights[j] + least_weight) * error * (size + delta_size);
+    const double ds_bound =
+        (weights[j] + least_weight) * error * (size + delta_size) + query->least;
     const double y = factor != 0.0 ? weights[j] * factor : 0.0;
     const double y_bound =
         factor != 0.0 ? (y + least_weight * factor) * (query->error + over) : 0.0;
@@ -236,6 +237,7 @@ static const char *check_query(problem_t *of, int64_t row, attend_query_t *query
   memset(sum.value, 0, (size_t)cols * sizeof *sum.value);
   for (int64_t c = 0; c < cols; ++c) sum.bound[c] = 0x1p-148; /* either zero will do */
   query->error = 2.0 * error + (isfinite(lse) ? u * fabs(lse) : 0.0);
+  query->least = of->rounds_weights && of->trial->dtype == CUDROP_F16 ? 0x1p-25 : 0.0;
   attend_differentiate(
       query, weights, of->o + row * cols, sum,
       (attend_sum_t){of->dk.value + shared * cols, of->dk.bound + shared * cols},

@@ -54,12 +54,12 @@ static void load_row(const attend_t *of, int operand, const char *from, float sc
   for (int j = of->cols; j < of->width; ++j) values[j] = 0.0f;
 }
 
-/* Store a row of D elements times `scale`, or add it to the old one. */
+/* Store a row of D elements times `scale`, or add it to the old one. No product is -0. */
 static void store_row(const attend_t *of, int operand, char *to, float scale,
                       const float *values) {
   const cudrop_dtype_t dtype = of->plan->operand[operand].dtype;
   float made[MOST_WIDTH], old[MOST_WIDTH];
-  for (int j = 0; j < of->cols; ++j) made[j] = values[j] * scale;
+  for (int j = 0; j < of->cols; ++j) made[j] = fmaf(values[j], scale, 0.0f);
   if (of->plan->adds_to_data) {
     cudropi_read(dtype, of->cols, to, old);
     cudropi_add(of->cols, made, old);
