@@ -22,6 +22,7 @@ extern "C" {
  * tensor of queries times keys, are never in memory: forward and backward make them tile by tile.
  * A weight is dropped exactly if cudrop_attention_forward() drops it under the same mask.
  *
+ *   // 0.125f is 1 / sqrt(64); left out, the scale is 1
  *   cudrop_attention_t attention = {.scale = 0.125f, .causal = CUDROP_CAUSAL, .mask = &mask};
  *   status = cudrop_attend_forward(ctx, &(cudrop_attend_forward_t){.attention = &attention,
  *                                                                  .q = &q,
@@ -31,43 +32,51 @@ extern "C" {
  *                                                                  .lse = &lse});
  *
  *   q, o      [..., heads, queries, D]
- *   k, v      [..., shared heads, keys, D], with the sizes of q in front of the heads. The shared
- *             heads divide the heads, and head h reads the shared head h / (heads / shared heads):
- *             as many for one each, fewer for grouped-query attention, 1 for multi-query
- *   lse       F32, [..., heads, queries]; training needs lse, inference does without
+ *   k, v      [..., shared heads, keys, D], where ... are q's own first sizes. The shared heads
+ *             divide the heads, and head h reads the shared head h / (heads / shared heads): as
+ *             many for one each, fewer for grouped-query attention, 1 for multi-query
+ *   lse       [..., heads, queries]; training needs lse, inference does without
  *   attention who sees whom and what is dropped, as in section 15, where S is
  *             [..., heads, queries, keys]: so is the tensor of the mask index and of `bits`, and
  *             `lengths` has the first sizes of q
  *
- * [queries, D] alone is one head. D, the size of a head, is a multiple of 8 from 8 to 256 and has
- * stride 1; the other dimensions may have any strides. All tensors but lse have one type.
+ * [queries, D] alone is one head. D, the size of a head, is a multiple of 8 from 8 to 256. Rows
+ * have stride 1, and the other dimensions any strides; those of inputs may be 0. So q, k and v may
+ * be views of one activation [batch, tokens, 3, heads, D]: the shape of each is [batch, heads,
+ * tokens, D], the strides are {tokens * 3 * heads * D, D, 3 * heads * D, 1}, and k and v begin
+ * heads * D and 2 * heads * D elements after q. Samples of one input are [samples, batch, ...]
+ * with stride 0 along the samples; `lengths` is then a dense [samples, batch].
  *
- * A query that sees no key, or scores of -infinity alone, has o = +0 and lse = -infinity. With p = 1
- * all of O is +0. A NaN that a query sees makes its o NaN. A key that no query of a head sees is not
- * looked at; a key or value of NaN or infinity that some query sees may make other queries of that
- * head NaN, though their weight for the key is 0.
+ * q, k, v, o and their gradients have one type, F32, F16 or BF16; lse is F32.
  *
- * Bits: the mask's are exact. The sums are made in float, in an order that follows from the place in
- * the tensor alone: a context gives the same bits every time, and the host does with any number of
- * threads and any vectors. The host and a GPU differ in the last places. Call s the largest sum over
- * D of |scale q k| of a query. With u = 2^-24, o is off by at most one rounding to its type and by
+ * A query that sees no key, or scores of -infinity alone, has o = +0 and lse = -infinity. With p =
+ * 1 all of O is +0. A NaN that a query sees makes its o NaN. A key that no query of a head sees is
+ * not looked at; a key or value of NaN or infinity that some query sees may make other queries of
+ * that head NaN, though their weight for the key is 0.
+ *
+ * Bits: the mask's are exact. The sums are made in float, in an order that follows from the place
+ * in the tensor alone: a context gives the same bits every time, and the host does with any number
+ * of threads and any vectors. The host and a GPU differ in the last places. Of each query call s
+ * the largest, over its keys, of the sum of |scale q k| along D. With u = 2^-24, o is off by at
+ * most one rounding to its type and by
  *
  *   (2 (D + 3) s + keys / 32 + 150) u * (the sum of |weight v|)    on the host
  *   (2 (D + 3) s + 2 keys + 150) u * (the sum of |weight v|)       on a GPU
  *
  * lse is off by at most the number in front of the sum, and by one rounding. o is the sum of
- * e^(score - the largest one) v, divided at the end: o may be infinite where the number of keys times
- * the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16 tensors to
- * that type before the product with V, by 2^-12 and 2^-9 of each.
+ * e^(score - the largest one) v, divided at the end: o may be infinite where the number of keys
+ * times the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16
+ * tensors to that type before the product with V, by 2^-12 and 2^-9 of each.
  *
  * A GPU of sm_80 or newer takes tensor cores for F16 and BF16 with D = 64 or 128, if
  *   - all tensors but lse begin at multiples of 16 bytes, and have strides that are multiples of 8;
  *   - `lengths`, if there are any, have one number for all queries of a head;
- *   - p is 0, or the mask's index counts keys by 1 and is a multiple of 8 at every first key. It is
- *     by default if the number of keys is one.
+ *   - p is 0, or the mask's index counts keys by 1 and is a multiple of 8 at every first key. A
+ *     mask without an index map does so if the number of keys is a multiple of 8.
  * Other calls, and those with `bits`, take slower kernels.
  *
- * o may be q itself. Statuses are those of section 15, and
+ * o may be q itself. Statuses are those of sections 15, 12 and 7, q in the place of the scores,
+ * and
  *   ERROR_SHAPE       also: a D that is no multiple of 8 from 8 to 256; shared heads that do not
  *                     divide the heads; k and v of different shapes
  */
@@ -90,14 +99,24 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  *   dS = P * (dP - sum of dO * O along D)
  *   dQ = scale * dS K          dK = scale * dS^T Q
  *
- * dk and dv of a shared head are the sums over the heads that read it. dq, dk and dv have the shapes
- * of q, k and v; each may be NULL, not all three. Without queries dk and dv are +0. They are gradients of data: `accumulate` may be
- * CUDROP_ACCUMULATE_DATA. dq may be q, o or dout itself.
+ * `attention` must have forward's values: neither o nor lse shows another mask, and the gradients
+ * would be wrong without a status.
+ *
+ * dk and dv of a shared head are the sums over the heads that read it. A query that sees no key
+ * has dq = +0, and a key that no query sees has dk = dv = +0 and is not looked at. dq, dk and dv
+ * have the shapes of q, k and v; each may be NULL, not all three. They may be views of one tensor,
+ * as q, k and v may. dq may be q, o or dout itself; dk and dv share no byte with an input.
+ *
+ * They are gradients of data: `accumulate` may be CUDROP_ACCUMULATE_DATA, which leaves a key that
+ * no query sees as it is, and adds a dq that is q, o or dout to that.
  *
  * A GPU may round dS of F16 and BF16 tensors to that type, too: in F16 nothing finer than 2^-24 is
  * left of it.
  *
- * A host context works with as many threads as k has shared heads in all batches, and no more.
+ * Of the threads of a host context backward uses at most batch * shared heads, and forward one for
+ * some hundred queries of a head.
+ *
+ *   ERROR_INVALID_ARGUMENT  also: CUDROP_ACCUMULATE_PARAMETERS, for there are none
  */
 typedef struct {
   const cudrop_attention_t *attention; /* forward's */
@@ -114,8 +133,8 @@ typedef struct {
 CUDROP_CHECKED cudrop_status_t
 cudrop_attend_backward(cudrop_context_t *context, const cudrop_attend_backward_t *args);
 
-/* Write to *bytes a workspace that suffices for a q of up to `rows` queries, in all heads and
- * batches together, of D = `cols`. */
+/* Write to *bytes a workspace that suffices for a q of up to `rows` queries of D = `cols`,
+ * whichever gradients are wanted: rows = batch * heads * queries, with the heads of q. */
 CUDROP_CHECKED cudrop_status_t cudrop_attend_backward_workspace(int64_t rows,
                                                                 int64_t cols,
                                                                 size_t *bytes);

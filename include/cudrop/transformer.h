@@ -317,9 +317,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_backward_workspace(int64_t rows, int6
  *                                       CUDROP_CAUSAL_LAST it is keys - queries, which may be
  *                                       below 0: the last query sees all keys
  *   lengths   lengths[b, ...]           an I32 or I64 tensor, or NULL; its shape is the first
- *                                       sizes of S, one or more of those before the keys; its
- *                                       elements are evenly apart, also repeated; one below 0
- *                                       counts as 0
+ *                                       sizes of S, one or more of those before the keys. In
+ *                                       row-major order its elements are one distance apart: a
+ *                                       dense tensor, every n-th element, or the same one for
+ *                                       all, stride 0. One below 0 counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for them,
