@@ -254,8 +254,10 @@ def step_peers(run):
     """Rows come one by one, into the log and into the documents."""
     os.environ["CUDROP_LIBRARY_PATH"] = run.library_path
     for subject, share, options in (
-            ("dropout", 0.45, ["--n", "2^26,2^24,2^20"]),
-            ("rows", 0.55, ["--operators", "fused,norm,attention", "--n", "2^24"])):
+            ("dropout", 0.35, ["--n", "2^26,2^24,2^20"]),
+            ("rows", 0.4, ["--operators", "fused,norm,attention", "--n", "2^24"]),
+            ("attend", 0.25, ["--operators", "attend,attend_causal", "--dtypes", "BF16",
+                              "--cols", "4096", "--n", "2^28"])):
         limit = run.limit * share
         if run.is_small:
             options = [*options[:-1], "2^12", "--cols", "64", "--repeats", "3"]
