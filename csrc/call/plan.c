@@ -177,39 +177,40 @@ static void plan_draw(cudropi_plan_t *plan, const cudropi_call_t *call,
   plan->draw.index_stride[plan->rank] = 0; /* columns are not in shape */
 }
 
+/* Make two dimensions of that of heads: [..., shared, group, queries]. */
+static void split_heads(const cudropi_plan_t *plan, int heads, int64_t *stride) {
+  stride[heads + 2] = stride[heads + 1];
+  stride[heads + 1] = stride[heads];
+  /* With one shared head the product means nothing, and could overflow. */
+  if (plan->shape[heads] > 1) stride[heads] *= plan->shape[heads + 1];
+}
+
 /*
- * Give the tensors along the keys their strides along the rows [..., heads, queries] of the leader.
- * `shared` heads of keys serve the leader's heads in groups, so that the dimension of heads becomes
- * two: [..., shared, group, queries]. All queries of a head begin at its first key.
+ * Give the tensors along the keys strides along the rows [..., heads, queries] of the leader, where
+ * groups of heads read one shared head: all queries of a group begin at its first key. Without keys
+ * the strides stay 0, for no rule keeps those of an empty tensor or mask small.
  */
 static void plan_keys(cudropi_plan_t *plan, const cudropi_call_t *call) {
   const cudropi_op_t *op = plan->op;
-  const int queries = plan->rank - 1, heads = queries - 1;
-  int64_t *strides[CUDROPI_SLOTS + 1];
-  for (int k = 0; k < CUDROPI_SLOTS; ++k)
-    if (op->slot[k].extent == CUDROPI_EXTENT_KEYS && cudropi_has(plan, k))
-      for (int d = 0; d < queries; ++d)
-        plan->operand[k].stride[d] = call->tensor[k]->stride[d];
+  const int heads = plan->rank - 2;
+  if (plan->mask_cols == 0)
+    memset(plan->draw.index_stride, 0, sizeof plan->draw.index_stride);
   if (heads < 0) return;
   const int64_t shared = call->tensor[op->keys]->shape[heads];
-  const int64_t group = plan->shape[heads] / shared;
-  const int count = list_strides(plan, strides);
-  for (int k = 0; k < count; ++k) {
-    int64_t *stride = strides[k];
-    stride[queries + 1] = stride[queries];
-    stride[queries] = stride[heads];
-    /* With one shared head the product means nothing, and could overflow. */
-    stride[heads] = shared > 1 ? stride[heads] * group : 0;
-  }
-  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
-    if (op->slot[k].extent != CUDROPI_EXTENT_KEYS || !cudropi_has(plan, k)) continue;
-    plan->operand[k].stride[heads] = shared > 1 ? call->tensor[k]->stride[heads] : 0;
-    plan->operand[k].stride[queries] = 0;
-  }
-  plan->shape[queries + 1] = plan->shape[queries];
-  plan->shape[queries] = group;
+  plan->shape[heads + 2] = plan->shape[heads + 1];
+  plan->shape[heads + 1] = plan->shape[heads] / shared;
   plan->shape[heads] = shared;
   ++plan->rank;
+  split_heads(plan, heads, plan->draw.index_stride);
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    int64_t *stride = plan->operand[k].stride;
+    if (!cudropi_has(plan, k)) continue;
+    if (op->slot[k].extent != CUDROPI_EXTENT_KEYS) {
+      split_heads(plan, heads, stride);
+    } else if (plan->mask_cols > 0) {
+      for (int d = 0; d <= heads; ++d) stride[d] = call->tensor[k]->stride[d];
+    }
+  }
 }
 
 /* Plan tensors without elements: shape becomes [0], because no rule keeps the sizes and strides

@@ -49,10 +49,10 @@ extern "C" {
  *
  * q, k, v, o and their gradients have one type, F32, F16 or BF16; lse is F32.
  *
- * A query that sees no key, or scores of -infinity alone, has o = +0 and lse = -infinity. With p =
- * 1 all of O is +0. A NaN that a query sees makes its o NaN. A key that no query of a head sees is
- * not looked at; a key or value of NaN or infinity that some query sees may make other queries of
- * that head NaN, though their weight for the key is 0.
+ * A query that sees no key, or scores of -infinity alone, has o = +0 and lse = -infinity, whatever
+ * v holds. With p = 1 all of O is +0. A NaN that a query sees makes its o NaN. A key that no query
+ * of a head sees is not looked at; a key or value of NaN or infinity that some query sees may make
+ * other queries of that head NaN, though their weight for the key is 0.
  *
  * Bits: the mask's are exact. The sums are made in float, in an order that follows from the place
  * in the tensor alone: a context gives the same bits every time, and the host does with any number
@@ -63,6 +63,9 @@ extern "C" {
  *   (2 (D + 3) s + keys / 32 + 150) u * (the sum of |weight v|)    on the host
  *   (2 (D + 3) s + 2 keys + 150) u * (the sum of |weight v|)       on a GPU
  *
+ * as long as scale * q and the products are 0 or normal numbers. Below 2^-126 a power e^(score -
+ * the largest one), or its product with v, is off by at most 2^-149 in addition.
+ *
  * lse is off by at most the number in front of the sum, and by one rounding. o is the sum of
  * e^(score - the largest one) v, divided at the end: o may be infinite where the number of keys
  * times the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16
@@ -72,7 +75,7 @@ extern "C" {
  *   - all tensors but lse begin at multiples of 16 bytes, and have strides that are multiples of 8;
  *   - `lengths`, if there are any, have one number for all queries of a head;
  *   - p is 0, or the mask's index counts keys by 1 and is a multiple of 8 at every first key. A
- *     mask without an index map does so if the number of keys is a multiple of 8.
+ *     mask without an index map does so if its index_base and the number of keys are.
  * Other calls, and those with `bits`, take slower kernels.
  *
  * o may be q itself. Statuses are those of sections 15, 12 and 7, q in the place of the scores,
@@ -108,7 +111,12 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * as q, k and v may. dq may be q, o or dout itself; dk and dv share no byte with an input.
  *
  * They are gradients of data: `accumulate` may be CUDROP_ACCUMULATE_DATA, which leaves a key that
- * no query sees as it is, and adds a dq that is q, o or dout to that.
+ * no query sees as it is, adds +0 to the dq of a query that sees no key, and adds a dq that is q,
+ * o or dout to that.
+ *
+ * P is e^(score - lse) and so off by u (|score| + |lse|) of itself, beside the error of the score;
+ * no bound is given for the gradients. A NaN or infinity in a row that sees or is seen, of any
+ * input, may make all gradients NaN of the heads that share its keys, with p = 1, too.
  *
  * A GPU may round dS of F16 and BF16 tensors to that type, too: in F16 nothing finer than 2^-24 is
  * left of it.
