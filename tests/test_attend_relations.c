@@ -314,6 +314,36 @@ START_TEST(memory_of_unseen_keys_is_not_touched) {
 }
 END_TEST
 
+/* No rule keeps the strides of tensors and masks without elements small. */
+START_TEST(without_keys_strides_mean_nothing) {
+  enum { ROWS = 3, COLS = 8 };
+  static float q[HEADS * ROWS * COLS], o[HEADS * ROWS * COLS], lse[HEADS * ROWS];
+  const int64_t shape[] = {HEADS, ROWS, COLS}, no_keys[] = {2, 0, COLS};
+  const cudrop_tensor_t in = cudrop_tensor(q, CUDROP_F32, 3, shape);
+  const cudrop_tensor_t out = cudrop_tensor(o, CUDROP_F32, 3, shape);
+  const cudrop_tensor_t sums = cudrop_tensor(lse, CUDROP_F32, 2, shape);
+  cudrop_tensor_t keys = cudrop_tensor(NULL, CUDROP_F32, 3, no_keys);
+  cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
+  const cudrop_attention_t attention = {.mask = &mask};
+  cudrop_context_t *host = NULL;
+  keys.stride[0] = INT64_MAX;
+  mask.index_rank = 3;
+  mask.index_stride[0] = mask.index_stride[1] = INT64_MAX;
+  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+  memset(o, 1, sizeof o);
+  ck_assert_ok(
+      cudrop_attend_forward(host, &(cudrop_attend_forward_t){.attention = &attention,
+                                                             .q = &in,
+                                                             .k = &keys,
+                                                             .v = &keys,
+                                                             .o = &out,
+                                                             .lse = &sums}));
+  for (int e = 0; e < HEADS * ROWS * COLS; ++e)
+    ck_assert(o[e] == 0.0f && lse[e / COLS] == -INFINITY);
+  ck_assert_ok(cudrop_destroy(&host));
+}
+END_TEST
+
 static TCase *loop_case(const char *name, const TTest *test, int count) {
   TCase *tests = suite_case(name, 600);
   tcase_add_checked_fixture(tests, open_context, close_context);
@@ -332,4 +362,5 @@ SUITE_MAIN("attend_relations", loop_case("again", the_same_call_gives_the_same, 
            loop_case("paths", paths_change_nothing, 2),
            loop_case("accumulate", accumulating_adds_the_gradient, 1),
            loop_case("section_15", it_is_section_15_between_two_products, 1),
-           loop_case("pages", memory_of_unseen_keys_is_not_touched, 1))
+           loop_case("pages", memory_of_unseen_keys_is_not_touched, 1),
+           loop_case("no_keys", without_keys_strides_mean_nothing, 1))
