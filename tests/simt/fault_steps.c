@@ -152,6 +152,31 @@ static cudrop_status_t attention_backward(fault_state_t *s) {
                                                                   .weights = &weights,
                                                                   .dscores = &dscores});
 }
+/* A query and a key that tensor cores take: their kernels ask for more shared memory first. */
+static cudrop_tensor_t head(void *data) {
+  return cudrop_matrix(data, CUDROP_BF16, 1, 64);
+}
+static cudrop_status_t attend(fault_state_t *s) {
+  const cudrop_tensor_t in = head(s->x), out = head(s->y);
+  return cudrop_attend_forward(
+      s->context, &(cudrop_attend_forward_t){
+                      .attention = &every_key, .q = &in, .k = &in, .v = &in, .o = &out});
+}
+static cudrop_status_t attend_backward(fault_state_t *s) {
+  const cudrop_tensor_t in = head(s->x), dv = head(s->y);
+  const cudrop_tensor_t lse = cudrop_vector(s->x, CUDROP_F32, 1);
+  return cudrop_attend_backward(
+      s->context, &(cudrop_attend_backward_t){.attention = &every_key,
+                                              .q = &in,
+                                              .k = &in,
+                                              .v = &in,
+                                              .o = &in,
+                                              .lse = &lse,
+                                              .dout = &in,
+                                              .dv = &dv,
+                                              .workspace = s->workspace,
+                                              .workspace_bytes = WORKSPACE});
+}
 static cudrop_status_t embedding(fault_state_t *s) {
   const cudrop_tensor_t tokens = matrix(s->x), y = matrix(s->y);
   const cudrop_tensor_t ids = cudrop_vector(s->bits, CUDROP_I32, ROWS);
@@ -206,6 +231,8 @@ const fault_row_t fault_steps[FAULT_STEPS] = {
     {attention, "cudrop_attention_forward"},
     {reapply, "cudrop_attention_reapply"},
     {attention_backward, "cudrop_attention_backward"},
+    {attend, "cudrop_attend_forward"},
+    {attend_backward, "cudrop_attend_backward"},
     {embedding, "cudrop_embedding_forward"},
     {embedding_backward, "cudrop_embedding_backward"},
     {download, "cudrop_download"},

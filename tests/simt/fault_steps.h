@@ -23,7 +23,7 @@ typedef struct {
   const char *function; /* whose name a failure must give */
 } fault_row_t;
 
-enum { FAULT_STEPS = 31 };
+enum { FAULT_STEPS = 33 };
 extern const fault_row_t fault_steps[FAULT_STEPS];
 
 /* Steps that tests take by themselves. */
