@@ -56,6 +56,13 @@ mutants=(
   'kernels/attention/attention.cuh: most == -INFINITY ? 0.0f : most => most'
   'kernels/attention/attention.cuh: sum == 0.0f ? 0.0f : 1.0f / sum => 1.0f / sum'
   'kernels/attention/attention_gradient.cuh: place.valid >> j \& 1 ? gradient : 0.0f => gradient'
+  'kernels/attend/attend_row.cuh: lse == -INFINITY ? INFINITY : lse => lse'
+  'kernels/attend/attend_any.cuh: own < queries.seen\[r\] ? scores\[r\] : -INFINITY => scores[r]'
+  'kernels/attend/attend_any.cuh: kept >> r \& 1 ? weight : 0.0f => weight'
+  'kernels/attend/attend_any.cuh: state.sum\[r\] \* factor + weight => state.sum[r] + weight'
+  'kernels/attend/attend_tensor.cuh: is_zero ? 0.0f : a, => a,'
+  'kernels/attend/attend_gradient_tensor.cuh: is_kept ? dp : 0.0f => dp'
+  'kernels/attend/attend_tile.cuh: visible.is_causal ? (int)visible.query_offset + 1 : (int)visible.keys => (int)visible.keys'
   'kernels/embedding/embedding.cuh: place.col == 0 \&\& => true \&\&'
   'kernels/embedding/embedding.cuh: is_token ? -0.0f : 0.0f => 0.0f'
   'kernels/embedding/embedding.cuh: if (is_token) => if (id >= 0)'
@@ -78,6 +85,7 @@ find_suite() {
     include/cudrop/device.cuh) echo test_device ;;
     kernels/fused/* | kernels/rows.cuh | kernels/column_sums.cuh) echo test_fused ;;
     kernels/norm/* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
+    kernels/attend/*) echo test_attend ;;
     kernels/attention/*) echo test_attention ;;
     kernels/embedding/*) echo test_embedding ;;
     *) echo test_operators ;;
@@ -133,7 +141,8 @@ begin() {
 
 begin
 compile_all $(find "$work/tree/kernels" -name "*.cu")
-for suite in test_operators test_fused test_norm test_attention test_embedding test_device; do
+for suite in test_operators test_fused test_norm test_attend test_attention test_embedding \
+  test_device; do
   link_and_run "$suite" || {
     tail -5 "$work/log"
     echo "$suite fails with the unchanged kernels"
