@@ -1,4 +1,5 @@
 /* rows_body.h - all operators on rows, for the instructions of CUDROPI_PATH. */
+#include "ops/attend/attend_gradient_host.h"
 #include "ops/attend/attend_host.h"
 #include "ops/attention/attention_host.h"
 #include "ops/embedding/embedding_host.h"

@@ -1,5 +1,4 @@
-/* attend_launch.h - launches of one kernel, or of two, among which attend.cu and
- * attend_gradient.cu choose. */
+/* attend_launch.h - the launches of each kernel, among which attend.cu chooses. */
 #ifndef CUDROP_ATTEND_LAUNCH_H
 #define CUDROP_ATTEND_LAUNCH_H
 

@@ -61,7 +61,7 @@ mutants=(
   'kernels/attend/attend_any.cuh: kept >> r \& 1 ? weight : 0.0f => weight'
   'kernels/attend/attend_any.cuh: state.sum\[r\] \* factor + weight => state.sum[r] + weight'
   'kernels/attend/attend_tensor.cuh: is_zero ? 0.0f : a, => a,'
-  'kernels/attend/attend_gradient_tensor.cuh: is_kept ? dp : 0.0f => dp'
+  'kernels/attend/attend_slope.cuh: is_kept ? dp : 0.0f => dp'
   'kernels/attend/attend_tile.cuh: visible.is_causal ? (int)visible.query_offset + 1 : (int)visible.keys => (int)visible.keys'
   'kernels/embedding/embedding.cuh: place.col == 0 \&\& => true \&\&'
   'kernels/embedding/embedding.cuh: is_token ? -0.0f : 0.0f => 0.0f'

@@ -1,6 +1,6 @@
 /* attend.h - attention without a matrix of weights: slots, and the options of a plan. */
-#ifndef CUDROP_ATTEND_H_
-#define CUDROP_ATTEND_H_
+#ifndef CUDROP_OPS_ATTEND_H
+#define CUDROP_OPS_ATTEND_H
 
 #include "ops/attention/attention.h"
 
@@ -65,4 +65,4 @@ int cudropi_launch_attend_gradient(const struct cudropi_work *work);
 }
 #endif
 
-#endif /* CUDROP_ATTEND_H_ */
+#endif /* CUDROP_OPS_ATTEND_H */

@@ -1,6 +1,6 @@
 /* attention.h - which keys a row of attention weights sees: one source for host and GPU. */
-#ifndef CUDROP_ATTENTION_H
-#define CUDROP_ATTENTION_H
+#ifndef CUDROP_OPS_ATTENTION_H
+#define CUDROP_OPS_ATTENTION_H
 
 #include "call/plan.h"
 
@@ -104,4 +104,4 @@ int cudropi_launch_attention_gradient(const struct cudropi_work *work);
 }
 #endif
 
-#endif /* CUDROP_ATTENTION_H */
+#endif /* CUDROP_OPS_ATTENTION_H */
