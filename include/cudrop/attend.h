@@ -1,13 +1,13 @@
 /*
  * attend.h - attention with dropout and no matrix of weights: section 17 of cudrop.h.
  *
- * transformer.h includes this header, and cudrop.h that one. The rules for every operator stand in
+ * cudrop.h includes this header, by way of transformer.h. The rules for every operator stand in
  * cudrop.h, and those for operators on rows in section 12.
  */
 #ifndef CUDROP_ATTEND_H
 #define CUDROP_ATTEND_H
 
-#include "transformer.h"
+#include "attention.h"
 
 #ifdef __cplusplus
 extern "C" {

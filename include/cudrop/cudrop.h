@@ -39,12 +39,11 @@
  *   1 versions   2 statuses   3 contexts   4 buffers   5 tensors   6 masks
  *   7 dropout    8 alpha dropout    9 writing the mask out    10 masks from elsewhere
  *   11 prepared masks, for CUDA graphs
- *   and in transformer.h, which this header includes:
+ *   and in headers that this one includes:
  *   12 operators on rows    13 bias, activation, dropout and residual in one
- *   14 bias, dropout, residual and a norm in one    15 attention weights
- *   16 embedding
- *   and in attend.h, included too:
- *   17 attention with dropout and no matrix of weights
+ *   14 bias, dropout, residual and a norm in one    16 embedding     (transformer.h)
+ *   15 attention weights                                             (attention.h)
+ *   17 attention with dropout and no matrix of weights               (attend.h)
  *
  * Rules that hold for every operator (sections 7 to 17)
  *

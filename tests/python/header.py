@@ -3,7 +3,7 @@ import pathlib
 import re
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-HEADERS = ("cudrop.h", "transformer.h", "attend.h")
+HEADERS = ("cudrop.h", "transformer.h", "attention.h", "attend.h")
 
 
 def read_headers() -> str:
