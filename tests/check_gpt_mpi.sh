@@ -30,12 +30,9 @@ succeed() {
   [ "$status" -eq 0 ] || fail "$*: exits with $status: $(cat "$work/$1.err")"
 }
 
-# The losses of two curves are apart by at most a bound.
-near() {
-  paste -d, "$work/$1/loss.csv" "$work/$2/loss.csv" | awk -F, -v bound="$3" '
-    function off(a, b) { return a > b ? a - b : b - a }
-    NR > 1 { ++points; if (off($6, $13) > bound || off($7, $14) > bound) exit 1 }
-    END { exit points < 4 }'
+. "$(dirname "$0")/near.sh"
+are_near() {
+  near "$work/$1/loss.csv" "$work/$2/loss.csv" "$3"
 }
 
 # 12 steps multiply what 2^-24 of a sum makes; another seed drops other elements.
@@ -43,11 +40,11 @@ near() {
 succeed data1 1
 cmp "$work/whole/checkpoint" "$work/data1/checkpoint" || fail "MPI alone changes bits"
 "$alone" $options --seed 2 --out "$work/other" >/dev/null 2>&1
-near whole other 0.001 && fail "a bound that every training keeps to"
+are_near whole other 0.001 && fail "a bound that every training keeps to"
 for split in data tensor; do
   for n in 2 4; do
     succeed $split$n $n --split $split
-    near whole $split$n 0.00002 || fail "--split $split on $n ranks: other losses"
+    are_near whole $split$n 0.00002 || fail "--split $split on $n ranks: other losses"
     cmp "$work/whole.txt" "$work/$split$n.txt" || fail "--split $split on $n ranks: result"
   done
 done
@@ -56,8 +53,8 @@ done
 "$alone" $options --attention separate --out "$work/separate" >/dev/null 2>&1
 for split in data tensor; do
   succeed separate$split 2 --split $split --attention separate
-  near separate separate$split 0.00002 || fail "--attention separate, --split $split: other losses"
-  near whole separate$split 0.00002 || fail "--attention separate and fused: other losses"
+  are_near separate separate$split 0.00002 || fail "--attention separate, --split $split: other losses"
+  are_near whole separate$split 0.00002 || fail "--attention separate and fused: other losses"
 done
 
 # Saved on 4 ranks, a training goes on on 4 to the same bits, and on 2 and on 1, without MPI.
@@ -70,14 +67,14 @@ for split in data tensor; do
   for n in 4 2; do
     rm -rf "$work/resumed" && cp -r "$work/saved" "$work/resumed"
     succeed resumed $n --split $split --resume
-    near whole resumed 0.00002 || fail "--split $split from 4 ranks on $n: other losses"
+    are_near whole resumed 0.00002 || fail "--split $split from 4 ranks on $n: other losses"
     [ $n -ne 4 ] || cmp "$work/$split"4/checkpoint "$work/resumed/checkpoint" ||
       fail "--split $split on 4 ranks does not go on to the same bits"
   done
   rm -rf "$work/resumed" && cp -r "$work/saved" "$work/resumed"
   "$alone" $options --resume --out "$work/resumed" >/dev/null 2>&1 ||
     fail "what ranks have saved does not go on without MPI"
-  near whole resumed 0.00002 || fail "without MPI: other losses"
+  are_near whole resumed 0.00002 || fail "without MPI: other losses"
 done
 
 # A rank that is killed ends all; the last checkpoint is complete, and goes on.

@@ -17,6 +17,12 @@ grep -q 'F32 *plain loop in C' "$work/table"
 grep -q '^left out: PyTorch, host: Python has no torch$' "$work/table"
 grep -q '"peer": "plain loop in C"' "$work/json"
 
+# Attention, whose program compares its results with formulas; threads are its alone.
+python3 -S "$source/bench/peers/compare.py" "$build" --operators attend,attend_causal --cols 64 \
+  --n 2^12,2^13 --threads 2 --repeats 3 --json "$work/json" >"$work/table"
+[ "$(grep -c 'cudrop .* 1.00x' "$work/table")" = 8 ]
+grep -q '"threads": 2' "$work/json"
+
 # Wrong options are refused before anything is installed or built.
 status=0
 "$source/script/compare" --bogus >"$work/said" 2>&1 || status=$?

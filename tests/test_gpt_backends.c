@@ -1,7 +1,7 @@
 /*
  * test_gpt_backends.c - the GPT of examples/gpt trained six times, with fused and with separate
- * attention: on the host, and in F32 and in BF16 on the suite's backend: a GPU with its cuBLAS, or the
- * emulator of tests/simt with one of loops.
+ * attention: on the host, and in F32 and in BF16 on the suite's backend: a GPU with its cuBLAS, or
+ * the emulator of tests/simt with one of loops.
  */
 #include <math.h>
 
@@ -159,8 +159,8 @@ static void weigh(const float *qkv, int position, double weight[LENGTH]) {
 }
 
 /*
- * How far off `attended` of a query is, in parts of the sum of |weight v|, if the keys are dropped that
- * `keep` says. `qkv` begins at the head in the row's first token, `attended` at the head.
+ * How far off `attended` of a query is, in parts of the sum of |weight v|, if the keys are dropped
+ * that `keep` says. `qkv` begins at the head in the row's first token, `attended` at the head.
  */
 static double find_farthest(const float *qkv, int position, const uint8_t *keep, double p,
                             const float *attended) {
@@ -179,9 +179,9 @@ static double find_farthest(const float *qkv, int position, const uint8_t *keep,
 }
 
 /*
- * The number of queries of a layer whose `attended` is not that of the mask of a step. The bound in
- * F32 is attend.h's, for scores below 1; in BF16 the weights are rounded, and dropped ones once more,
- * and `attended`.
+ * The number of queries of a layer whose `attended` is not that of the mask of a step. The bound
+ * in F32 is less than attend.h promises for scores below 1; in BF16 the weights are rounded, and
+ * those behind the dropout once more, and `attended`.
  */
 static int count_others(side_t *side, int layer, uint64_t step) {
   static float qkv[3 * ROWS], attended[ROWS];

@@ -46,7 +46,7 @@ static const struct {
     {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_BYTES, 7},
     {{0.5, 0.3, 0.2}, true, 2, GPT_ATTENTION_SEPARATE, GPT_BITS, 7},
 };
-/* Settings of one rate alone; and the one whose bits all behind it give. */
+/* The settings [ALONE, ALONE_END) have one rate alone; those behind WAYS have the bits of WAYS. */
 enum { ALONE = 3, ALONE_END = 7, WAYS = 7 };
 
 /* ---- The network -------------------------------------------------------------------- */

@@ -37,10 +37,11 @@ static void close_ranks(void) {
   parallel_close();
 }
 
-/* What loops go over: splits, and networks, which are splits in both ways of attention. */
+/* Loops go over splits, or over networks: both splits with each way of attention. */
 enum { SPLITS = 2, NETWORKS = SPLITS * GPT_ATTENTION_WAYS };
 
-static parallel_t split_ranks(int loop) {
+/* Set how attention is computed, and return the ranks by their split. */
+static parallel_t begin_loop(int loop) {
   parallel_t parallel = ranks;
   parallel.split = loop % SPLITS == 0 ? PARALLEL_DATA : PARALLEL_TENSOR;
   config.attention = (gpt_attention_way_t)(loop / SPLITS);
@@ -86,7 +87,7 @@ static size_t export_whole(uint64_t step, int site, uint8_t *whole) {
 
 START_TEST(all_ranks_together_drop_what_one_does) {
   static uint32_t joined[MOST_MASKED / 4], whole[MOST_MASKED / 4];
-  const parallel_t parallel = split_ranks(_i);
+  const parallel_t parallel = begin_loop(_i);
   for (uint64_t step = 0; step < 3; ++step) {
     for (int site = 0; site < 1 + 3 * LAYERS; ++site) {
       memset(joined, 0, sizeof joined);
@@ -142,7 +143,7 @@ static void expect_near(const gpt_t *gpt, const gpt_t *alone, const float *there
  * gradients below 0.2. Masks that differ in one element would be seen: a loss moves by 1e-4.
  */
 START_TEST(losses_and_gradients_are_those_of_one_rank) {
-  const parallel_t parallel = split_ranks(_i), one = parallel_alone();
+  const parallel_t parallel = begin_loop(_i), one = parallel_alone();
   gpt_t gpt, alone;
   open_network(&gpt, &parallel);
   open_network(&alone, &one);
@@ -160,7 +161,7 @@ END_TEST
 
 /* Parts are joined bit for bit: a run begins with the same parameters on any number of ranks. */
 START_TEST(states_are_whole_on_every_rank) {
-  const parallel_t parallel = split_ranks(_i), one = parallel_alone();
+  const parallel_t parallel = begin_loop(_i), one = parallel_alone();
   gpt_t gpt, alone;
   open_network(&gpt, &parallel);
   open_network(&alone, &one);

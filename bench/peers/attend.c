@@ -4,8 +4,9 @@
  *   attend BACKEND DTYPE HEADS TOKENS P CAUSAL THREADS REPEATS
  *
  * prints, as one JSON object, what a call of cudrop_attend_forward() and of _backward() took, warm,
- * by the clock of `cudrop bench`, and how much memory of the host a step took beside its tensors,
- * after some elements of o, dq, dk and dv have been compared with the formulas in double.
+ * by the clock of `cudrop bench`, and by how much a step made the host's memory larger, after some
+ * elements of o and dq, and of up to 1,024 tokens of dk and dv, have been compared with the formulas
+ * in double.
  */
 #include <math.h>
 #include <stdio.h>
@@ -16,10 +17,11 @@
 #include "failure.h"
 #include "format.h"
 #include "measure.h"
+#include "rowwise_reference.h"
 #include "window.h"
 
 enum { Q, K, V, O, DOUT, DQ, DK, DV, TENSORS };
-enum { D = 64, CHECKED = 8 }; /* a head's size; rows that are compared */
+enum { D = 64, CHECKED = 8 }; /* a head's size; queries that are compared */
 
 static const float scale = 0.125f;
 
@@ -160,75 +162,76 @@ static void weigh(step_t *step, int64_t head, int64_t query) {
   for (int64_t j = 0; j < seen; ++j) step->weight[j] /= sum;
 }
 
-/* Is a value as near as the type and the sum of the magnitudes of its terms allow? NaN is not. */
-static bool is_near(const step_t *step, const char *name, double got, double wanted,
-                    double magnitude) {
+/* Is a value as near to a sum as the type and the sum's error allow? NaN is not. */
+static bool is_near(const step_t *step, const char *name, double got,
+                    const bench_sum_t *wanted) {
   const double unit = step->dtype == CUDROP_BF16 ? 0x1p-8 : 0x1p-22;
-  return fabs(got - wanted) <= unit * (fabs(wanted) + magnitude) ||
-         bench_fail("%s is %g, and must be %g", name, got, wanted);
+  return fabs(got - wanted->value) <= unit * (fabs(wanted->value) + wanted->error) ||
+         bench_fail("%s is %g, and must be %g", name, got, wanted->value);
 }
 
-/* The sum of dO * O of a query, and of the magnitudes: o is rounded to the type. */
-typedef struct {
-  double value, magnitude;
-} delta_t;
+/* Write o of a query, whose weights are in step->weight. */
+static void find_output(const step_t *step, int64_t head, int64_t query, double o[D]) {
+  for (int c = 0; c < D; ++c) o[c] = 0.0;
+  for (int64_t j = 0; j < count_seen(step, query); ++j) {
+    const double weight = step->weight[j] * find_factor(step, head, query, j);
+    for (int c = 0; c < D; ++c) o[c] += weight * get(step, V, head, j, c);
+  }
+}
 
-/* Add the gradient of a score times `with` to *sum. `step->weight` has the query's weights. */
+static void add_term(bench_sum_t *sum, double term) {
+  bench_sum_add(sum, term, fabs(term));
+}
+
+/* The sum of dO * O of a query. Its error is that of an o that is rounded to the type. */
+static bench_sum_t find_delta(const step_t *step, int64_t head, int64_t query,
+                              const double o[D]) {
+  bench_sum_t delta = {0};
+  for (int c = 0; c < D; ++c) add_term(&delta, o[c] * get(step, DOUT, head, query, c));
+  return delta;
+}
+
+/* Add the gradient of a score times `with` to *sum. step->weight has the query's weights. */
 static void differentiate(const step_t *step, int64_t head, int64_t query, int64_t key,
-                          delta_t delta, double with, delta_t *sum) {
+                          const bench_sum_t *delta, double with, bench_sum_t *sum) {
   const double dp =
       find_factor(step, head, query, key) * multiply(step, DOUT, V, head, query, key);
   const double factor = (double)scale * step->weight[key] * with;
-  sum->value += factor * (dp - delta.value);
-  sum->magnitude += fabs(factor) * (fabs(dp) + delta.magnitude);
+  bench_sum_add(sum, factor * (dp - delta->value),
+                fabs(factor) * (fabs(dp) + delta->error));
 }
 
 /* Compare column `col` of o and dq of a query. */
 static bool check_query(step_t *step, int64_t head, int64_t query, int col) {
-  const int64_t seen = count_seen(step, query);
-  double o[D] = {0.0}, magnitude = 0.0, got[2];
-  delta_t delta = {0.0, 0.0}, dq = {0.0, 0.0};
+  double o[D], got[2];
+  bench_sum_t sum = {0}, dq = {0};
   weigh(step, head, query);
-  for (int64_t j = 0; j < seen; ++j) {
-    const double weight = step->weight[j] * find_factor(step, head, query, j);
-    for (int c = 0; c < D; ++c) o[c] += weight * get(step, V, head, j, c);
-    magnitude += fabs(weight * get(step, V, head, j, col));
+  find_output(step, head, query, o);
+  const bench_sum_t delta = find_delta(step, head, query, o);
+  for (int64_t j = 0; j < count_seen(step, query); ++j) {
+    add_term(&sum, step->weight[j] * find_factor(step, head, query, j) *
+                       get(step, V, head, j, col));
+    differentiate(step, head, query, j, &delta, get(step, K, head, j, col), &dq);
   }
-  for (int c = 0; c < D; ++c) {
-    const double product = o[c] * get(step, DOUT, head, query, c);
-    delta.value += product;
-    delta.magnitude += fabs(product);
-  }
-  for (int64_t j = 0; j < seen; ++j)
-    differentiate(step, head, query, j, delta, get(step, K, head, j, col), &dq);
   return read(step, O, head, query, col, &got[0]) &&
          read(step, DQ, head, query, col, &got[1]) &&
-         is_near(step, "an o", got[0], o[col], magnitude) &&
-         is_near(step, "a dq", got[1], dq.value, dq.magnitude);
+         is_near(step, "an o", got[0], &sum) && is_near(step, "a dq", got[1], &dq);
 }
 
 /* Compare column `col` of dk and dv of the first key, which all queries see. */
 static bool check_key(step_t *step, int64_t head, int col) {
-  delta_t dk = {0.0, 0.0}, dv = {0.0, 0.0};
-  double got[2];
+  bench_sum_t dk = {0}, dv = {0};
+  double o[D], got[2];
   for (int64_t query = 0; query < step->tokens; ++query) {
-    delta_t delta = {0.0, 0.0};
     weigh(step, head, query);
-    for (int64_t j = 0; j < count_seen(step, query); ++j) {
-      const double term = step->weight[j] * find_factor(step, head, query, j) *
-                          multiply(step, DOUT, V, head, query, j);
-      delta.value += term;
-      delta.magnitude += fabs(term);
-    }
-    differentiate(step, head, query, 0, delta, get(step, Q, head, query, col), &dk);
-    const double term = step->weight[0] * find_factor(step, head, query, 0) *
-                        get(step, DOUT, head, query, col);
-    dv.value += term;
-    dv.magnitude += fabs(term);
+    find_output(step, head, query, o);
+    const bench_sum_t delta = find_delta(step, head, query, o);
+    differentiate(step, head, query, 0, &delta, get(step, Q, head, query, col), &dk);
+    add_term(&dv, step->weight[0] * find_factor(step, head, query, 0) *
+                      get(step, DOUT, head, query, col));
   }
   return read(step, DK, head, 0, col, &got[0]) && read(step, DV, head, 0, col, &got[1]) &&
-         is_near(step, "a dk", got[0], dk.value, dk.magnitude) &&
-         is_near(step, "a dv", got[1], dv.value, dv.magnitude);
+         is_near(step, "a dk", got[0], &dk) && is_near(step, "a dv", got[1], &dv);
 }
 
 static bool check(step_t *step) {
@@ -236,7 +239,8 @@ static bool check(step_t *step) {
     if (!bench_window_open(&step->window[k], step->machine.context, &step->tensor[k]))
       return false;
   for (int64_t k = 0; k < CHECKED; ++k)
-    if (!check_query(step, k % step->heads, step->tokens * k / CHECKED + k, (int)k * 7))
+    if (!check_query(step, k % step->heads, (step->tokens - 1) * k / (CHECKED - 1),
+                     (int)k * 7))
       return false;
   /* All weights of a head: too many of long sequences to do slowly. */
   return step->tokens > 1024 || check_key(step, step->heads - 1, 5);

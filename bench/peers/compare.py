@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace as replace_fields
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -249,10 +250,12 @@ def compare(tasks, arguments, report):
 
 
 def list_tasks(arguments, backends):
-    return [Task(operator, backend, dtype, n, arguments.cols, arguments.p, arguments.repeats,
-                 os.path.abspath(arguments.build), arguments.threads)
-            for backend in backends for operator in arguments.operators
-            for n in arguments.n for dtype in arguments.dtypes]
+    tasks = [Task(operator, backend, dtype, n, arguments.cols, arguments.p, arguments.repeats,
+                  os.path.abspath(arguments.build))
+             for backend in backends for operator in arguments.operators
+             for n in arguments.n for dtype in arguments.dtypes]
+    return [replace_fields(task, threads=arguments.threads) if task.is_attend else task
+            for task in tasks]
 
 
 def main():

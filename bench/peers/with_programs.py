@@ -32,19 +32,25 @@ def count_state(task):
     }[task.operator]
 
 
-def run_attend(task):
-    """A program of this folder that verifies and measures as `cudrop bench` does."""
-    heads, tokens, _ = task.shape
-    causal = "1" if task.operator == "attend_causal" else "0"
-    ran = subprocess.run(
-        [f"{task.build}/bench/peers/attend", task.backend, task.dtype, str(heads), str(tokens),
-         str(task.p), causal, str(task.threads), str(task.repeats)],
-        capture_output=True, text=True, check=False, env=make_env())
+def ask(task, name, *words):
+    """What a program of this folder says, which verifies and measures as `cudrop bench` does."""
+    program = f"{task.build}/bench/peers/{name}"
+    if not os.path.exists(program):
+        raise Missing(f"there is no {program}")
+    ran = subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=False,
+                         env=make_env())
     if ran.returncode != 0:
         raise Missing(ran.stderr.strip())
-    said = json.loads(ran.stdout)
-    return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"],
-                  said["peak_bytes"])
+    return json.loads(ran.stdout)
+
+
+def run_attend(task):
+    heads, tokens, _ = task.shape
+    said = ask(task, "attend", task.backend, task.dtype, heads, tokens, task.p,
+               int(task.operator == "attend_causal"), task.threads, task.repeats)
+    # The program knows the host's memory alone.
+    peak = said["peak_bytes"] if task.backend == "host" else None
+    return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"], peak)
 
 
 def run_cudrop(task):
@@ -66,17 +72,10 @@ def run_cudrop(task):
 
 
 def run_program(task, name):
-    """A program of this folder, which verifies and measures as `cudrop bench` does."""
-    program = f"{task.build}/bench/peers/{name}"
+    """A program around another dropout (peer.c)."""
     if task.operator != "dropout":
         raise Missing("it has no such operator")
-    if not os.path.exists(program):
-        raise Missing(f"there is no {program}")
-    ran = subprocess.run([program, task.dtype, str(task.n), str(task.p), str(task.repeats)],
-                         capture_output=True, text=True, check=False, env=make_env())
-    if ran.returncode != 0:
-        raise Missing(ran.stderr.strip())
-    said = json.loads(ran.stdout)
+    said = ask(task, name, task.dtype, task.n, task.p, task.repeats)
     return Result(said["forward_ns"], said["backward_ns"], said["state_bytes"])
 
 

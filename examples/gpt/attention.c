@@ -32,6 +32,30 @@ static cudrop_status_t differentiate_bias(gpt_t *gpt, int layer) {
   return gpt_lap(gpt, GPT_LAP_REST);
 }
 
+/* ---- Heads -------------------------------------------------------------------------- */
+
+static cudrop_tensor_t cut_heads(const gpt_t *gpt, void *data, int64_t first,
+                                 int64_t cols) {
+  const gpt_shape_t *shape = &gpt->shape;
+  const int64_t length = gpt->config.length;
+  return (cudrop_tensor_t){
+      .data = (char *)data + (size_t)first * cudrop_dtype_bytes(gpt->config.dtype),
+      .dtype = gpt->config.dtype,
+      .rank = 4,
+      .shape = {shape->rows, shape->heads, length, shape->head_width},
+      .stride = {length * cols, shape->head_width, cols, 1},
+  };
+}
+
+cudrop_tensor_t gpt_heads(const gpt_t *gpt, void *data) {
+  return cut_heads(gpt, data, 0, gpt->shape.inner);
+}
+
+cudrop_tensor_t gpt_third(const gpt_t *gpt, void *qkv, gpt_third_t third) {
+  const int64_t inner = gpt->shape.inner;
+  return cut_heads(gpt, qkv, (int64_t)third * inner, 3 * inner);
+}
+
 /* ---- Forward and backward ----------------------------------------------------------- */
 
 /* What forward and backward share, with the site's mask in *mask. */

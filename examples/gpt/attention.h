@@ -24,4 +24,8 @@ extern const gpt_attention_t gpt_attention_separate;
 /* The parts of qkv, in their order. */
 typedef enum { GPT_QUERY, GPT_KEY, GPT_VALUE } gpt_third_t;
 
+/* [rows][heads][length][head width], in the columns of a [tokens][inner], and in those of qkv. */
+cudrop_tensor_t gpt_heads(const gpt_t *gpt, void *data);
+cudrop_tensor_t gpt_third(const gpt_t *gpt, void *qkv, gpt_third_t third);
+
 #endif /* ATTENTION_H */

@@ -4,20 +4,16 @@
 
 /* ---- Matrices of heads ---------------------------------------------------------------- */
 
-/* [rows][heads] matrices [length][head width], in the columns of a [tokens][cols]. */
-static engine_matrix_t cut_heads(const gpt_t *gpt, void *data, int64_t first,
-                                 int64_t cols) {
-  return (engine_matrix_t){
-      .data = (char *)data + (size_t)first * cudrop_dtype_bytes(gpt->config.dtype),
-      .dtype = gpt->config.dtype,
-      .row = cols,
-      .next = {gpt->config.length * cols, gpt->shape.head_width},
-  };
+/* [rows][heads] matrices [length][head width]. */
+static engine_matrix_t take_heads(cudrop_tensor_t heads) {
+  return (engine_matrix_t){.data = heads.data,
+                           .dtype = heads.dtype,
+                           .row = heads.stride[2],
+                           .next = {heads.stride[0], heads.stride[1]}};
 }
 
-static engine_matrix_t cut_third(const gpt_t *gpt, void *qkv, gpt_third_t third) {
-  const int64_t inner = gpt->shape.inner;
-  return cut_heads(gpt, qkv, (int64_t)third * inner, 3 * inner);
+static engine_matrix_t take_third(const gpt_t *gpt, void *qkv, gpt_third_t third) {
+  return take_heads(gpt_third(gpt, qkv, third));
 }
 
 /* [rows][heads] matrices [length][length]. */
@@ -71,8 +67,8 @@ static cudrop_status_t forward(gpt_t *gpt, int layer,
   void *dropped = gpt->scratch.dropped;
   const cudrop_tensor_t weights = gpt_scores(gpt, block->weights);
   const cudrop_tensor_t y = gpt_scores(gpt, dropped);
-  TRY(multiply_heads(gpt, cut_third(gpt, block->qkv, GPT_QUERY),
-                     cut_third(gpt, block->qkv, GPT_KEY), block->weights));
+  TRY(multiply_heads(gpt, take_third(gpt, block->qkv, GPT_QUERY),
+                     take_third(gpt, block->qkv, GPT_KEY), block->weights));
   TRY(gpt->sites->attention_forward(
       gpt, site,
       &(cudrop_attention_forward_t){
@@ -80,8 +76,8 @@ static cudrop_status_t forward(gpt_t *gpt, int layer,
           .scores = &weights, /* P takes the place of the scores */
           .weights = &weights,
           .y = &y}));
-  return multiply_weights(gpt, false, dropped, cut_third(gpt, block->qkv, GPT_VALUE),
-                          cut_heads(gpt, block->attended, 0, gpt->shape.inner));
+  return multiply_weights(gpt, false, dropped, take_third(gpt, block->qkv, GPT_VALUE),
+                          take_heads(gpt_heads(gpt, block->attended)));
 }
 
 /*
@@ -93,23 +89,23 @@ static cudrop_status_t backward(gpt_t *gpt, int layer,
   const gpt_block_t *block = &gpt->block[layer];
   const int site = gpt_attention_site(layer);
   void *dropped = gpt->scratch.dropped, *dqkv = gpt->scratch.wide;
-  const engine_matrix_t dy = cut_heads(gpt, gpt->scratch.dy, 0, gpt->shape.inner);
+  const engine_matrix_t dy = take_heads(gpt_heads(gpt, gpt->scratch.dy));
   const cudrop_tensor_t weights = gpt_scores(gpt, block->weights);
   const cudrop_tensor_t d = gpt_scores(gpt, dropped);
   TRY(gpt->sites->attention_reapply(
       gpt, site,
       &(cudrop_attention_reapply_t){
           .attention = attention, .weights = &weights, .y = &d}));
-  TRY(multiply_weights(gpt, true, dropped, dy, cut_third(gpt, dqkv, GPT_VALUE)));
-  TRY(multiply_heads(gpt, dy, cut_third(gpt, block->qkv, GPT_VALUE), dropped));
+  TRY(multiply_weights(gpt, true, dropped, dy, take_third(gpt, dqkv, GPT_VALUE)));
+  TRY(multiply_heads(gpt, dy, take_third(gpt, block->qkv, GPT_VALUE), dropped));
   TRY(gpt->sites->attention_backward(
       gpt, site,
       &(cudrop_attention_backward_t){
           .attention = attention, .dy = &d, .weights = &weights, .dscores = &d}));
-  TRY(multiply_weights(gpt, false, dropped, cut_third(gpt, block->qkv, GPT_KEY),
-                       cut_third(gpt, dqkv, GPT_QUERY)));
-  return multiply_weights(gpt, true, dropped, cut_third(gpt, block->qkv, GPT_QUERY),
-                          cut_third(gpt, dqkv, GPT_KEY));
+  TRY(multiply_weights(gpt, false, dropped, take_third(gpt, block->qkv, GPT_KEY),
+                       take_third(gpt, dqkv, GPT_QUERY)));
+  return multiply_weights(gpt, true, dropped, take_third(gpt, block->qkv, GPT_QUERY),
+                          take_third(gpt, dqkv, GPT_KEY));
 }
 
 const gpt_attention_t gpt_attention_separate = {.forward = forward, .backward = backward};

@@ -3,6 +3,13 @@
 
 #include "failure.h"
 
+const char *const gpt_way_names[GPT_WAYS] = {[GPT_FUSED] = "fused",
+                                             [GPT_SEPARATE] = "separate",
+                                             [GPT_BYTES] = "bytes",
+                                             [GPT_BITS] = "bits"};
+const char *const gpt_attention_names[GPT_ATTENTION_WAYS] = {
+    [GPT_ATTENTION_FUSED] = "fused", [GPT_ATTENTION_SEPARATE] = "separate"};
+
 gpt_shape_t gpt_shape(const gpt_config_t *config, const parallel_t *parallel) {
   const bool cuts_rows = parallel->split == PARALLEL_DATA;
   const int64_t row_parts = cuts_rows ? parallel->ranks : 1;

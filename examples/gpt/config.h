@@ -26,6 +26,7 @@ typedef enum {
   GPT_BITS,     /* the same with a bit an element */
   GPT_WAYS
 } gpt_way_t;
+extern const char *const gpt_way_names[GPT_WAYS];
 
 /*
  * How attention is computed. Both ways drop the same weights; their sums are rounded in different
@@ -36,6 +37,7 @@ typedef enum {
   GPT_ATTENTION_SEPARATE, /* products, softmax and dropout, with weights in memory */
   GPT_ATTENTION_WAYS
 } gpt_attention_way_t;
+extern const char *const gpt_attention_names[GPT_ATTENTION_WAYS];
 
 typedef struct {
   int vocabulary; /* ids are 0 to vocabulary - 1 */

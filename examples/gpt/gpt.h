@@ -13,8 +13,8 @@
  *
  * Masks are made where they are used, in forward and in backward (config.h), at a site by the way
  * that the configuration names (sites.h). The softmax of fused attention is made again in backward
- * too, and a number is kept for each query (attention.h). All memory of a context is one allocation,
- * made when the network is opened (arena.h); the rest is in engine.h and parallel.h.
+ * too, and a number is kept for each query (attention.h). All memory of a context is one
+ * allocation, made when the network is opened (arena.h); the rest is in engine.h and parallel.h.
  *
  * Every call returns a status, and gpt_error() says what failed last.
  */
@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
   void *qkv;      /* [tokens][3][inner] */
   void *weights;  /* P, [rows][heads][length][length]; NULL with fused attention */
-  float *lse;     /* of that, [rows][heads][length]; NULL with separate calls */
+  float *lse;     /* of fused attention, [rows][heads][length]; else NULL */
   void *attended; /* [tokens][inner] */
   void *hidden;   /* [tokens][hidden], before bias and GELU */
   void *active;   /* behind them */

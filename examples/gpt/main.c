@@ -28,8 +28,7 @@ static int check_backend(const training_t *training) {
   return EXIT_OK;
 }
 
-static int check_config(options_t *options, const parallel_t *parallel) {
-  options_choose_attention(options);
+static int check_config(const options_t *options, const parallel_t *parallel) {
   const char *fault = gpt_find_fault(&options->config, parallel);
   return fault == NULL ? EXIT_OK : complain(EXIT_BAD_ARGUMENTS, "%s", fault);
 }
@@ -57,7 +56,7 @@ static int open_network(training_t *training, cudrop_context_t *context) {
 }
 
 static int open_training(training_t *training, cudrop_context_t **context) {
-  options_t *options = &training->options;
+  const options_t *options = &training->options;
   int status = check_config(options, &training->parallel);
   if (status == EXIT_OK) status = open_backend(training, context);
   if (status == EXIT_OK)
@@ -115,8 +114,8 @@ static const char *name_rank(const parallel_t *parallel) {
 }
 
 /*
- * What is wrong at the beginning is wrong on all ranks, and the first one says it. Later a rank that
- * fails speaks for itself, and ends the others, which would wait for it.
+ * What is wrong at the beginning is wrong on all ranks, and the first one says it. Later a rank
+ * that fails speaks for itself, and ends the others, which would wait for it.
  */
 static int run_training(training_t *training) {
   cudrop_context_t *context = NULL;
@@ -146,7 +145,7 @@ static int train(const options_t *options, parallel_t parallel) {
   return status;
 }
 
-static int print_table(options_t *options) {
+static int print_table(const options_t *options) {
   const parallel_t alone = parallel_alone();
   const int status = check_config(options, &alone);
   if (status != EXIT_OK) return status;
@@ -157,14 +156,18 @@ static int print_table(options_t *options) {
 static int do_task(options_t *options, parallel_t parallel) {
   if (options->task == TASK_TRAIN) {
     const int status = checkpoint_read_options(options);
+    options_choose_attention(options);
     return status == EXIT_OK ? train(options, parallel) : status;
   }
   if (options->task == TASK_MEASURE && parallel.ranks > 1)
     return complain(EXIT_BAD_ARGUMENTS, "--measure is for one rank");
   if (parallel.rank != 0) return EXIT_OK;
-  if (options->task != TASK_HELP) return print_table(options);
-  options_print_usage();
-  return EXIT_OK;
+  if (options->task == TASK_HELP) {
+    options_print_usage();
+    return EXIT_OK;
+  }
+  options_choose_attention(options);
+  return print_table(options);
 }
 
 int main(int argc, char **argv) {

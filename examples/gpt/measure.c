@@ -20,7 +20,7 @@ typedef struct {
   cudrop_backend_t backend;
 } figures_t;
 
-/* ---- In the process of two ways -------------------------------------------------------- */
+/* ---- In the process that measures -------------------------------------------------------- */
 
 static void draw_tokens(gpt_t *gpt) {
   for (int64_t t = 0; t < gpt->shape.tokens; ++t) {
@@ -111,18 +111,17 @@ static int measure_in_child(const options_t *options, figures_t *figures) {
   if (WIFEXITED(child_status) && WEXITSTATUS(child_status) != EXIT_OK)
     return WEXITSTATUS(child_status); /* it has said why */
   if (gone == (ssize_t)sizeof *figures) return EXIT_OK;
-  return complain(EXIT_FAILED, "the process of two ways has died");
+  return complain(EXIT_FAILED, "the process that was to measure has died");
 }
 
 static void print_row(const gpt_config_t *config, const figures_t *figures) {
-  static const char *const ways[GPT_WAYS] = {"fused", "separate", "bytes", "bits"};
   const double step = sum_laps(figures->laps);
   size_t bytes = 0;
   for (int k = 0; k < ARENA_PURPOSES; ++k) bytes += figures->bytes[k];
   const double sites = figures->laps[GPT_LAP_SITES] + figures->laps[GPT_LAP_DROPOUT];
   printf("%-9s %-9s %8.1f %7.1f %% %7.1f %% %8.1f %% %6.1f %% %6.1f %% %9.1f %7.1f",
-         ways[config->attention == GPT_ATTENTION_FUSED ? GPT_FUSED : GPT_SEPARATE],
-         ways[config->way], 1e3 * step, 100 * figures->laps[GPT_LAP_PRODUCTS] / step,
+         gpt_attention_names[config->attention], gpt_way_names[config->way], 1e3 * step,
+         100 * figures->laps[GPT_LAP_PRODUCTS] / step,
          100 * figures->laps[GPT_LAP_ATTENTION] / step, 100 * sites / step,
          100 * figures->laps[GPT_LAP_DROPOUT] / step,
          100 * figures->laps[GPT_LAP_REST] / step, (double)bytes / (1 << 20),

@@ -16,11 +16,11 @@ typedef struct {
   size_t bytes, bits;           /* masks */
 } row_t;
 
+/* Of separate attention: fused attention stores no masks. */
 static cudrop_status_t count_masks(gpt_config_t config, gpt_way_t way, size_t *bytes) {
   const parallel_t alone = parallel_alone();
   size_t counted[ARENA_PURPOSES];
   config.way = way;
-  config.attention = GPT_ATTENTION_SEPARATE;
   TRY(gpt_count_memory(&config, &alone, counted));
   *bytes = counted[ARENA_MASKS];
   return CUDROP_OK;

@@ -121,18 +121,17 @@ static int read_type(gpt_config_t *config, const char *word) {
 }
 
 static int read_attention(gpt_config_t *config, const char *word) {
-  static const char *const words[GPT_ATTENTION_WAYS] = {"fused", "separate"};
   int chosen = 0;
-  const int status =
-      argument_choice(names[ATTENTION].name, word, words, GPT_ATTENTION_WAYS, &chosen);
+  const int status = argument_choice(names[ATTENTION].name, word, gpt_attention_names,
+                                     GPT_ATTENTION_WAYS, &chosen);
   config->attention = (gpt_attention_way_t)chosen;
   return status;
 }
 
 static int read_way(gpt_config_t *config, const char *word) {
-  static const char *const words[GPT_WAYS] = {"fused", "separate", "bytes", "bits"};
   int chosen = 0;
-  const int status = argument_choice(names[SITES].name, word, words, GPT_WAYS, &chosen);
+  const int status =
+      argument_choice(names[SITES].name, word, gpt_way_names, GPT_WAYS, &chosen);
   config->way = (gpt_way_t)chosen;
   return status;
 }

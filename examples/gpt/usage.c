@@ -46,7 +46,9 @@ static void print_training_usage(const options_t *defaults) {
       "                       of 8 up to 256)\n"
       "  --sites W            fused, or separate calls that regenerate the mask or store "
       "it:\n"
-      "                       separate, bytes, bits; the bits are the same (fused)\n"
+      "                       separate, bytes, bits, with the bits of --attention "
+      "separate\n"
+      "                       (fused)\n"
       "  --split W            what the ranks of mpirun share: data or tensor (data)\n"
       "  --out DIR            where loss.csv and the checkpoint go, made if absent (%s)\n"
       "\n",

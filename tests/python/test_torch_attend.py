@@ -13,12 +13,12 @@ import numpy as np
 
 import cudrop
 import cudrop.torch
+from cudrop.torch._operators import HAS_OPERATORS
 from cudrop.torch import scaled_dot_product_attention as attend
-from test_torch import MASK, bits, leaf, scale_of
+from test_torch import MASK, bits, differentiate, leaf, scale_of
 
 BATCH, HEADS, QUERIES, KEYS, D = 2, 4, 5, 7, 16
 SCORES = (BATCH, HEADS, QUERIES, KEYS)
-HAS_OPERATORS = hasattr(torch.library, "register_autograd")
 BOUNDS = {torch.float32: 5e-6, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
 
@@ -39,12 +39,6 @@ def reference(q, k, v, seen=None, mask=None, scale=None):
     if seen is not None:
         weights = weights * seen
     return (weights if mask is None else weights * scale_of(mask, weights.shape)) @ v
-
-
-def differentiate(function, inputs):
-    y = function(*inputs)
-    slope = torch.linspace(-1, 1, y.numel()).reshape(y.shape).to(y.dtype)
-    return (y, *torch.autograd.grad((y * slope).sum(), inputs))
 
 
 CAUSAL = torch.ones(QUERIES, KEYS, dtype=torch.bool).tril()

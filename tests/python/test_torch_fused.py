@@ -9,8 +9,9 @@ except ImportError as error:
 
 import cudrop
 import cudrop.torch
+from cudrop.torch._operators import HAS_OPERATORS
 from cudrop import Activation
-from test_torch import MASK, bits, leaf, scale_of
+from test_torch import MASK, bits, differentiate, leaf, scale_of
 
 ACTIVATIONS = {
     Activation.IDENTITY: lambda z: z,
@@ -22,7 +23,6 @@ if torch.__version__ >= "2":
     ACTIVATIONS[Activation.GELU_TANH] = lambda z: functional.gelu(z, approximate="tanh")
 
 ROWS, COLS = 6, 40
-HAS_OPERATORS = hasattr(torch.library, "register_autograd")
 
 
 def reference(x, bias, residual, activation, mask):
@@ -35,12 +35,6 @@ def reference(x, bias, residual, activation, mask):
 def leaves(dtype=torch.float32):
     return leaf(ROWS, COLS, dtype=dtype), leaf(COLS, dtype=dtype, seed=2), leaf(
         ROWS, COLS, dtype=dtype, seed=3)
-
-
-def differentiate(function, inputs):
-    y = function(*inputs)
-    weights = torch.linspace(-1, 1, y.numel()).reshape(y.shape).to(y.dtype)
-    return (y, *torch.autograd.grad((y * weights).sum(), inputs))
 
 
 class Fused(unittest.TestCase):

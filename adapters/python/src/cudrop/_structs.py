@@ -1,4 +1,4 @@
-"""The enums and structs of cudrop.h, transformer.h and attend.h, for ctypes.
+"""The enums and structs of the public headers, for ctypes.
 
 `tests/python/test_layout.py` compares every name, value, offset and size with the headers.
 """

@@ -1,11 +1,10 @@
 """Dropout and its neighbours in a transformer, each in one pass: sections 12 to 17.
 
-transformer.h and attend.h have the formulas. Everywhere `mask=None` keeps every element
-(inference), arguments that are None are off, and an output may be given, or be True: made like the
-first array, or False: left out; what is added to (accumulate_...) is given or left out. A
-workspace, where one is needed, is allocated by the call. A row is the last dimension, and dense:
-its stride is 1. Attention by keep bits, the count of ids that are out of range and prepared masks
-are left to C.
+The headers have the formulas. Everywhere `mask=None` keeps every element (inference), arguments
+that are None are off, and an output may be given, or be True: made like the first array, or False:
+left out; what is added to (accumulate_...) is given or left out. A workspace, where one is needed,
+is allocated by the call. A row is the last dimension, and dense: its stride is 1. Attention by keep
+bits, the count of ids that are out of range and prepared masks are left to C.
 """
 from typing import Any, NamedTuple, Optional, Union
 

@@ -25,9 +25,8 @@ def _options(scale: float, is_causal: bool, lengths, mask: Optional[Mask]):
 
 
 def _forward(q, k, v, scale: float, is_causal: bool, lengths, mask: Optional[Mask]):
-    o = _empty_rows(q)
-    return transformer.attend(dense_rows(q), dense_rows(k), dense_rows(v),
-                              _options(scale, is_causal, lengths, mask), o=o)
+    q, k, v = (dense_rows(x) for x in (q, k, v))
+    return transformer.attend(q, k, v, _options(scale, is_causal, lengths, mask), o=_empty_rows(q))
 
 
 def _empty_gradients(q, k, v, wants_dq: bool, wants_dk: bool, wants_dv: bool):
@@ -38,13 +37,13 @@ def _empty_gradients(q, k, v, wants_dq: bool, wants_dk: bool, wants_dv: bool):
 def _backward(dout, q, k, v, o, lse, scale: float, is_causal: bool, lengths,
               mask: Optional[Mask], *wanted: bool):
     """dq, dk and dv, empty where they are not wanted."""
+    dout, q, k, v, o, lse = (dense_rows(x) for x in (dout, q, k, v, o, lse))
     gradients = _empty_gradients(q, k, v, *wanted)
     if any(wanted):
         dq, dk, dv = (gradient if is_wanted else False
                       for gradient, is_wanted in zip(gradients, wanted))
-        transformer.attend_backward(
-            *(dense_rows(x) for x in (dout, q, k, v, o, lse)),
-            _options(scale, is_causal, lengths, mask), dq=dq, dk=dk, dv=dv)
+        transformer.attend_backward(dout, q, k, v, o, lse,
+                                    _options(scale, is_causal, lengths, mask), dq=dq, dk=dk, dv=dv)
     return gradients
 
 
