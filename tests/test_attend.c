@@ -74,6 +74,39 @@ START_TEST(every_option_is_right_in_every_shape) {
 }
 END_TEST
 
+/* What a GPU gives to tensor cores, but for F32. Bits drawn ahead take its kernels for any call, whose
+ * sums have another order. */
+START_TEST(tensor_cores_are_right) {
+  static const attend_shape_t tiles[] = {
+      {"8 keys", 3, {2, 5, 64}, 0, 8},
+      {"two tiles of 64 columns", 4, {2, 4, 97, 64}, 2, 136},
+      {"two tiles of 128 columns", 4, {2, 2, 70, 128}, 1, 200},
+      {"many tiles", 3, {1, 300, 64}, 0, 304},
+      {"more queries than keys", 3, {2, 150, 128}, 1, 72},
+  };
+  const attend_shape_t *shape = &tiles[_i % 5];
+  for (int turn = 0; turn < 6; ++turn) {
+    attend_trial_t trial = {
+        .shape = shape,
+        .dtype = dtypes[turn % DTYPES],
+        .layout = _i / 5 == 0 ? ATTEND_DENSE : ATTEND_HEADS_INSIDE,
+        .scale = turn == 4 ? -0.1f : 0.1f,
+        .causal = (cudrop_causal_t)((turn + _i) % 3),
+        .query_offset = 9,
+        .lengths_rank = turn % 2,
+        .mask = cudrop_mask(9, (uint64_t)turn, 0.2),
+        .source = turn < DTYPES ? ATTEND_BY_VALUE : ATTEND_PREPARED,
+        .ways = {.accumulates = turn == 5,
+                 .dq_is = turn == 4 ? ATTEND_OVER_DOUT : ATTEND_OVER_NOTHING}};
+    expect_right(&trial);
+    if (suite_backend() != CUDROP_CUDA || trial.dtype == CUDROP_F32) continue;
+    attend_trial_t general = trial;
+    general.source = ATTEND_BITS;
+    ck_assert_str_ne(attend_trial_compare(context, &general, context, &trial), "");
+  }
+}
+END_TEST
+
 static const attend_shape_t smalls[] = {
     {"a few keys", 4, {2, 4, 5, 8}, 2, 11},
     {"two tiles", 3, {2, 97, 16}, 1, 140},
@@ -174,7 +207,8 @@ START_TEST(gradients_are_those_of_the_formula) {
   static const uint8_t kept[KEYS] = {1, 0, 1, 1, 0};
   static const double dout[COLS] = {0.7, -1.1, 0.4};
   const double step = 1e-6;
-  double at[PARTS], gradient[PARTS] = {0.0}, bound[PARTS], weights[KEYS], o[COLS];
+  double at[PARTS], gradient[PARTS] = {0.0}, bound[PARTS] = {0.0};
+  double weights[KEYS], o[COLS];
   const attend_query_t query = {.n = KEYS,
                                 .cols = COLS,
                                 .scale = 0.4,
@@ -271,6 +305,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 }
 
 SUITE_MAIN("attend", loop_case("shapes", every_option_is_right_in_every_shape, SHAPES),
+           loop_case("tensor_cores", tensor_cores_are_right, 10),
            loop_case("layouts", every_layout_is_right_in_place_too, SMALLS),
            loop_case("lengths", lengths_of_every_rank_are_right, SMALLS),
            loop_case("huge", huge_scores_are_right, SMALLS),

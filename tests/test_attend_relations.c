@@ -28,8 +28,10 @@ static const attend_shape_t shapes[] = {
     {"a few keys", 4, {2, 4, 5, 8}, 2, 11},
     {"two tiles", 3, {2, 97, 16}, 1, 140},
     {"many rows", 4, {3, 4, 200, 24}, 4, 150},
+    /* Of tensor cores, in F16 and BF16 on a GPU. Its other kernels add in another order. */
+    {"tiles", 4, {2, 4, 97, 64}, 2, 136},
 };
-enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+enum { ALL_SHAPES = sizeof shapes / sizeof shapes[0], SHAPES = ALL_SHAPES - 1 };
 
 static attend_trial_t make_trial(const attend_shape_t *shape, int turn) {
   return (attend_trial_t){.shape = shape,
@@ -52,6 +54,7 @@ START_TEST(the_same_call_gives_the_same) {
     const attend_trial_t trial = make_trial(&shapes[_i], turn);
     expect_same(context, &trial, context, &trial);
     for (int source = 1; source < ATTEND_SOURCES; ++source) {
+      if (_i == SHAPES && source == ATTEND_BITS) continue;
       attend_trial_t other = trial;
       other.source = (attend_source_t)source;
       expect_same(context, &trial, context, &other);
@@ -63,6 +66,7 @@ END_TEST
 START_TEST(p_of_0_is_no_mask) {
   for (int turn = 0; turn < DTYPES; ++turn)
     for (int source = 0; source < ATTEND_SOURCES; ++source) {
+      if (_i == SHAPES && source == ATTEND_BITS) continue;
       attend_trial_t trial = make_trial(&shapes[_i], turn), other;
       trial.mask.p = 0.0;
       trial.source = (attend_source_t)source;
@@ -351,12 +355,13 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
   return tests;
 }
 
-SUITE_MAIN("attend_relations", loop_case("again", the_same_call_gives_the_same, SHAPES),
-           loop_case("p_0", p_of_0_is_no_mask, SHAPES),
+SUITE_MAIN("attend_relations",
+           loop_case("again", the_same_call_gives_the_same, ALL_SHAPES),
+           loop_case("p_0", p_of_0_is_no_mask, ALL_SHAPES),
            loop_case("p_1", p_of_1_gives_zeros, DTYPES),
            loop_case("no_number", p_of_1_hides_what_is_no_number, DTYPES),
-           loop_case("in_place", in_place_gives_the_same, SHAPES),
-           loop_case("outputs", outputs_do_not_depend_on_each_other, SHAPES),
+           loop_case("in_place", in_place_gives_the_same, ALL_SHAPES),
+           loop_case("outputs", outputs_do_not_depend_on_each_other, ALL_SHAPES),
            loop_case("layouts", layouts_give_the_same, SHAPES),
            loop_case("threads", threads_change_nothing, SHAPES),
            loop_case("paths", paths_change_nothing, 2),

@@ -113,8 +113,9 @@ CUDROPI_DEVICE void cudropi_forward_weigh(float scale_log2, int m, int h,
     most = fmaxf(most, fmaxf(s[n][m].at[2 * h], s[n][m].at[2 * h + 1]));
   most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
   most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-  const float reference = most == -INFINITY ? 0.0f : most * scale_log2;
-  const float factor = cudropi_exp2(__fmaf_rn(state.most[m][h], scale_log2, -reference));
+  const float reference = most == -INFINITY ? 0.0f : __fmul_rn(most, scale_log2);
+  /* 1 if `most` does not grow: a fused product would leave what the reference was rounded by. */
+  const float factor = cudropi_exp2(__fmul_rn(state.most[m][h], scale_log2) - reference);
   const float lifted = CUDROPI_LIFT - reference;
   float total = state.sum[m][h] * factor;
   state.most[m][h] = most;

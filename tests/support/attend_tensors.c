@@ -63,6 +63,28 @@ static void displace(cudrop_context_t *context, placed_tensors_t *placed,
   }
 }
 
+static bool was_in_chunks;
+
+bool attend_was_in_chunks(void) {
+  return was_in_chunks;
+}
+
+static bool is_in_chunks(const cudrop_tensor_t *tensor) {
+  bool is_even = (uintptr_t)tensor->data % 16 == 0;
+  for (int d = 0; d < tensor->rank - 1; ++d)
+    is_even = is_even && tensor->stride[d] % 8 == 0;
+  return is_even;
+}
+
+static void note_chunks(const placed_tensors_t *placed) {
+  was_in_chunks = true;
+  for (int x = 0; x < ATTEND_INPUTS; ++x)
+    was_in_chunks = was_in_chunks && is_in_chunks(&placed->input[x].tensor);
+  for (int y = 0; y < ATTEND_OUTPUTS; ++y)
+    if (y != ATTEND_LSE)
+      was_in_chunks = was_in_chunks && is_in_chunks(&placed->output[y].tensor);
+}
+
 static const cudrop_tensor_t *get_output(const placed_tensors_t *placed,
                                          const attend_ways_t *ways, attend_output_t y) {
   return ways->without[y] ? NULL : &placed->output[y].tensor;
@@ -73,6 +95,7 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
                                    attend_tensors_t *t, const attend_ways_t *ways) {
   if (ways->o_is_q) copy_input(&t->output[ATTEND_O], &t->input[ATTEND_Q]);
   placed_tensors_t placed = place(context, t);
+  note_chunks(&placed);
   const placed_t *q = ways->o_is_q ? &placed.output[ATTEND_O] : &placed.input[ATTEND_Q];
   const cudrop_status_t status = AROUND(
       context,

@@ -49,6 +49,10 @@ cudrop_status_t attend_call(cudrop_context_t *context,
                             const cudrop_attention_t *attention, attend_tensors_t *t,
                             const attend_ways_t *ways);
 
+/* Were all tensors of the last call but lse in chunks: from a multiple of 16 bytes on, with strides
+ * that are multiples of 8? */
+bool attend_was_in_chunks(void);
+
 extern const char *const attend_output_names[ATTEND_OUTPUTS];
 
 /* Have two tensors of one shape equal elements, wherever these lie? Any NaN equals any NaN. */

@@ -245,6 +245,19 @@ static const char *check_fences(const attend_trial_t *trial, const attend_tensor
   return "";
 }
 
+/* Has a GPU of sm_80 or newer taken tensor cores for the last call, by the rules of attend.h? */
+static bool took_tensor_cores(cudrop_backend_t backend, const attend_trial_t *trial) {
+  const int rank = trial->shape->rank;
+  const int64_t cols = trial->shape->q[rank - 1];
+  const bool has_groups = trial->shape->keys % 8 == 0;
+  const bool is_free = trial->no_mask || (trial->source == ATTEND_BY_VALUE &&
+                                          (trial->mask.p == 0.0 || trial->mask.p == 1.0));
+  return backend == CUDROP_CUDA && trial->dtype != CUDROP_F32 &&
+         (cols == 64 || cols == 128) && attend_was_in_chunks() &&
+         trial->lengths_rank < rank - 1 && (is_free || has_groups) &&
+         (trial->source != ATTEND_BITS || trial->no_mask);
+}
+
 const char *attend_trial_run(cudrop_context_t *context, const attend_trial_t *trial) {
   attend_tensors_t t = make_tensors(trial), before = make_tensors(trial);
   cudrop_backend_t backend;
@@ -253,7 +266,8 @@ const char *attend_trial_run(cudrop_context_t *context, const attend_trial_t *tr
   const char *wrong = status == CUDROP_OK ? "" : cudrop_last_error();
   note_places(trial, &t, &before);
   if (wrong[0] == '\0') wrong = check_fences(trial, &t, &before);
-  if (wrong[0] == '\0') wrong = attend_check(trial, &t, &before, backend == CUDROP_CUDA);
+  if (wrong[0] == '\0')
+    wrong = attend_check(trial, &t, &before, took_tensor_cores(backend, trial));
   attend_free(&t);
   attend_free(&before);
   return explain(trial, wrong);
