@@ -20,8 +20,8 @@ static constexpr bool cudropi_has_wide_accesses = true; /* for host tests */
 static constexpr bool cudropi_has_wide_accesses = __CUDA_ARCH__ >= 1000;
 #endif
 
-/* Does the architecture have products of 16 x 16 matrices of BF16, and copies to shared memory that
- * nobody waits for? Kernels that need them are empty without. */
+/* Does the architecture multiply matrices of BF16, and copy to shared memory while a kernel goes
+ * on? Kernels that need this are empty without. */
 #if !defined(__CUDA_ARCH__)
 static constexpr bool cudropi_has_tensor_cores = true; /* as tests/simt has */
 #else

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "attend_trial.h"
+#include "oracle.h"
 #include "suite.h"
 
 static cudrop_context_t *context;
@@ -74,8 +75,8 @@ START_TEST(every_option_is_right_in_every_shape) {
 }
 END_TEST
 
-/* What a GPU gives to tensor cores, but for F32. Bits drawn ahead take its kernels for any call, whose
- * sums have another order. */
+/* What a GPU gives to tensor cores, but for F32. Bits drawn ahead take its kernels for any call,
+ * whose sums have another order. */
 START_TEST(tensor_cores_are_right) {
   static const attend_shape_t tiles[] = {
       {"8 keys", 3, {2, 5, 64}, 0, 8},
@@ -104,6 +105,22 @@ START_TEST(tensor_cores_are_right) {
     general.source = ATTEND_BITS;
     ck_assert_str_ne(attend_trial_compare(context, &general, context, &trial), "");
   }
+}
+END_TEST
+
+/* Nothing on the way is infinite where o is not. */
+START_TEST(large_values_are_right) {
+  const int64_t q_shape[] = {16, 64}, k_shape[] = {8, 64};
+  const cudrop_attention_t attention = {.scale = 0.1f};
+  const attend_ways_t plainly = {.without = {[ATTEND_DQ] = true}};
+  const double values[DTYPES] = {0x1p124, 0x1p15, 0x1p124};
+  attend_tensors_t t = attend_make(dtypes[_i], 2, q_shape, k_shape);
+  for (int64_t e = 0; e < view_count(&t.input[ATTEND_V]); ++e)
+    oracle_write(dtypes[_i], values[_i], view_element(&t.input[ATTEND_V], e));
+  ck_assert_ok(attend_call(context, &attention, &t, &plainly));
+  for (int64_t e = 0; e < view_count(&t.output[ATTEND_O]); ++e)
+    ck_assert_double_eq_tol(view_get(&t.output[ATTEND_O], e) / values[_i], 1.0, 0.01);
+  attend_free(&t);
 }
 END_TEST
 
@@ -306,6 +323,7 @@ static TCase *loop_case(const char *name, const TTest *test, int count) {
 
 SUITE_MAIN("attend", loop_case("shapes", every_option_is_right_in_every_shape, SHAPES),
            loop_case("tensor_cores", tensor_cores_are_right, 10),
+           loop_case("large", large_values_are_right, DTYPES),
            loop_case("layouts", every_layout_is_right_in_place_too, SMALLS),
            loop_case("lengths", lengths_of_every_rank_are_right, SMALLS),
            loop_case("huge", huge_scores_are_right, SMALLS),

@@ -105,8 +105,8 @@ CUDROPI_ONCE void cudropi_multiply(int rows, int cols, int depth, cudropi_matrix
 }
 
 /*
- * Panels of a matrix [depth, cols]: panel q holds columns [32 q, 32 q + 32) of all rows, row by row.
- * Write row `row` of the matrix, with cols a multiple of PANEL.
+ * Panels of a matrix [depth, cols]: panel q holds columns [32 q, 32 q + 32) of all rows, row by
+ * row. Write row `row` of the matrix, with cols a multiple of PANEL.
  */
 static inline void cudropi_pack_row(const float *values, int row, int cols,
                                     int64_t panel_depth, float *panels) {

@@ -69,7 +69,8 @@ extern "C" {
  * lse is off by at most the number in front of the sum, and by one rounding. o is the sum of
  * e^(score - the largest one) v, divided at the end: o may be infinite where the number of keys
  * times the largest |v| passes the largest float. A GPU may round the weights of F16 and BF16
- * tensors to that type before the product with V, by 2^-12 and 2^-9 of each.
+ * tensors to that type before the product with V: each by at most 2^-11 or 2^-8 of itself, and in
+ * F16 by 2^-37 of the largest one in addition.
  *
  * A GPU of sm_80 or newer takes tensor cores for F16 and BF16 with D = 64 or 128, if
  *   - all tensors but lse begin at multiples of 16 bytes, and have strides that are multiples of 8;

@@ -247,6 +247,32 @@ CUDROP_DEVICE void cudrop_device_read(const void *prepared, uint64_t offset,
 }
 
 /*
+ * Exchange words among four lanes of a warp, whose numbers differ in the bits `step` and 2 step
+ * alone; `step` is a power of two below 16. With t = lane / step % 4, word[k] becomes word t of
+ * the block of the lane whose t is k. All 32 lanes must call this function.
+ */
+CUDROP_DEVICE void cudrop_device_trade(const cudrop_philox_block_t &block, uint32_t lane,
+                                       uint32_t step, uint32_t word[4]) {
+  const bool odd = lane & step, upper = lane & 2 * step;
+  /* sent[s] = block.word[t ^ s], which thread t ^ s wants, selected without an index. */
+  uint32_t a = odd ? block.word[1] : block.word[0],
+           b = odd ? block.word[0] : block.word[1];
+  uint32_t c = odd ? block.word[3] : block.word[2],
+           d = odd ? block.word[2] : block.word[3];
+  uint32_t sent[4] = {upper ? c : a, upper ? d : b, upper ? a : c, upper ? b : d};
+  sent[1] = __shfl_xor_sync(0xffffffffu, sent[1], (int)step);
+  sent[2] = __shfl_xor_sync(0xffffffffu, sent[2], (int)(2 * step));
+  sent[3] = __shfl_xor_sync(0xffffffffu, sent[3], (int)(3 * step));
+  /* word[t ^ s] = sent[s], which now is a word from thread t ^ s. */
+  a = odd ? sent[1] : sent[0], b = odd ? sent[0] : sent[1];
+  c = odd ? sent[3] : sent[2], d = odd ? sent[2] : sent[3];
+  word[0] = upper ? c : a;
+  word[1] = upper ? d : b;
+  word[2] = upper ? a : c;
+  word[3] = upper ? b : d;
+}
+
+/*
  * Draw for the accumulators of tensor cores (mma and wgmma, m16n8). Thread t of a quad holds
  * columns 2 t and 2 t + 1 of a row of 8 columns. If these 8 columns are a group of the mask, the
  * two columns are word t of that group.
@@ -261,24 +287,7 @@ CUDROP_DEVICE void cudrop_device_read(const void *prepared, uint64_t offset,
  */
 CUDROP_DEVICE void cudrop_device_quad(const cudrop_mask_schedule_t &mask, uint32_t lane,
                                       uint64_t group, uint32_t word[4]) {
-  const cudrop_philox_block_t block = cudrop_device_draw(mask, group);
-  const bool odd = lane & 1, upper = lane & 2;
-  /* sent[s] = block.word[t ^ s], which thread t ^ s wants, selected without an index. */
-  uint32_t a = odd ? block.word[1] : block.word[0],
-           b = odd ? block.word[0] : block.word[1];
-  uint32_t c = odd ? block.word[3] : block.word[2],
-           d = odd ? block.word[2] : block.word[3];
-  uint32_t sent[4] = {upper ? c : a, upper ? d : b, upper ? a : c, upper ? b : d};
-  sent[1] = __shfl_xor_sync(0xffffffffu, sent[1], 1);
-  sent[2] = __shfl_xor_sync(0xffffffffu, sent[2], 2);
-  sent[3] = __shfl_xor_sync(0xffffffffu, sent[3], 3);
-  /* word[t ^ s] = sent[s], which now is a word from thread t ^ s. */
-  a = odd ? sent[1] : sent[0], b = odd ? sent[0] : sent[1];
-  c = odd ? sent[3] : sent[2], d = odd ? sent[2] : sent[3];
-  word[0] = upper ? c : a;
-  word[1] = upper ? d : b;
-  word[2] = upper ? a : c;
-  word[3] = upper ? b : d;
+  cudrop_device_trade(cudrop_device_draw(mask, group), lane, 1, word);
 }
 
 #endif

@@ -2,8 +2,8 @@
  * transformer.h - dropout and its neighbours in a transformer: sections 12, 13, 14 and 16 of
  * cudrop.h.
  *
- * cudrop.h includes this header, this one attention.h (15), and that one attend.h (17). The rules for
- * every operator stand in cudrop.h.
+ * cudrop.h includes this header, this one attention.h (15), and that one attend.h (17). The rules
+ * for every operator stand in cudrop.h.
  */
 #ifndef CUDROP_TRANSFORMER_H
 #define CUDROP_TRANSFORMER_H

@@ -11,17 +11,11 @@ struct cudropi_attend_softmax_t {
   cudropi_attend_sums_t o;        /* of e^(score - most) V, of kept weights */
 };
 
-CUDROPI_DEVICE float cudropi_warp_max(float value) {
-#pragma unroll
-  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
-    value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
-  return value;
-}
-
 /* Take in the score of the lane's key for left row r. Returns e^(score - most). */
 CUDROPI_DEVICE float cudropi_attend_weigh(cudropi_attend_softmax_t &state, int r,
                                           float score) {
-  const float before = state.most[r], most = fmaxf(before, cudropi_warp_max(score));
+  const float before = state.most[r],
+              most = fmaxf(before, cudropi_row_max(CUDROPI_WARP, score, nullptr));
   const float reference = most == -INFINITY ? 0.0f : most;
   const float factor = cudropi_exp_to_zero(before - reference);
   const float weight = cudropi_exp_to_zero(score - reference);
@@ -112,13 +106,9 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_ATTEND_BLOCKS)
   CUDROPI_ROWS_MASK(CUDROPI_ROWS_GENERAL, args, mask);
   const int64_t tasks =
       cudropi_attend_tasks(args.rows, args.options.attention.visible.queries);
-  const uint32_t warp = threadIdx.x / CUDROPI_WARP;
-#pragma unroll 1
-  for (int64_t task = (int64_t)blockIdx.x * CUDROPI_ATTEND_WARPS + warp; task < tasks;
-       task += (int64_t)gridDim.x * CUDROPI_ATTEND_WARPS) {
-    __syncwarp();
-    cudropi_attend_task<Type>(args, mask, task, held[warp]);
-  }
+  cudropi_attend_each(tasks, [&](int64_t task) {
+    cudropi_attend_task<Type>(args, mask, task, held[cudropi_warp()]);
+  });
 }
 
 #endif /* CUDROP_KERNEL_ATTEND_ANY_CUH */

@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS)
     if (cudropi_lane() != 0) continue;
     args.of_rows[row] = sum;
     args.of_rows[args.rows + row] =
-        __fmaf_rn(cudropi_attend_lse(args, row), -CUDROPI_LOG2_E, CUDROPI_LIFT);
-    args.of_rows[2 * args.rows + row] = sum * CUDROPI_UNLIFT;
+        __fmaf_rn(cudropi_attend_lse(args, row), -CUDROPI_LOG2_E, cudropi_lift<Type>::at);
+    args.of_rows[2 * args.rows + row] = sum * cudropi_lift<Type>::back;
   }
 }
 

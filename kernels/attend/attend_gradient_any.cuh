@@ -80,22 +80,59 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_ATTEND_BLOCKS)
   CUDROPI_ROWS_MASK(CUDROPI_ROWS_GENERAL, args, mask);
   const int64_t tasks =
       cudropi_attend_tasks(args.rows, args.options.attention.visible.queries);
-  const uint32_t warp = threadIdx.x / CUDROPI_WARP;
-#pragma unroll 1
-  for (int64_t task = (int64_t)blockIdx.x * CUDROPI_ATTEND_WARPS + warp; task < tasks;
-       task += (int64_t)gridDim.x * CUDROPI_ATTEND_WARPS) {
-    __syncwarp();
-    cudropi_attend_queries_task<Type>(args, mask, task, held[warp]);
-  }
+  cudropi_attend_each(tasks, [&](int64_t task) {
+    cudropi_attend_queries_task<Type>(args, mask, task, held[cudropi_warp()]);
+  });
 }
 
 /* ---- dK and dV: keys on the left --------------------------------------------------------- */
 
-/* The left rows of a warp: `n` keys, from `key` on, of the heads whose rows begin at `row`. */
+/* The left rows of a warp: `n` keys, from `key` on, of the heads whose rows are [row, end). A query
+ * sees the first `seen` of the n; `stored` of them have a gradient. */
 struct cudropi_attend_keys_t {
-  int64_t row, key;
-  int n;
+  int64_t row, end, key;
+  int n, seen, stored;
 };
+
+/* The most keys that one of the rows [row, end) sees. */
+CUDROPI_DEVICE int64_t cudropi_attend_most_seen(const cudropi_visible_t &visible,
+                                                int64_t row, int64_t end) {
+  int64_t most = 0;
+#pragma unroll 1
+  for (int64_t r = row + cudropi_lane(); r < end; r += CUDROPI_WARP) {
+    const int64_t seen = cudropi_count_visible(&visible, r);
+    most = seen > most ? seen : most;
+  }
+#pragma unroll
+  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2) {
+    const int64_t other = __shfl_xor_sync(0xffffffffu, most, distance);
+    most = other > most ? other : most;
+  }
+  return most;
+}
+
+/* How many of at most 4 left rows there are before `end`. */
+CUDROPI_DEVICE int cudropi_attend_left(int64_t end, int64_t first) {
+  const int64_t left = end - first;
+  return left < 0 ? 0 : left < CUDROPI_ATTEND_LEFT ? (int)left : CUDROPI_ATTEND_LEFT;
+}
+
+CUDROPI_DEVICE cudropi_attend_keys_t
+cudropi_attend_begin_keys(const cudropi_attend_args_t &args, int64_t task) {
+  const cudropi_visible_t &visible = args.options.attention.visible;
+  const int64_t rows = args.options.group * visible.queries;
+  const int64_t in_head = cudropi_attend_tasks(visible.keys, visible.keys);
+  const int64_t head = task / in_head;
+  cudropi_attend_keys_t keys = {};
+  keys.row = head * rows;
+  keys.end = keys.row + rows;
+  keys.key = (task - head * in_head) * CUDROPI_ATTEND_LEFT;
+  keys.n = cudropi_attend_left(visible.keys, keys.key);
+  keys.seen = cudropi_attend_left(cudropi_attend_most_seen(visible, keys.row, keys.end),
+                                  keys.key);
+  keys.stored = args.adds_to_data ? keys.seen : keys.n;
+  return keys;
+}
 
 /* Make the weights of the lane's query: of dV, drop(P), and of dK, dS / scale. False if the query
  * sees none of the keys. */
@@ -137,25 +174,24 @@ CUDROPI_DEVICE void cudropi_attend_keys_task(const cudropi_attend_args_t &args,
                                              const cudropi_attend_keys_t &keys,
                                              cudropi_attend_held_t<2> &held) {
   const int64_t queries = args.options.attention.visible.queries;
-  const int64_t end = keys.row + args.options.group * queries;
   cudropi_attend_sums_t dk = {}, dv = {};
 #pragma unroll
   for (int r = 0; r < CUDROPI_ATTEND_LEFT; ++r) {
     const int64_t key = keys.key + r;
     cudropi_attend_load_left<Type>(
-        args, CUDROPI_ATTEND_K, r < keys.n,
+        args, CUDROPI_ATTEND_K, r < keys.seen,
         cudropi_attend_place(args, CUDROPI_ATTEND_K, keys.row) +
             key * args.options.key_stride[CUDROPI_ATTEND_K],
         args.options.attention.scores_scale, held.left[0][r]);
     cudropi_attend_load_left<Type>(
-        args, CUDROPI_ATTEND_V, r < keys.n,
+        args, CUDROPI_ATTEND_V, r < keys.seen,
         cudropi_attend_place(args, CUDROPI_ATTEND_V, keys.row) +
             key * args.options.key_stride[CUDROPI_ATTEND_V],
         1.0f, held.left[1][r]);
   }
   __syncwarp();
 #pragma unroll 1
-  for (int64_t head = keys.row; head < end; head += queries) {
+  for (int64_t head = keys.row; head < keys.end; head += queries) {
 #pragma unroll 1
     for (int64_t at = 0; at < queries; at += CUDROPI_WARP) {
       const int64_t own = at + cudropi_lane();
@@ -182,7 +218,7 @@ CUDROPI_DEVICE void cudropi_attend_keys_task(const cudropi_attend_args_t &args,
     const int64_t stride = args.options.key_stride[operand];
     cudropi_attend_store_sums<Type>(
         args, operand, cudropi_attend_place(args, operand, keys.row) + keys.key * stride,
-        stride, keys.n, side == 0 ? args.options.attention.scores_scale : 1.0f,
+        stride, keys.stored, side == 0 ? args.options.attention.scores_scale : 1.0f,
         side == 0 ? dk : dv, held.left[side]);
   }
 }
@@ -196,19 +232,10 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_ATTEND_BLOCKS)
   const int64_t rows = args.options.group * visible.queries;
   const int64_t in_head = cudropi_attend_tasks(visible.keys, visible.keys);
   const int64_t tasks = args.rows / rows * in_head;
-  const uint32_t warp = threadIdx.x / CUDROPI_WARP;
-#pragma unroll 1
-  for (int64_t task = (int64_t)blockIdx.x * CUDROPI_ATTEND_WARPS + warp; task < tasks;
-       task += (int64_t)gridDim.x * CUDROPI_ATTEND_WARPS) {
-    const int64_t head = task / in_head;
-    cudropi_attend_keys_t keys = {};
-    keys.row = head * rows;
-    keys.key = (task - head * in_head) * CUDROPI_ATTEND_LEFT;
-    const int64_t left = visible.keys - keys.key;
-    keys.n = left < CUDROPI_ATTEND_LEFT ? (int)left : CUDROPI_ATTEND_LEFT;
-    __syncwarp();
-    cudropi_attend_keys_task<Type>(args, mask, keys, held[warp]);
-  }
+  cudropi_attend_each(tasks, [&](int64_t task) {
+    cudropi_attend_keys_task<Type>(args, mask, cudropi_attend_begin_keys(args, task),
+                                   held[cudropi_warp()]);
+  });
 }
 
 #endif /* CUDROP_KERNEL_ATTEND_GRADIENT_ANY_CUH */

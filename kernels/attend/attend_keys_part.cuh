@@ -10,7 +10,7 @@
  *
  * so that a thread's two keys are a word of the mask, and four threads whose g differ in the lower
  * two bits need the same groups. Each draws one of four, those of queries 2 t and 2 t + 1 in two
- * products, and they exchange words.
+ * products, and they trade words.
  */
 #ifndef CUDROP_KERNEL_ATTEND_KEYS_PART_CUH
 #define CUDROP_KERNEL_ATTEND_KEYS_PART_CUH
@@ -52,29 +52,6 @@ struct cudropi_keys_shared_t {
     return {k, v, q + rows * cols, dout + rows * cols, lifted + rows, delta + rows};
   }
 };
-
-/* Exchange words among the lanes whose number differs in bits 2 and 3: word[i] becomes word `index`
- * of the block of lane i, which are this lane's bits. */
-CUDROPI_DEVICE void cudropi_trade_words(const cudrop_philox_block_t &block,
-                                        uint32_t (&word)[4]) {
-  const bool odd = cudropi_lane() & 4, upper = cudropi_lane() & 8;
-  /* sent[s] = word index ^ s, which lane index ^ s wants, selected without an index. */
-  uint32_t a = odd ? block.word[1] : block.word[0],
-           b = odd ? block.word[0] : block.word[1];
-  uint32_t c = odd ? block.word[3] : block.word[2],
-           d = odd ? block.word[2] : block.word[3];
-  uint32_t sent[4] = {upper ? c : a, upper ? d : b, upper ? a : c, upper ? b : d};
-  sent[1] = __shfl_xor_sync(0xffffffffu, sent[1], 4);
-  sent[2] = __shfl_xor_sync(0xffffffffu, sent[2], 8);
-  sent[3] = __shfl_xor_sync(0xffffffffu, sent[3], 12);
-  /* word[index ^ s] = sent[s], which now is a word of lane index ^ s. */
-  a = odd ? sent[1] : sent[0], b = odd ? sent[0] : sent[1];
-  c = odd ? sent[3] : sent[2], d = odd ? sent[2] : sent[3];
-  word[0] = upper ? c : a;
-  word[1] = upper ? d : b;
-  word[2] = upper ? a : c;
-  word[3] = upper ? b : d;
-}
 
 /* s = K Q^T and dp = V dO^T, for the first 16 queries. */
 template <class Type, int cols, int tiles>
@@ -221,10 +198,10 @@ CUDROPI_DEVICE void cudropi_keys_part(const cudropi_attend_args_t &args,
       cudropi_keys_hide(cudropi_hidden_score(slopes.scale_log2), head.sight, queries,
                         from, key, s[a]);
     if (slopes.draws)
-      cudropi_trade_words(
+      cudrop_device_trade(
           cudropi_draw_group(mask, head.groups, from + 8 * (g >> 1 & 1) + 2 * t + (g & 1),
                              key / CUDROPI_CHUNK + g / 4),
-          word);
+          cudropi_lane(), 4, word);
     cudropi_keys_slopes<Type>(slopes, row, word, s[a], dp[a], p[a], ds[a]);
   }
   cudropi_keys_add<Type>(shared, p, ds, state);

@@ -1,5 +1,5 @@
-/* attend_keys_tensor.cuh - dK and dV by tensor cores: the walk through the queries of all heads that
- * read a block's keys */
+/* attend_keys_tensor.cuh - dK and dV by tensor cores: the walk through the queries of all heads
+ * that read a block's keys */
 #ifndef CUDROP_KERNEL_ATTEND_KEYS_TENSOR_CUH
 #define CUDROP_KERNEL_ATTEND_KEYS_TENSOR_CUH
 
@@ -80,10 +80,10 @@ CUDROPI_DEVICE int cudropi_keys_seen(const cudropi_attend_args_t &args, int64_t 
   return most;
 }
 
-/* Store a warp's sums for its keys. */
+/* Store a warp's sums for its keys, those before `end`. */
 template <class Type, int cols, int tiles>
 CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int operand,
-                                       int64_t row, int first, float factor,
+                                       int64_t row, int first, int end, float factor,
                                        const cudropi_sum_t (&sum)[tiles][cols / 8]) {
   const int lane = (int)cudropi_lane();
   const int64_t begin = cudropi_attend_place(args, operand, row) + 2 * (lane % 4);
@@ -93,7 +93,7 @@ CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int op
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int key = first + 16 * a + 2 * (lane / 4) + h;
-      if (key >= args.options.attention.visible.keys) continue;
+      if (key >= end) continue;
 #pragma unroll
       for (int d = 0; d < cols / 8; ++d)
         cudropi_store_pair<Type>(args.side[operand].data,
@@ -115,7 +115,7 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
   constexpr int rows = CUDROPI_ATTEND_WARPS * 16 * tiles, step = CUDROPI_STEP_QUERIES;
   const int64_t end = row + args.options.group * args.options.attention.visible.queries;
   const int seen = cudropi_keys_seen(args, row, end);
-  const cudropi_slopes_t slopes = cudropi_find_slopes(args, mask);
+  const cudropi_slopes_t slopes = cudropi_find_slopes<Type>(args, mask);
   cudropi_keys_place_t place = {row, 0, 0};
   cudropi_keys_t<cols, tiles> state;
   state.own = (int)(threadIdx.x / CUDROPI_WARP) * 16 * tiles;
@@ -150,9 +150,10 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
     cudropi_await_batches<0>();
     __syncthreads();
   }
-  cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DK, row, state.first,
+  const int stored = args.adds_to_data ? seen : (int)args.options.attention.visible.keys;
+  cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DK, row, state.first, stored,
                                         args.options.attention.scores_scale, state.dk);
-  cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DV, row, state.first,
+  cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DV, row, state.first, stored,
                                         slopes.factor, state.dv);
 }
 

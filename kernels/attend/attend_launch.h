@@ -14,7 +14,7 @@ cudaError_t cudropi_launch_attend_tensor(const cudropi_work_t *work);
 cudaError_t cudropi_launch_attend_keys_tensor(const cudropi_work_t *work);    /* dK, dV */
 cudaError_t cudropi_launch_attend_queries_tensor(const cudropi_work_t *work); /* dQ */
 
-/* The sum of dO * O along each row, to the plan's of_rows. */
+/* What the gradient needs to know of each row, to the plan's of_rows: see attend_delta.cuh. */
 cudaError_t cudropi_launch_attend_delta(const cudropi_work_t *work);
 
 #endif /* CUDROP_ATTEND_LAUNCH_H */

@@ -1,4 +1,4 @@
-/* attend_queries_tensor.cu - attend_queries_tensor.cuh in each type and head size, and the launch. */
+/* attend_queries_tensor.cu - the instances of attend_queries_tensor.cuh, and the launch. */
 #include "attend/attend_launch.h"
 #include "attend/attend_queries_tensor.cuh"
 

@@ -140,7 +140,7 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
   uint16_t *const shared_v = shared_k + 2 * tile_size;
   const int queries = (int)args.options.attention.visible.queries;
   const int own = (int)(threadIdx.x / CUDROPI_WARP) * 16;
-  const cudropi_slopes_t slopes = cudropi_find_slopes(args, mask);
+  const cudropi_slopes_t slopes = cudropi_find_slopes<Type>(args, mask);
   const cudropi_lines_t k = cudropi_key_lines(args, CUDROPI_ATTEND_K, row),
                         v = cudropi_key_lines(args, CUDROPI_ATTEND_V, row);
   cudropi_queries_t<cols> state;

@@ -30,9 +30,16 @@ enum {
  * and spills. */
 enum { CUDROPI_ATTEND_BLOCKS = 3 };
 
-/* Tensor cores make weights times 2^12, so that F16 can hold small ones too. */
-#define CUDROPI_LIFT 12.0f
-#define CUDROPI_UNLIFT 0x1p-12f
+/* Tensor cores make weights times 2^at, so that F16 holds small ones too. BF16 needs no lift. */
+template <class Type>
+struct cudropi_lift {
+  static constexpr float at = 0.0f, back = 1.0f;
+};
+template <>
+struct cudropi_lift<cudropi_f16> {
+  static constexpr float at = 12.0f, back = 0x1p-12f;
+};
+
 #define CUDROPI_LOG2_E 0x1.715476p0f
 #define CUDROPI_LN_2 0x1.62e43p-1f
 
@@ -112,6 +119,9 @@ using cudropi_attend_sums_t = float[CUDROPI_ATTEND_LEFT][CUDROPI_ATTEND_TURNS];
 CUDROPI_DEVICE uint32_t cudropi_lane() {
   return threadIdx.x % CUDROPI_WARP;
 }
+CUDROPI_DEVICE uint32_t cudropi_warp() {
+  return threadIdx.x / CUDROPI_WARP;
+}
 
 /* Load row `at` of an operand, times `scale`, to shared memory; +0 if there is no such row. */
 template <class Type>
@@ -175,12 +185,13 @@ CUDROPI_DEVICE void cudropi_attend_add(
   }
 }
 
-/* A sum times its factor; no product is -0. */
+/* A sum times its factor, +0 where the product is -0. */
 CUDROPI_DEVICE float cudropi_attend_scale(float sum, float factor) {
   return __fmaf_rn(sum, factor, 0.0f);
 }
 
-/* Write the sums of left row r, times `factor`, to shared memory. A factor of 0 makes +0 of NaN, too. */
+/* Write the sums of left row r, times `factor`, to shared memory. A factor of 0 makes +0 of NaN,
+ * too. */
 CUDROPI_DEVICE void cudropi_attend_finish(const cudropi_attend_args_t &args, int r,
                                           float factor, const cudropi_attend_sums_t &sums,
                                           float *finished) {
@@ -281,6 +292,18 @@ CUDROPI_DEVICE uint32_t cudropi_attend_keep_lane(const cudropi_attend_args_t &ar
 CUDROPI_DEVICE uint32_t cudropi_attend_lanes(int64_t end, int64_t key) {
   const int64_t left = end - key;
   return left >= CUDROPI_WARP ? 0xffffffffu : left <= 0 ? 0 : (1u << left) - 1;
+}
+
+/* Do task(0), ..., task(tasks - 1), each by one warp. */
+template <class Task>
+CUDROPI_DEVICE void cudropi_attend_each(int64_t tasks, Task task) {
+#pragma unroll 1
+  for (int64_t t =
+           (int64_t)blockIdx.x * CUDROPI_ATTEND_WARPS + threadIdx.x / CUDROPI_WARP;
+       t < tasks; t += (int64_t)gridDim.x * CUDROPI_ATTEND_WARPS) {
+    __syncwarp();
+    task(t);
+  }
 }
 
 /* ---- Launch ------------------------------------------------------------------------------ */

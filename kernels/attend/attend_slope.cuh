@@ -3,10 +3,10 @@
  *
  *   P = e^(scale Q K^T - lse)      dS = P (keep ? dO V^T / (1 - p) : 0  - delta)
  *
- * A kernel has queries and goes through keys, for dQ (attend_queries_tensor.cuh); another has keys and
- * goes through queries, for dK and dV (attend_keys_tensor.cuh). Each makes P and dS again, and draws
- * the mask: no sum is shared, and nothing is atomic. P is made lifted (attend_row.cuh), and dS with
- * numbers that take the lift back.
+ * A kernel has queries and goes through keys, for dQ (attend_queries_tensor.cuh); another has keys
+ * and goes through queries, for dK and dV (attend_keys_tensor.cuh). Each makes P and dS again, and
+ * draws the mask: no sum is shared, and nothing is atomic. P is made lifted (attend_row.cuh), and
+ * dS with numbers that take the lift back.
  */
 #ifndef CUDROP_KERNEL_ATTEND_SLOPE_CUH
 #define CUDROP_KERNEL_ATTEND_SLOPE_CUH
@@ -21,11 +21,12 @@ struct cudropi_slopes_t {
   bool draws;
 };
 
+template <class Type>
 CUDROPI_DEVICE cudropi_slopes_t cudropi_find_slopes(const cudropi_attend_args_t &args,
                                                     const cudropi_rows_mask_t &mask) {
   const bool draws = mask.schedule.fate == CUDROP_MASK_DRAWN;
   return {args.options.attention.scores_scale * CUDROPI_LOG2_E,
-          mask.schedule.scale * CUDROPI_UNLIFT, mask.schedule.least, draws};
+          mask.schedule.scale * cudropi_lift<Type>::back, mask.schedule.least, draws};
 }
 
 /* Of a query, made by attend_delta.cuh: what is added to a score times scale / ln 2, and delta with

@@ -104,7 +104,7 @@ CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile_q, int own,
 /* Make weights of the scores of row h of tile m. o and the sum before get a factor if `most`
  * grows. */
 template <int cols, int tiles>
-CUDROPI_DEVICE void cudropi_forward_weigh(float scale_log2, int m, int h,
+CUDROPI_DEVICE void cudropi_forward_weigh(float scale_log2, float lift, int m, int h,
                                           cudropi_forward_t<cols, tiles> &state,
                                           cudropi_sum_t (&s)[8][tiles]) {
   float most = state.most[m][h];
@@ -116,7 +116,7 @@ CUDROPI_DEVICE void cudropi_forward_weigh(float scale_log2, int m, int h,
   const float reference = most == -INFINITY ? 0.0f : __fmul_rn(most, scale_log2);
   /* 1 if `most` does not grow: a fused product would leave what the reference was rounded by. */
   const float factor = cudropi_exp2(__fmul_rn(state.most[m][h], scale_log2) - reference);
-  const float lifted = CUDROPI_LIFT - reference;
+  const float lifted = lift - reference;
   float total = state.sum[m][h] * factor;
   state.most[m][h] = most;
 #pragma unroll
@@ -167,7 +167,7 @@ CUDROPI_DEVICE void cudropi_forward_step(const cudropi_rows_mask_t &mask,
   for (int m = 0; m < tiles; ++m) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      cudropi_forward_weigh(rows.scale_log2, m, h, state, s);
+      cudropi_forward_weigh(rows.scale_log2, cudropi_lift<Type>::at, m, h, state, s);
       if (rows.draws) cudropi_forward_drop(mask, rows, from, m, h, s);
 #pragma unroll
       for (int n = 0; n < 8; ++n)
@@ -200,7 +200,7 @@ CUDROPI_DEVICE void cudropi_forward_end(const cudropi_attend_args_t &args,
       if (t == 0)
         cudropi_row_write(args, CUDROPI_ATTEND_LSE, row + query,
                           state.most[m][h] * rows.scale_log2 * CUDROPI_LN_2 +
-                              logf(total * CUDROPI_UNLIFT));
+                              logf(total * cudropi_lift<Type>::back));
 #pragma unroll
       for (int d = 0; d < cols / 8; ++d) {
         const float a = state.o[m][d].at[2 * h] * factor,

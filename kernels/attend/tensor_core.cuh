@@ -1,7 +1,7 @@
 /*
- * tensor_core.cuh - products of small matrices by a warp, and copies to shared memory that a block
- * does not wait for. Each function is an instruction of sm_80, and for a host compiler a twin in C
- * that does what PTX's manual says.
+ * tensor_core.cuh - products of small matrices by a warp, and copies to shared memory while a block
+ * goes on. Each function is one instruction of sm_80; a host compiler gets a twin in C, which does
+ * what PTX's manual says.
  *
  * The manual's matrices, with g = lane / 4 and t = lane % 4:
  *
@@ -105,7 +105,7 @@ CUDROPI_DEVICE void cudropi_await_batches() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }
 
-/* A kernel with copies begins with this call. */
+/* A kernel with copies begins with this call, which the twins need. */
 CUDROPI_DEVICE void cudropi_begin_batches() {}
 
 /* 2^x, within 2 units in the last place; subnormal results are 0. */

@@ -53,9 +53,10 @@ void attend_output(const attend_query_t *query, const double *weights, attend_su
 }
 
 /*
- * Errors: dP and the sum of dO * O are each off by (D + 2) u of the sizes that they add, dS by that,
- * by its weight's error and by 3 roundings. A sum of n products adds up to n u of their sizes, in
- * whatever order it is made. F16 holds nothing finer than 2^-24, where a GPU rounds dS to it.
+ * Errors: dP and the sum of dO * O are each off by (D + 2) u of the sizes that they add, dS by
+ * that, by its weight's error and by 3 roundings. A sum of n products adds up to n u of their
+ * sizes, in whatever order it is made. Where a GPU rounds to F16, dS has nothing finer than 2^-24,
+ * and weights, lifted by 2^12, nothing finer than 2^-36.
  */
 void attend_differentiate(const attend_query_t *query, const double *weights,
                           const double *o, attend_sum_t dq, attend_sum_t dk,
@@ -82,7 +83,9 @@ void attend_differentiate(const attend_query_t *query, const double *weights,
         (weights[j] + least_weight) * error * (size + delta_size) + query->least;
     const double y = factor != 0.0 ? weights[j] * factor : 0.0;
     const double y_bound =
-        factor != 0.0 ? (y + least_weight * factor) * (query->error + over) : 0.0;
+        factor != 0.0
+            ? (y + least_weight * factor) * (query->error + over) + factor * query->coarse
+            : 0.0;
     for (int64_t c = 0; c < cols; ++c) {
       dq.value[c] += scale * ds * k[c];
       dq.bound[c] += fabs(scale * k[c]) * (ds_bound + along * fabs(ds));
@@ -110,6 +113,7 @@ typedef struct {
   int64_t cols, keys;
   double *input[ATTEND_INPUTS], *o;
   attend_sum_t dk, dv;
+  bool *is_seen; /* [shared heads * keys]: by a query */
   bool rounds_weights;
 } problem_t;
 
@@ -142,6 +146,7 @@ static problem_t begin(const attend_trial_t *trial, const attend_tensors_t *t,
                   .o = read_all(&t->output[ATTEND_O]),
                   .dk = make_sum(view_count(k)),
                   .dv = make_sum(view_count(k)),
+                  .is_seen = calloc((size_t)view_count(k) + 1, sizeof(bool)),
                   .rounds_weights = rounds_weights};
   of.scores.tensor.shape[q->tensor.rank - 1] = of.keys;
   for (int x = 0; x < ATTEND_INPUTS; ++x) of.input[x] = read_all(&t->input[x]);
@@ -151,18 +156,20 @@ static problem_t begin(const attend_trial_t *trial, const attend_tensors_t *t,
 static void end(problem_t *of) {
   for (int x = 0; x < ATTEND_INPUTS; ++x) free(of->input[x]);
   free(of->o);
+  free(of->is_seen);
   free_sum(&of->dk);
   free_sum(&of->dv);
 }
 
-/* Is element e of an output within `bound` of `value`, or of the sum of that and its old one? */
+/* Is element e of an output within `bound` of `value`, or of the sum of that and its old one? A key
+ * that no query sees keeps the old one. */
 static const char *check_element(const problem_t *of, attend_output_t output, int64_t e,
                                  double value, double bound) {
   const view_t *view = &of->t->output[output];
   if (of->trial->ways.accumulates && output >= ATTEND_DQ) {
     const double old = view_get(&of->before->output[output], e);
-    value += old;
-    bound += bound > 0.0 ? u * fabs(value) : value == 0.0 ? 0x1p-148 : 0.0;
+    value = output == ATTEND_DQ || of->is_seen[e / of->cols] ? value + old : old;
+    bound += bound > 0.0 ? u * fabs(value) : 0.0;
   }
   if (bound > 0.0 && view->tensor.dtype == CUDROP_F32 && isfinite(value))
     worst[output] = fmax(worst[output], fabs(view_get(view, e) - value) / bound);
@@ -185,9 +192,9 @@ static const char *check_elements(const problem_t *of, attend_output_t output,
 }
 
 /*
- * How far off the weights of o are, relative to themselves. Random numbers, whose roundings cancel,
- * are asked to be nearer than attend.h promises; long_sums_are_within_the_bound asks for that. A GPU rounds the
- * weights to the type.
+ * How far off the weights of o are, relative to themselves. Random numbers, whose roundings
+ * cancel, are asked to be nearer than attend.h promises; long_sums_are_within_the_bound asks for
+ * that. A GPU rounds the weights to the type.
  */
 static double find_error(const problem_t *of, double size) {
   const cudrop_dtype_t dtype = of->trial->dtype;
@@ -226,16 +233,24 @@ static const char *check_query(problem_t *of, int64_t row, attend_query_t *query
   double lse = attend_weigh(query, weights, &size);
   const double error = find_error(of, size);
   attend_output(query, weights, sum);
-  for (int64_t c = 0; c < cols; ++c)
+  for (int64_t j = 0; j < query->n; ++j) of->is_seen[shared + j] = true;
+  query->coarse = of->rounds_weights && of->trial->dtype == CUDROP_F16 ? 0x1p-37 : 0.0;
+  for (int64_t c = 0; c < cols; ++c) {
+    double size_v = 0.0;
+    for (int64_t j = 0; j < query->n; ++j)
+      size_v += query->kept[j] ? fabs(query->v[j * cols + c]) * query->factor : 0.0;
     if (sum.bound[c] > 0.0)
-      sum.bound[c] = sum.bound[c] * error + least_weight * 4.0 * query->factor;
+      sum.bound[c] = sum.bound[c] * error + least_weight * 4.0 * query->factor +
+                     query->coarse * size_v;
+  }
   double lse_bound = query->n > 0 ? error : 0.0;
   const char *wrong = check_elements(of, ATTEND_O, row * cols, cols, sum);
   if (wrong[0] == '\0')
     wrong = check_elements(of, ATTEND_LSE, row, 1, (attend_sum_t){&lse, &lse_bound});
   if (wrong[0] != '\0' || of->trial->ways.without[ATTEND_LSE]) return wrong;
   memset(sum.value, 0, (size_t)cols * sizeof *sum.value);
-  for (int64_t c = 0; c < cols; ++c) sum.bound[c] = 0x1p-148; /* either zero will do */
+  /* Either zero will do for the dq of a query that sees a key. */
+  for (int64_t c = 0; c < cols; ++c) sum.bound[c] = query->n > 0 ? 0x1p-148 : 0.0;
   query->error = 2.0 * error + (isfinite(lse) ? u * fabs(lse) : 0.0);
   query->least = of->rounds_weights && of->trial->dtype == CUDROP_F16 ? 0x1p-25 : 0.0;
   attend_differentiate(

@@ -138,8 +138,10 @@ static attend_tensors_t make_tensors(const attend_trial_t *trial) {
     t.output[y] = y == ATTEND_LSE ? make_view(trial, CUDROP_F32, rank, lse_shape, 0, 1)
                                   : make_view(trial, trial->dtype, rank,
                                               is_keys ? k_shape : shape->q, 8, 5);
-    if (trial->ways.accumulates && y >= ATTEND_DQ)
-      view_fill_tamely(&t.output[y], (uint64_t)y);
+    if (!trial->ways.accumulates || y < ATTEND_DQ) continue;
+    view_fill_tamely(&t.output[y], (uint64_t)y);
+    for (int64_t e = 0; e < view_count(&t.output[y]); e += 5)
+      oracle_write(trial->dtype, -0.0, view_element(&t.output[y], e));
   }
   if (trial->values == ATTEND_SPECIAL) make_special(trial, &t);
   hide_unseen(trial, &t.input[ATTEND_K]);

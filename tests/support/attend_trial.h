@@ -89,7 +89,7 @@ typedef struct {
   const double *q, *dout; /* [cols] */
   const double *k, *v;    /* [n, cols] */
   double error;           /* how far off a weight may be, relative to itself */
-  double least;           /* how far off dS may be beside that */
+  double least, coarse;   /* how far off dS, and a weight, may be beside that */
   int64_t readers;        /* how many queries add to a row of dk and dv */
 } attend_query_t;
 

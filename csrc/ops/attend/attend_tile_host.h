@@ -2,9 +2,9 @@
  * attend_tile_host.h - tiles of scores on the host, and the rows of tensors that they are made of;
  * compiled for each path, like strip.h.
  *
- * A tile has 96 queries and 128 keys. Its weights are multiplied by V, or in the gradient by what it
- * needs, and forgotten. Queries and keys are cut at multiples of these numbers from a head's first
- * ones, whatever the slabs and threads are.
+ * A tile has 96 queries and 128 keys. Its weights are multiplied by V, or in the gradient by what
+ * it needs, and forgotten. Queries and keys are cut at multiples of these numbers from a head's
+ * first ones, whatever the slabs and threads are.
  */
 #ifndef CUDROP_ATTEND_TILE_HOST_H
 #define CUDROP_ATTEND_TILE_HOST_H
@@ -54,7 +54,7 @@ static void load_row(const attend_t *of, int operand, const char *from, float sc
   for (int j = of->cols; j < of->width; ++j) values[j] = 0.0f;
 }
 
-/* Store a row of D elements times `scale`, or add it to the old one. No product is -0. */
+/* Store a row of D elements times `scale`, +0 where the product is -0, or add it to the old one. */
 static void store_row(const attend_t *of, int operand, char *to, float scale,
                       const float *values) {
   const cudrop_dtype_t dtype = of->plan->operand[operand].dtype;
