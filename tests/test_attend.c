@@ -55,6 +55,7 @@ START_TEST(every_option_is_right_in_every_shape) {
   const attend_shape_t *shape = &shapes[_i];
   const int64_t keys = shape->keys, cols = shape->q[shape->rank - 1];
   const int64_t offsets[] = {0, keys / 2, INT64_MAX};
+  const int64_t windows[] = {0, keys / 3 + 1, 1, INT64_MAX};
   const int turns = keys * cols > 8000 || keys > 128 ? 3 : 15;
   for (int turn = 0; turn < turns; ++turn) {
     const int lengths = (turn + _i) % 4;
@@ -65,6 +66,7 @@ START_TEST(every_option_is_right_in_every_shape) {
         .scale = cols > 24 ? scales[turn % 3] / 2.0f : scales[turn % 3],
         .causal = (cudrop_causal_t)((turn + _i / 2) % 3),
         .query_offset = offsets[turn / 3 % 3],
+        .window = windows[(turn + _i) % 4],
         .lengths_rank = lengths < shape->rank ? lengths : 0,
         .has_wide_lengths = turn % 2,
         .mask = cudrop_mask(42, (uint64_t)turn, rates[(turn + _i) % 5]),
@@ -85,6 +87,7 @@ START_TEST(tensor_cores_are_right) {
       {"many tiles", 3, {1, 300, 64}, 0, 304},
       {"more queries than keys", 3, {2, 150, 128}, 1, 72},
   };
+  static const int64_t windows[] = {0, 17, 70, 11};
   const attend_shape_t *shape = &tiles[_i % 5];
   for (int turn = 0; turn < 6; ++turn) {
     attend_trial_t trial = {
@@ -94,6 +97,7 @@ START_TEST(tensor_cores_are_right) {
         .scale = turn == 4 ? -0.1f : 0.1f,
         .causal = (cudrop_causal_t)((turn + _i) % 3),
         .query_offset = 9,
+        .window = windows[(turn + _i / 2) % 4],
         .lengths_rank = turn % 2,
         .mask = cudrop_mask(9, (uint64_t)turn, 0.2),
         .source = turn < DTYPES ? ATTEND_BY_VALUE : ATTEND_PREPARED,

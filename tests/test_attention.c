@@ -64,6 +64,7 @@ START_TEST(every_option_is_right_in_every_layout) {
   const attention_layout_t *layout = &layouts[_i];
   const int64_t keys = layout->shape[layout->rank - 1];
   const int64_t offsets[] = {0, keys / 2, INT64_MAX};
+  const int64_t windows[] = {0, keys / 3 + 1, 1, INT64_MAX};
   if (layout->stride != NULL && layout->stride[0] == 0)
     return; /* of inputs alone: below */
   for (int turn = 0; turn < 12 + DTYPES; ++turn) {
@@ -76,6 +77,7 @@ START_TEST(every_option_is_right_in_every_layout) {
         .scale = scales[turn % 4],
         .causal = causal,
         .query_offset = offsets[turn / 4 % 3],
+        .window = windows[turn % 7 % 4],
         .has_lengths = turn % 3 == 1,
         .mask = cudrop_mask(42, (uint64_t)turn, rates[turn % 5]),
         .no_mask = turn == 7,
@@ -100,6 +102,7 @@ START_TEST(special_scores_are_what_the_formula_says) {
                              .scale = 0.5f,
                              .causal = turn >= DTYPES ? CUDROP_CAUSAL : CUDROP_NOT_CAUSAL,
                              .query_offset = 2,
+                             .window = turn % 2 ? 4 : 0,
                              .mask = cudrop_mask(1, 2, 0.25),
                              .scores = TRIAL_SPECIAL});
 }
@@ -125,6 +128,7 @@ START_TEST(every_combination_of_options_is_right) {
         .scale = options & 1 ? -0.7f : 0.0f,
         .causal = (cudrop_causal_t)(options >> OPTIONS),
         .query_offset = options & 1 ? 3 : 0,
+        .window = options & 4 ? 5 : 0,
         .has_lengths = options & 2,
         .mask = cudrop_mask(42, (uint64_t)options, options & 4 ? 0.0 : 0.4),
         .no_mask = options & 8,

@@ -50,9 +50,9 @@ extern "C" {
  * q, k, v, o and their gradients have one type, F32, F16 or BF16; lse is F32.
  *
  * A query that sees no key, or scores of -infinity alone, has o = +0 and lse = -infinity, whatever
- * v holds. With p = 1 all of O is +0. A NaN that a query sees makes its o NaN. A key that no query
- * of a head sees is not looked at; a key or value of NaN or infinity that some query sees may make
- * other queries of that head NaN, though their weight for the key is 0.
+ * v holds. With p = 1 all of O is +0. A NaN that a query sees makes its o NaN. Keys before the
+ * first and behind the last that a query of a head sees are not looked at; a key or value of NaN
+ * or infinity between these may make queries of that head NaN that do not see it.
  *
  * Bits: the mask's are exact. The sums are made in float, in an order that follows from the place
  * in the tensor alone: a context gives the same bits every time, and the host does with any number
@@ -107,13 +107,14 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * would be wrong without a status.
  *
  * dk and dv of a shared head are the sums over the heads that read it. A query that sees no key
- * has dq = +0, and a key that no query sees has dk = dv = +0 and is not looked at. dq, dk and dv
- * have the shapes of q, k and v; each may be NULL, not all three. They may be views of one tensor,
- * as q, k and v may. dq may be q, o or dout itself; dk and dv share no byte with an input.
+ * has dq = +0, and a key that no query sees has dk = dv = +0. Keys before the first and behind the
+ * last that is seen are not looked at. dq, dk and dv have the shapes of q, k and v; each may be
+ * NULL, not all three. They may be views of one tensor, as q, k and v may. dq may be q, o or dout
+ * itself; dk and dv share no byte with an input.
  *
- * They are gradients of data: `accumulate` may be CUDROP_ACCUMULATE_DATA, which leaves a key that
- * no query sees as it is, adds +0 to the dq of a query that sees no key, and adds a dq that is q,
- * o or dout to that.
+ * They are gradients of data: `accumulate` may be CUDROP_ACCUMULATE_DATA. This leaves dk and dv of
+ * the keys that are not looked at as they are, adds +0 to the dq of a query that sees no key, and
+ * adds to a dq that is q, o or dout what was there.
  *
  * P is e^(score - lse) and so off by u (|score| + |lse|) of itself, beside the error of the score;
  * no bound is given for the gradients. A NaN or infinity in a row that sees or is seen, of any

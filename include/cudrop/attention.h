@@ -43,6 +43,9 @@ extern "C" {
  *                                       all, stride 0. One below 0 counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
+ * With a `window` of w > 0, which needs `causal`, it does not see the first q + query_offset + 1 - w
+ * of these: a query sees itself and the w - 1 keys before it, as far as `lengths` lets it.
+ *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for them,
  * and their weights are not written. So P holds anything there (the old scores, if P is in their
  * place): give P to the calls of this section alone, and y, which is +0 there, to matrix products.
@@ -62,8 +65,9 @@ extern "C" {
  *
  * Statuses are those of section 12, and
  *   ERROR_INVALID_ARGUMENT  a scale that is not finite; a `causal` that does not exist; a negative
- *                           query_offset, or one that is not 0 without CUDROP_CAUSAL; mask and
- *                           bits together; p without bits; scores of rank 0 or 1
+ *                           query_offset, or one that is not 0 without CUDROP_CAUSAL; a negative
+ *                           window, or one that is not 0 and not causal; mask and bits together;
+ *                           p without bits; scores of rank 0 or 1
  */
 typedef enum {
   CUDROP_NOT_CAUSAL = 0,
@@ -75,6 +79,7 @@ typedef struct {
   float scale; /* of the scores; 0 stands for 1 */
   cudrop_causal_t causal;
   int64_t query_offset;           /* with CUDROP_CAUSAL */
+  int64_t window;                 /* of keys, if causal; 0: no limit */
   const cudrop_tensor_t *lengths; /* or NULL */
   const cudrop_mask_t *mask;      /* or NULL */
   const void *bits;               /* or NULL */

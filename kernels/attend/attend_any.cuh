@@ -76,23 +76,24 @@ CUDROPI_DEVICE void cudropi_attend_task(const cudropi_attend_args_t &args,
   }
   __syncwarp();
 #pragma unroll 1
-  for (int64_t key = 0; key < queries.most_seen; key += CUDROPI_WARP) {
+  for (int64_t key = cudropi_attend_first(queries.all.begin); key < queries.all.end;
+       key += CUDROPI_WARP) {
     const int64_t own = key + cudropi_lane();
     float scores[CUDROPI_ATTEND_LEFT] = {};
-    if (own < queries.most_seen)
+    if (cudropi_sees(queries.all, own))
       cudropi_attend_dots<Type>(args, CUDROPI_ATTEND_K, k + own * k_stride, held.left[0],
                                 scores);
     const uint32_t kept = cudropi_attend_keep_lane(args, mask, queries, key);
 #pragma unroll
     for (int r = 0; r < CUDROPI_ATTEND_LEFT; ++r) {
-      const float weight =
-          cudropi_attend_weigh(state, r, own < queries.seen[r] ? scores[r] : -INFINITY);
+      const float weight = cudropi_attend_weigh(
+          state, r, cudropi_sees(queries.seen[r], own) ? scores[r] : -INFINITY);
       held.weight[0][cudropi_lane()][r] = kept >> r & 1 ? weight : 0.0f;
     }
     if (cudropi_drops_all(args, mask)) continue;
     __syncwarp();
     cudropi_attend_add<Type>(args, CUDROPI_ATTEND_V, v + key * v_stride, v_stride,
-                             cudropi_attend_lanes(queries.most_seen, key), held.weight[0],
+                             cudropi_attend_lanes(queries.all, key), held.weight[0],
                              state.o);
     __syncwarp();
   }

@@ -45,10 +45,11 @@ CUDROPI_DEVICE void cudropi_attend_queries_task(const cudropi_attend_args_t &arg
   }
   __syncwarp();
 #pragma unroll 1
-  for (int64_t key = 0; key < queries.most_seen; key += CUDROPI_WARP) {
+  for (int64_t key = cudropi_attend_first(queries.all.begin); key < queries.all.end;
+       key += CUDROPI_WARP) {
     const int64_t own = key + cudropi_lane();
     float scores[CUDROPI_ATTEND_LEFT] = {}, dp[CUDROPI_ATTEND_LEFT] = {};
-    if (own < queries.most_seen) {
+    if (cudropi_sees(queries.all, own)) {
       cudropi_attend_dots<Type>(args, CUDROPI_ATTEND_K, k + own * k_stride, held.left[0],
                                 scores);
       cudropi_attend_dots<Type>(args, CUDROPI_ATTEND_V, v + own * v_stride, held.left[1],
@@ -60,17 +61,18 @@ CUDROPI_DEVICE void cudropi_attend_queries_task(const cudropi_attend_args_t &arg
       const float weight = cudropi_exp_to_zero(scores[r] - lse[r]);
       const float slope = cudropi_attend_slope(weight, dp[r], kept >> r & 1,
                                                mask.schedule.scale, delta[r]);
-      held.weight[0][cudropi_lane()][r] = own < queries.seen[r] ? slope : 0.0f;
+      held.weight[0][cudropi_lane()][r] =
+          cudropi_sees(queries.seen[r], own) ? slope : 0.0f;
     }
     __syncwarp();
     cudropi_attend_add<Type>(args, CUDROPI_ATTEND_K, k + key * k_stride, k_stride,
-                             cudropi_attend_lanes(queries.most_seen, key), held.weight[0],
-                             dq);
+                             cudropi_attend_lanes(queries.all, key), held.weight[0], dq);
     __syncwarp();
   }
   cudropi_attend_store_sums<Type>(
       args, CUDROPI_ATTEND_DQ, cudropi_attend_place(args, CUDROPI_ATTEND_DQ, queries.row),
-      cudropi_query_stride(args, CUDROPI_ATTEND_DQ), queries.n, scale, dq, held.left[0]);
+      cudropi_query_stride(args, CUDROPI_ATTEND_DQ), (1u << queries.n) - 1, scale, dq,
+      held.left[0]);
 }
 
 template <class Type>
@@ -87,34 +89,30 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS, CUDROPI_ATTEND_BLOCKS)
 
 /* ---- dK and dV: keys on the left --------------------------------------------------------- */
 
-/* The left rows of a warp: `n` keys, from `key` on, of the heads whose rows are [row, end). A query
- * sees the first `seen` of the n; `stored` of them have a gradient. */
+/* The left rows of a warp: 4 keys, or fewer at the end, from `key` on, of the heads whose rows are
+ * [row, end). As bits: those that are there, and those that a query may see. */
 struct cudropi_attend_keys_t {
   int64_t row, end, key;
-  int n, seen, stored;
+  uint32_t there, seen;
 };
 
-/* The most keys that one of the rows [row, end) sees. */
-CUDROPI_DEVICE int64_t cudropi_attend_most_seen(const cudropi_visible_t &visible,
-                                                int64_t row, int64_t end) {
-  int64_t most = 0;
+/* The keys that the rows [row, end) see, and those between. */
+CUDROPI_DEVICE cudropi_seen_t cudropi_see_all(const cudropi_visible_t &visible,
+                                              int64_t row, int64_t end) {
+  cudropi_seen_t all = {};
 #pragma unroll 1
-  for (int64_t r = row + cudropi_lane(); r < end; r += CUDROPI_WARP) {
-    const int64_t seen = cudropi_count_visible(&visible, r);
-    most = seen > most ? seen : most;
-  }
+  for (int64_t r = row + cudropi_lane(); r < end; r += CUDROPI_WARP)
+    all = cudropi_join(all, cudropi_find_seen(&visible, r));
 #pragma unroll
-  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2) {
-    const int64_t other = __shfl_xor_sync(0xffffffffu, most, distance);
-    most = other > most ? other : most;
-  }
-  return most;
+  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2)
+    all = cudropi_join(all, {__shfl_xor_sync(0xffffffffu, all.begin, distance),
+                             __shfl_xor_sync(0xffffffffu, all.end, distance)});
+  return all;
 }
 
-/* How many of at most 4 left rows there are before `end`. */
-CUDROPI_DEVICE int cudropi_attend_left(int64_t end, int64_t first) {
-  const int64_t left = end - first;
-  return left < 0 ? 0 : left < CUDROPI_ATTEND_LEFT ? (int)left : CUDROPI_ATTEND_LEFT;
+/* Those of 4 keys from `key` on that are seen. */
+CUDROPI_DEVICE uint32_t cudropi_attend_four(const cudropi_seen_t &seen, int64_t key) {
+  return cudropi_attend_lanes(seen, key) & ((1u << CUDROPI_ATTEND_LEFT) - 1);
 }
 
 CUDROPI_DEVICE cudropi_attend_keys_t
@@ -127,10 +125,8 @@ cudropi_attend_begin_keys(const cudropi_attend_args_t &args, int64_t task) {
   keys.row = head * rows;
   keys.end = keys.row + rows;
   keys.key = (task - head * in_head) * CUDROPI_ATTEND_LEFT;
-  keys.n = cudropi_attend_left(visible.keys, keys.key);
-  keys.seen = cudropi_attend_left(cudropi_attend_most_seen(visible, keys.row, keys.end),
-                                  keys.key);
-  keys.stored = args.adds_to_data ? keys.seen : keys.n;
+  keys.there = cudropi_attend_four({0, visible.keys}, keys.key);
+  keys.seen = cudropi_attend_four(cudropi_see_all(visible, keys.row, keys.end), keys.key);
   return keys;
 }
 
@@ -143,9 +139,7 @@ CUDROPI_DEVICE bool cudropi_attend_weigh_query(const cudropi_attend_args_t &args
                                                int64_t row,
                                                cudropi_attend_held_t<2> &held) {
   const cudropi_visible_t &visible = args.options.attention.visible;
-  const uint32_t seen =
-      cudropi_bits_before(cudropi_count_visible(&visible, row), keys.key) &
-      ((1u << keys.n) - 1);
+  const uint32_t seen = cudropi_attend_four(cudropi_find_seen(&visible, row), keys.key);
   float scores[CUDROPI_ATTEND_LEFT], dp[CUDROPI_ATTEND_LEFT];
   if (seen == 0) return false;
   cudropi_attend_dots<Type>(args, CUDROPI_ATTEND_Q,
@@ -179,12 +173,12 @@ CUDROPI_DEVICE void cudropi_attend_keys_task(const cudropi_attend_args_t &args,
   for (int r = 0; r < CUDROPI_ATTEND_LEFT; ++r) {
     const int64_t key = keys.key + r;
     cudropi_attend_load_left<Type>(
-        args, CUDROPI_ATTEND_K, r < keys.seen,
+        args, CUDROPI_ATTEND_K, keys.seen >> r & 1,
         cudropi_attend_place(args, CUDROPI_ATTEND_K, keys.row) +
             key * args.options.key_stride[CUDROPI_ATTEND_K],
         args.options.attention.scores_scale, held.left[0][r]);
     cudropi_attend_load_left<Type>(
-        args, CUDROPI_ATTEND_V, r < keys.seen,
+        args, CUDROPI_ATTEND_V, keys.seen >> r & 1,
         cudropi_attend_place(args, CUDROPI_ATTEND_V, keys.row) +
             key * args.options.key_stride[CUDROPI_ATTEND_V],
         1.0f, held.left[1][r]);
@@ -218,8 +212,9 @@ CUDROPI_DEVICE void cudropi_attend_keys_task(const cudropi_attend_args_t &args,
     const int64_t stride = args.options.key_stride[operand];
     cudropi_attend_store_sums<Type>(
         args, operand, cudropi_attend_place(args, operand, keys.row) + keys.key * stride,
-        stride, keys.stored, side == 0 ? args.options.attention.scores_scale : 1.0f,
-        side == 0 ? dk : dv, held.left[side]);
+        stride, args.adds_to_data ? keys.seen : keys.there,
+        side == 0 ? args.options.attention.scores_scale : 1.0f, side == 0 ? dk : dv,
+        held.left[side]);
   }
 }
 

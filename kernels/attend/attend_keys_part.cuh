@@ -102,9 +102,12 @@ CUDROPI_DEVICE void cudropi_keys_hide(float hidden, const cudropi_sight_t &sight
     for (int e = 0; e < 2; ++e) {
       const int query = from + 8 * n + 2 * (lane % 4) + e;
       const int seen = query < queries ? cudropi_count_seen(sight, query) : 0;
+      const int begin = cudropi_first_seen(sight, query);
 #pragma unroll
-      for (int h = 0; h < 2; ++h)
-        if (key + 2 * (lane / 4) + h >= seen) s[n].at[2 * h + e] = hidden;
+      for (int h = 0; h < 2; ++h) {
+        const int own = key + 2 * (lane / 4) + h;
+        if (own >= seen || own < begin) s[n].at[2 * h + e] = hidden;
+      }
     }
   }
 }
@@ -180,7 +183,7 @@ CUDROPI_DEVICE void cudropi_keys_part(const cudropi_attend_args_t &args,
   const int lane = (int)cudropi_lane(), g = lane / 4, t = lane % 4;
   const int queries = (int)args.options.attention.visible.queries;
   const bool all = from + 16 <= queries &&
-                   state.first + 16 * tiles <= cudropi_count_seen(head.sight, from);
+                   cudropi_all_see(head.sight, from, 16, state.first, 16 * tiles);
   cudropi_sum_t s[tiles][2] = {}, dp[tiles][2] = {};
   cudropi_left_t p[tiles], ds[tiles];
   cudropi_slope_row_t row[4];

@@ -12,6 +12,11 @@ struct cudropi_keys_place_t {
   int side;    /* where the head is kept: heads take turns */
 };
 
+/* The keys [begin, end) of a block, whatever queries see of them. */
+struct cudropi_keys_range_t {
+  int begin, end;
+};
+
 /* Begin to copy the queries of a step. */
 template <int cols>
 CUDROPI_DEVICE void cudropi_keys_fetch(const cudropi_attend_args_t &args,
@@ -33,19 +38,28 @@ CUDROPI_DEVICE void cudropi_keys_fetch(const cudropi_attend_args_t &args,
     cudropi_copy4(shared.delta + lane, numbers + args.rows, is_there);
 }
 
-/* Go to the first step of this head or of a later one before `end` that sees the key `key`. A head
- * that is gone to is kept in head[place.side]. */
+/* The end of the queries of a head that see a key before `end`. */
+CUDROPI_DEVICE int64_t cudropi_keys_queries(const cudropi_attend_args_t &args, int end) {
+  const cudropi_visible_t &visible = args.options.attention.visible;
+  const int64_t last = end - visible.query_skip; /* query i begins at i + skip */
+  return last < visible.queries ? last : visible.queries;
+}
+
+/* Go to the first step of this head or of a later one before `end` that sees one of the block's
+ * keys. A head that is gone to is kept in head[place.side]. */
 CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
                                       const cudropi_rows_mask_t &mask, int64_t end,
-                                      int key, cudropi_keys_place_t &place,
+                                      const cudropi_keys_range_t &keys,
+                                      cudropi_keys_place_t &place,
                                       cudropi_keys_head_t *head) {
   const int64_t queries = args.options.attention.visible.queries;
 #pragma unroll 1
   for (place.from = 0; place.row < end; place.row += queries) {
     const cudropi_sight_t sight = cudropi_find_sight(args, place.row);
-    /* Query i sees the key if i + ahead > key. */
-    const int first = cudropi_larger(0, key + 1 - sight.ahead);
-    if (key >= sight.end || first >= queries) continue;
+    /* Query i sees a key before i + ahead. */
+    const int first = cudropi_larger(0, keys.begin + 1 - sight.ahead);
+    if (keys.begin >= sight.end || first >= cudropi_keys_queries(args, keys.end))
+      continue;
     place.from = first / CUDROPI_STEP_QUERIES * CUDROPI_STEP_QUERIES;
     place.side ^= 1;
     if (cudropi_lane() == 0)
@@ -59,31 +73,34 @@ CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
 
 CUDROPI_DEVICE void cudropi_keys_next(const cudropi_attend_args_t &args,
                                       const cudropi_rows_mask_t &mask, int64_t end,
-                                      int key, cudropi_keys_place_t &place,
+                                      const cudropi_keys_range_t &keys,
+                                      cudropi_keys_place_t &place,
                                       cudropi_keys_head_t *head) {
-  const int64_t queries = args.options.attention.visible.queries;
   place.from += CUDROPI_STEP_QUERIES;
-  if (place.from < queries) return;
-  place.row += queries;
-  cudropi_keys_seek(args, mask, end, key, place, head);
+  if (place.from < cudropi_keys_queries(args, keys.end)) return;
+  place.row += args.options.attention.visible.queries;
+  cudropi_keys_seek(args, mask, end, keys, place, head);
 }
 
-/* The most keys that a query of the heads [row, end) sees. */
-CUDROPI_DEVICE int cudropi_keys_seen(const cudropi_attend_args_t &args, int64_t row,
-                                     int64_t end) {
+/* The keys that the queries of the heads [row, end) see, and those between. */
+CUDROPI_DEVICE cudropi_keys_range_t cudropi_keys_seen(const cudropi_attend_args_t &args,
+                                                      int64_t row, int64_t end) {
   const int64_t queries = args.options.attention.visible.queries;
-  int most = 0;
+  cudropi_keys_range_t seen = {};
 #pragma unroll 1
-  for (; row < end; row += queries)
-    most = cudropi_larger(
-        most, cudropi_count_seen(cudropi_find_sight(args, row), (int)queries - 1));
-  return most;
+  for (; row < end; row += queries) {
+    const cudropi_sight_t sight = cudropi_find_sight(args, row);
+    seen.begin = cudropi_first_seen(sight, 0); /* of every head */
+    seen.end = cudropi_larger(seen.end, cudropi_count_seen(sight, (int)queries - 1));
+  }
+  return seen;
 }
 
-/* Store a warp's sums for its keys, those before `end`. */
+/* Store a warp's sums for its keys, of those in `stored`. */
 template <class Type, int cols, int tiles>
 CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int operand,
-                                       int64_t row, int first, int end, float factor,
+                                       int64_t row, int first,
+                                       const cudropi_keys_range_t &stored, float factor,
                                        const cudropi_sum_t (&sum)[tiles][cols / 8]) {
   const int lane = (int)cudropi_lane();
   const int64_t begin = cudropi_attend_place(args, operand, row) + 2 * (lane % 4);
@@ -93,7 +110,7 @@ CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int op
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int key = first + 16 * a + 2 * (lane / 4) + h;
-      if (key >= end) continue;
+      if (key < stored.begin || key >= stored.end) continue;
 #pragma unroll
       for (int d = 0; d < cols / 8; ++d)
         cudropi_store_pair<Type>(args.side[operand].data,
@@ -114,7 +131,8 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
                                        cudropi_keys_head_t *head) {
   constexpr int rows = CUDROPI_ATTEND_WARPS * 16 * tiles, step = CUDROPI_STEP_QUERIES;
   const int64_t end = row + args.options.group * args.options.attention.visible.queries;
-  const int seen = cudropi_keys_seen(args, row, end);
+  const cudropi_keys_range_t seen = cudropi_keys_seen(args, row, end),
+                             keys = {first, first + rows};
   const cudropi_slopes_t slopes = cudropi_find_slopes<Type>(args, mask);
   cudropi_keys_place_t place = {row, 0, 0};
   cudropi_keys_t<cols, tiles> state;
@@ -125,11 +143,13 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
 #pragma unroll
     for (int d = 0; d < cols / 8; ++d) state.dk[a][d] = {}, state.dv[a][d] = {};
   }
-  cudropi_keys_seek(args, mask, end, first, place, head);
+  cudropi_keys_seek(args, mask, end, keys, place, head);
   cudropi_fetch_tile<cols, rows, cudropi_by_twos>(
-      shared.k, cudropi_key_lines(args, CUDROPI_ATTEND_K, row), first, seen);
+      shared.k, cudropi_key_lines(args, CUDROPI_ATTEND_K, row), first, seen.end,
+      seen.begin);
   cudropi_fetch_tile<cols, rows, cudropi_by_twos>(
-      shared.v, cudropi_key_lines(args, CUDROPI_ATTEND_V, row), first, seen);
+      shared.v, cudropi_key_lines(args, CUDROPI_ATTEND_V, row), first, seen.end,
+      seen.begin);
   if (place.row < end) cudropi_keys_fetch(args, place, head[place.side], shared);
   cudropi_end_batch();
   cudropi_await_batches<0>();
@@ -138,19 +158,20 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
   for (int turn = 0; place.row < end; turn ^= 1) {
     const cudropi_keys_head_t &now = head[place.side];
     const int from = place.from;
-    cudropi_keys_next(args, mask, end, first, place, head);
+    cudropi_keys_next(args, mask, end, keys, place, head);
     if (place.row < end)
       cudropi_keys_fetch(args, place, head[place.side], shared.at((turn ^ 1) * step));
     cudropi_end_batch();
 #pragma unroll 1
     for (int at = 0; at < step; at += 16) /* the same for all threads of a warp */
-      if (state.first < cudropi_count_seen(now.sight, from + at + 15))
+      if (cudropi_any_sees(now.sight, from + at, 16, state.first, 16 * tiles))
         cudropi_keys_part<Type>(args, mask, slopes, now, from + at,
                                 shared.at(turn * step + at), state);
     cudropi_await_batches<0>();
     __syncthreads();
   }
-  const int stored = args.adds_to_data ? seen : (int)args.options.attention.visible.keys;
+  cudropi_keys_range_t stored = {0, (int)args.options.attention.visible.keys};
+  if (args.adds_to_data) stored = seen;
   cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DK, row, state.first, stored,
                                         args.options.attention.scores_scale, state.dk);
   cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DV, row, state.first, stored,

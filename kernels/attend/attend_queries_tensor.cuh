@@ -21,14 +21,19 @@ struct cudropi_queries_t {
   cudropi_groups_t groups;
 };
 
-/* Hide the scores of a stretch of 32 keys, from `from` on, that row h does not see. */
-CUDROPI_DEVICE void cudropi_queries_hide(float hidden, int seen, int from, int h,
+/* Hide the scores of a stretch of 32 keys, from `from` on, that row h, a query, does not see. */
+CUDROPI_DEVICE void cudropi_queries_hide(float hidden, const cudropi_sight_t &sight,
+                                         int query, int from, int h,
                                          cudropi_sum_t (&s)[4][1]) {
+  const int seen = cudropi_count_seen(sight, query),
+            begin = cudropi_first_seen(sight, query);
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
 #pragma unroll
-    for (int e = 0; e < 2; ++e)
-      if (from + cudropi_key_of_element(n, e) >= seen) s[n][0].at[2 * h + e] = hidden;
+    for (int e = 0; e < 2; ++e) {
+      const int key = from + cudropi_key_of_element(n, e);
+      if (key >= seen || key < begin) s[n][0].at[2 * h + e] = hidden;
+    }
   }
 }
 
@@ -40,14 +45,14 @@ CUDROPI_DEVICE void cudropi_queries_slopes(const cudropi_rows_mask_t &mask,
                                            cudropi_sum_t (&s)[4][1],
                                            const cudropi_sum_t (&dp)[4][1],
                                            cudropi_left_t (&ds)[2][1]) {
-  const bool all = from + 32 <= cudropi_count_seen(state.sight, state.first);
+  const bool all = cudropi_all_see(state.sight, state.first, 16, from, 32);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int query = state.first + (int)cudropi_lane() / 4 + 8 * h;
     cudrop_philox_block_t block = {};
     if (!all)
-      cudropi_queries_hide(cudropi_hidden_score(slopes.scale_log2),
-                           cudropi_count_seen(state.sight, query), from, h, s);
+      cudropi_queries_hide(cudropi_hidden_score(slopes.scale_log2), state.sight, query,
+                           from, h, s);
     if (slopes.draws)
       block = cudropi_draw_group(mask, state.groups, query,
                                  from / CUDROPI_CHUNK + (int)(cudropi_lane() % 4));
@@ -149,20 +154,23 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
   state.groups = cudropi_find_groups(args, mask, row);
   const int end =
       cudropi_count_seen(state.sight, cudropi_smaller(first + rows, queries) - 1);
-  const int own_end = cudropi_count_seen(state.sight, state.first + 15);
+  const int begin = cudropi_first_seen(state.sight, first);
+  const int start = begin / CUDROPI_STEP_KEYS * CUDROPI_STEP_KEYS;
 
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(
       shared, cudropi_query_lines(args, CUDROPI_ATTEND_Q, row), first, queries);
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(
       shared_dout, cudropi_query_lines(args, CUDROPI_ATTEND_DOUT, row), first, queries);
-  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k, k, 0, end);
-  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, 0, end);
+  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k, k, start, end,
+                                                                begin);
+  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, start, end,
+                                                                begin);
   cudropi_end_batch();
   cudropi_await_batches<0>();
   __syncthreads();
   cudropi_queries_begin(args, row, own, shared, state);
 #pragma unroll 1
-  for (int from = 0, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
+  for (int from = start, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
     const int next = from + CUDROPI_STEP_KEYS, other = (turn ^ 1) * tile_size;
     if (next < end) {
       cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k + other, k,
@@ -174,7 +182,7 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
 #pragma unroll 1
     for (int at = 0; at < CUDROPI_STEP_KEYS; at += 32) {
       const int behind = turn * tile_size + at * cols;
-      if (from + at < own_end) /* the same for all threads of a warp */
+      if (cudropi_any_sees(state.sight, state.first, 16, from + at, 32)) /* as its warp */
         cudropi_queries_stretch<Type>(mask, slopes, shared_dout, own, shared_k + behind,
                                       shared_v + behind, from + at, state);
     }

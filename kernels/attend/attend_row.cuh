@@ -219,12 +219,12 @@ CUDROPI_DEVICE void cudropi_attend_store(const cudropi_attend_args_t &args, int 
                              cudropi_rows_pack<Type>(values));
 }
 
-/* Store the sums of the first n left rows, times `factor`, at `at`, at + stride, ... `finished` is
- * shared memory that no lane reads any more. */
+/* Store the sums of the left rows in `wanted`, times `factor`, at `at`, at + stride, ... `finished`
+ * is shared memory that no lane reads any more. */
 template <class Type>
 CUDROPI_DEVICE void cudropi_attend_store_sums(
-    const cudropi_attend_args_t &args, int operand, int64_t at, int64_t stride, int n,
-    float factor, const cudropi_attend_sums_t &sums,
+    const cudropi_attend_args_t &args, int operand, int64_t at, int64_t stride,
+    uint32_t wanted, float factor, const cudropi_attend_sums_t &sums,
     float (&finished)[CUDROPI_ATTEND_LEFT][CUDROPI_ATTEND_MOST_COLS]) {
   __syncwarp();
 #pragma unroll
@@ -232,8 +232,9 @@ CUDROPI_DEVICE void cudropi_attend_store_sums(
     cudropi_attend_finish(args, r, factor, sums, finished[r]);
   __syncwarp();
 #pragma unroll 1
-  for (int r = 0; r < n; ++r)
-    cudropi_attend_store<Type>(args, operand, at + r * stride, finished[r]);
+  for (int r = 0; r < CUDROPI_ATTEND_LEFT; ++r)
+    if (wanted >> r & 1)
+      cudropi_attend_store<Type>(args, operand, at + r * stride, finished[r]);
 }
 
 /* ---- Queries on the left ----------------------------------------------------------------- */
@@ -242,8 +243,21 @@ CUDROPI_DEVICE void cudropi_attend_store_sums(
 struct cudropi_attend_queries_t {
   int64_t row;
   int n;
-  int64_t seen[CUDROPI_ATTEND_LEFT], most_seen; /* how many keys they see */
+  cudropi_seen_t seen[CUDROPI_ATTEND_LEFT]; /* the keys of each */
+  cudropi_seen_t all;                       /* these, and those between them */
 };
+
+CUDROPI_DEVICE bool cudropi_sees(const cudropi_seen_t &seen, int64_t key) {
+  return key >= seen.begin && key < seen.end;
+}
+
+/* The keys of `a` and of `b`, and those between them. */
+CUDROPI_DEVICE cudropi_seen_t cudropi_join(const cudropi_seen_t &a,
+                                           const cudropi_seen_t &b) {
+  if (a.begin == a.end) return b;
+  if (b.begin == b.end) return a;
+  return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+}
 
 /* How many tasks, of 4 rows each, there are for `rows` rows in heads of `each`. */
 CUDROP_INLINE int64_t cudropi_attend_tasks(int64_t rows, int64_t each) {
@@ -261,9 +275,8 @@ cudropi_attend_begin(const cudropi_attend_args_t &args, int64_t task) {
   queries.n = left < CUDROPI_ATTEND_LEFT ? (int)left : CUDROPI_ATTEND_LEFT;
 #pragma unroll
   for (int r = 0; r < CUDROPI_ATTEND_LEFT; ++r) {
-    queries.seen[r] =
-        r < queries.n ? cudropi_count_visible(&visible, queries.row + r) : 0;
-    if (queries.seen[r] > queries.most_seen) queries.most_seen = queries.seen[r];
+    if (r < queries.n) queries.seen[r] = cudropi_find_seen(&visible, queries.row + r);
+    queries.all = cudropi_join(queries.all, queries.seen[r]);
   }
   return queries;
 }
@@ -288,10 +301,20 @@ CUDROPI_DEVICE uint32_t cudropi_attend_keep_lane(const cudropi_attend_args_t &ar
   return kept;
 }
 
-/* Lanes whose key is below `end`, of the keys from `key` on. */
-CUDROPI_DEVICE uint32_t cudropi_attend_lanes(int64_t end, int64_t key) {
+/* The first of the 32 keys that a key is done with. */
+CUDROPI_DEVICE int64_t cudropi_attend_first(int64_t key) {
+  return key / CUDROPI_WARP * CUDROPI_WARP;
+}
+
+/* Lanes whose key is before `end`, of the keys from `key` on. */
+CUDROPI_DEVICE uint32_t cudropi_lanes_before(int64_t end, int64_t key) {
   const int64_t left = end - key;
   return left >= CUDROPI_WARP ? 0xffffffffu : left <= 0 ? 0 : (1u << left) - 1;
+}
+
+/* Lanes whose key is seen. */
+CUDROPI_DEVICE uint32_t cudropi_attend_lanes(const cudropi_seen_t &seen, int64_t key) {
+  return cudropi_lanes_before(seen.end, key) & ~cudropi_lanes_before(seen.begin, key);
 }
 
 /* Do task(0), ..., task(tasks - 1), each by one warp. */

@@ -84,18 +84,22 @@ CUDROPI_DEVICE void cudropi_forward_scores(const uint16_t *tile_q, int own,
     for (int m = 0; m < tiles; ++m) s[n][m] = {};
     cudropi_multiply_keys<Type, cols, tiles>(tile_k, n, q, s[n]);
   }
-  if (from + CUDROPI_STEP_KEYS <= cudropi_count_seen(rows.sight, rows.first)) return;
+  if (cudropi_all_see(rows.sight, rows.first, 16 * tiles, from, CUDROPI_STEP_KEYS))
+    return;
 #pragma unroll
   for (int m = 0; m < tiles; ++m) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int seen = cudropi_count_seen(rows.sight, cudropi_row_of(rows.first, m, h));
+      const int query = cudropi_row_of(rows.first, m, h);
+      const int seen = cudropi_count_seen(rows.sight, query),
+                begin = cudropi_first_seen(rows.sight, query);
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
 #pragma unroll
-        for (int e = 0; e < 2; ++e)
-          if (from + cudropi_key_of_element(n, e) >= seen)
-            s[n][m].at[2 * h + e] = -INFINITY;
+        for (int e = 0; e < 2; ++e) {
+          const int key = from + cudropi_key_of_element(n, e);
+          if (key >= seen || key < begin) s[n][m].at[2 * h + e] = -INFINITY;
+        }
       }
     }
   }
@@ -231,23 +235,27 @@ CUDROPI_DEVICE void cudropi_forward_block(const cudropi_attend_args_t &args,
                         v = cudropi_key_lines(args, CUDROPI_ATTEND_V, row);
   const int end =
       cudropi_count_seen(rows.sight, cudropi_smaller(first + block_rows, queries) - 1);
-  const int own_end = cudropi_count_seen(rows.sight, rows.first + 16 * tiles - 1);
+  const int begin = cudropi_first_seen(rows.sight, first);
+  const int start = begin / CUDROPI_STEP_KEYS * CUDROPI_STEP_KEYS;
   cudropi_forward_t<cols, tiles> state;
 
   cudropi_fetch_tile<cols, block_rows, cudropi_by_ones>(
       shared, cudropi_query_lines(args, CUDROPI_ATTEND_Q, row), first, queries);
-  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k, k, 0, end);
+  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k, k, start, end,
+                                                                begin);
   cudropi_end_batch();
-  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, 0, end);
+  cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, start, end,
+                                                                begin);
   cudropi_end_batch();
   cudropi_await_batches<1>();
   if (scale_log2 < 0.0f) cudropi_forward_negate<cols, block_rows>(shared);
   __syncthreads();
   cudropi_forward_begin(state);
 #pragma unroll 1
-  for (int from = 0, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
+  for (int from = start, turn = 0; from < end; from += CUDROPI_STEP_KEYS, turn ^= 1) {
     const int next = from + CUDROPI_STEP_KEYS;
-    const bool sees = from < own_end; /* the same for all threads of a warp */
+    const bool sees = cudropi_any_sees(rows.sight, rows.first, 16 * tiles, from,
+                                       CUDROPI_STEP_KEYS); /* the same in a warp */
     cudropi_left_t p[4][tiles];
     if (next < end)
       cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(

@@ -48,9 +48,10 @@ CUDROPI_DEVICE int cudropi_larger(int a, int b) {
   return a > b ? a : b;
 }
 
-/* Which keys the queries of a head see: query i the first min(end, i + ahead). */
+/* Which keys the queries of a head see: query i those from i + skip on, before i + ahead, and of
+ * these those before `end`. */
 struct cudropi_sight_t {
-  int end, ahead;
+  int end, ahead, skip;
 };
 
 CUDROPI_DEVICE cudropi_sight_t cudropi_find_sight(const cudropi_attend_args_t &args,
@@ -58,12 +59,30 @@ CUDROPI_DEVICE cudropi_sight_t cudropi_find_sight(const cudropi_attend_args_t &a
   const cudropi_visible_t &visible = args.options.attention.visible;
   cudropi_visible_t all = visible;
   all.is_causal = false;
-  const int end = (int)cudropi_count_visible(&all, row);
-  return {end, visible.is_causal ? (int)visible.query_offset + 1 : (int)visible.keys};
+  const int end = (int)cudropi_find_seen(&all, row).end;
+  return {end, visible.is_causal ? (int)visible.query_offset + 1 : (int)visible.keys,
+          (int)visible.query_skip};
 }
 
+/* A query sees the keys from cudropi_first_seen() on and before cudropi_count_seen(), if there are
+ * any. */
 CUDROPI_DEVICE int cudropi_count_seen(const cudropi_sight_t &sight, int query) {
   return cudropi_larger(0, cudropi_smaller(sight.end, query + sight.ahead));
+}
+CUDROPI_DEVICE int cudropi_first_seen(const cudropi_sight_t &sight, int query) {
+  return cudropi_larger(0, query + sight.skip);
+}
+
+/* Do the queries [query, query + n) all see the keys [key, key + keys)? Does one see one of them? */
+CUDROPI_DEVICE bool cudropi_all_see(const cudropi_sight_t &sight, int query, int n,
+                                    int key, int keys) {
+  return key + keys <= cudropi_count_seen(sight, query) &&
+         key >= cudropi_first_seen(sight, query + n - 1);
+}
+CUDROPI_DEVICE bool cudropi_any_sees(const cudropi_sight_t &sight, int query, int n,
+                                     int key, int keys) {
+  return key < cudropi_count_seen(sight, query + n - 1) &&
+         key + keys > cudropi_first_seen(sight, query);
 }
 
 /* ---- Tiles ------------------------------------------------------------------------------- */
@@ -93,17 +112,19 @@ CUDROPI_DEVICE int cudropi_tile_move(int place, int rows, int chunks) {
   return (place ^ ((chunks ^ Order::turn(rows)) * CUDROPI_CHUNK)) + rows * cols;
 }
 
-/* Begin to copy the rows [first, first + rows) to a tile; +0 for rows from `end` on. */
+/* Begin to copy the rows [first, first + rows) to a tile; +0 for rows from `end` on, or before
+ * `begin`. */
 template <int cols, int rows, class Order>
 CUDROPI_DEVICE void cudropi_fetch_tile(uint16_t *tile, const cudropi_lines_t &lines,
-                                       int first, int end) {
+                                       int first, int end, int begin = INT32_MIN) {
   constexpr int chunks = cols / CUDROPI_CHUNK, step = CUDROPI_ATTEND_THREADS / chunks;
   const int r = (int)threadIdx.x / chunks, c = (int)threadIdx.x % chunks;
   const int place = cudropi_tile_place<cols, Order>(r, c);
   const uint16_t *from = lines.first + (first + r) * lines.stride + c * CUDROPI_CHUNK;
 #pragma unroll
   for (int i = 0; i < rows / step; ++i) {
-    const bool is_there = first + r + i * step < end;
+    const int row = first + r + i * step;
+    const bool is_there = row >= begin && row < end;
     cudropi_copy16(tile + cudropi_tile_move<cols, Order>(place, i * step, 0),
                    is_there ? from : lines.first, is_there);
     from += step * lines.stride;

@@ -89,11 +89,11 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS
 #pragma unroll 1
   for (int64_t group = blockIdx.x; group < groups; group += gridDim.x) {
     const cudropi_attention_row_t row = cudropi_attention_begin(args, group);
-    const int64_t step = turns * row.step;
+    const int64_t step = turns * row.step, first = cudropi_attention_first(row, step);
     cudropi_attention_part_t<turns> part = {};
     float most = -INFINITY, sum = 0.0f;
 #pragma unroll 1
-    for (int64_t col = row.first; col < row.seen; col += step) {
+    for (int64_t col = first; col < row.seen.end; col += step) {
       cudropi_attention_load<walk, Type>(args, mask, row, col, is_held && has_y, part);
 #pragma unroll
       for (int k = 0; k < turns * CUDROPI_CHUNK; ++k)
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS
     most = cudropi_row_max(1 << args.row_log2, most, shared);
     const float reference = most == -INFINITY ? 0.0f : most;
 #pragma unroll 1
-    for (int64_t col = row.first; col < row.seen; col += step) {
+    for (int64_t col = first; col < row.seen.end; col += step) {
       if (!is_held) cudropi_attention_load<walk, Type>(args, mask, row, col, false, part);
       cudropi_attention_exp(reference, part);
 #pragma unroll

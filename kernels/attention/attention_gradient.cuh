@@ -44,7 +44,7 @@ CUDROPI_DEVICE float cudropi_gradient_add(
     const cudropi_gradient_part_t<Type, turns> &part, float sum) {
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
-    const uint32_t seen = cudropi_bits_before(row.seen, col + t * row.step);
+    const uint32_t seen = cudropi_seen_bits(row.seen, col + t * row.step);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       const float product = part.dropped[t][j] * Type::get(part.weights[t], j);
@@ -92,11 +92,11 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_gradient_blocks(
 #pragma unroll 1
   for (int64_t group = blockIdx.x; group < groups; group += gridDim.x) {
     const cudropi_attention_row_t row = cudropi_attention_begin(args, group);
-    const int64_t step = turns * row.step;
+    const int64_t step = turns * row.step, first = cudropi_attention_first(row, step);
     cudropi_gradient_part_t<Type, turns> part = {};
     float sum = 0.0f;
 #pragma unroll 1
-    for (int64_t col = row.first; col < row.seen; col += step) {
+    for (int64_t col = first; col < row.seen.end; col += step) {
       cudropi_gradient_load<walk>(args, mask, row, col, part);
       sum = cudropi_gradient_add(row, col, part, sum);
     }

@@ -13,8 +13,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS)
   for (; place.row < end; place.row += args.tiling.ways) {
     cudropi_rows_place_t seen = place;
     float values[CUDROPI_CHUNK];
-    seen.valid = cudropi_bits_before(
-        cudropi_count_visible(&args.options.visible, place.row), place.col);
+    seen.valid =
+        cudropi_seen_bits(cudropi_find_seen(&args.options.visible, place.row), place.col);
     const auto weights =
         cudropi_load_seen<walk, Type>(args, CUDROPI_REAPPLY_WEIGHTS, seen);
     const uint32_t keep = cudropi_attention_keep<walk>(args, mask, seen);

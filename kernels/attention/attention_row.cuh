@@ -31,10 +31,10 @@ enum { CUDROPI_ATTENTION_BLOCKS = 2 };
 /* The row of a thread. */
 struct cudropi_attention_row_t {
   int64_t row;
-  /* The row has `cols` columns and sees the first `seen` of them. Both are 0 without a row. */
-  int64_t cols, seen;
-  int64_t first; /* column of the thread's first chunk */
-  int64_t step;  /* columns from one chunk of the thread to the next */
+  int64_t cols;        /* 0 without a row, which then sees nothing */
+  cudropi_seen_t seen; /* columns */
+  int64_t first;       /* column of the thread's first chunk */
+  int64_t step;        /* columns from one chunk of the thread to the next */
 };
 
 /* The number of groups of rows. A block takes one group at a time. */
@@ -54,7 +54,7 @@ cudropi_attention_begin(const cudropi_attention_args_t &args, int64_t group) {
   row.step = (int64_t)threads * CUDROPI_CHUNK;
   if (row.row >= args.rows) return row;
   row.cols = args.cols;
-  row.seen = cudropi_count_visible(&args.options.visible, row.row);
+  row.seen = cudropi_find_seen(&args.options.visible, row.row);
   return row;
 }
 
@@ -64,13 +64,25 @@ CUDROPI_DEVICE bool cudropi_attention_is_held(const cudropi_attention_args_t &ar
   return turns == 1 || args.cols <= (int64_t)(turns * CUDROPI_CHUNK) << args.row_log2;
 }
 
+/* Those of the 8 columns from `col` on that are seen, as bits. */
+CUDROPI_DEVICE uint32_t cudropi_seen_bits(const cudropi_seen_t &seen, int64_t col) {
+  return cudropi_bits_before(seen.end, col) & ~cudropi_bits_before(seen.begin, col);
+}
+
+/* The thread's first column in the turns, of `step` columns each, that see anything. `step` is a
+ * power of two. */
+CUDROPI_DEVICE int64_t cudropi_attention_first(const cudropi_attention_row_t &row,
+                                               int64_t step) {
+  return row.first + (row.seen.begin & -step);
+}
+
 /* The chunk of a row at column `col`. The columns that the row sees are valid. */
 CUDROPI_DEVICE cudropi_rows_place_t cudropi_seen(const cudropi_attention_row_t &row,
                                                  int64_t col) {
   cudropi_rows_place_t place;
   place.row = row.row;
   place.col = col;
-  place.valid = cudropi_bits_before(row.seen, col);
+  place.valid = cudropi_seen_bits(row.seen, col);
   return place;
 }
 

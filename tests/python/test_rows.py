@@ -147,18 +147,25 @@ class Attention(unittest.TestCase):
             np.testing.assert_array_equal(weights != 0, np.broadcast_to(seen, weights.shape))
             near(self, weights.sum(-1), np.broadcast_to(seen.any(-1), weights.shape[:-1]))
 
+    def test_a_window_ends_with_the_query_itself(self):
+        options = cudrop.Attention(causal=True, query_offset=1, window=3)
+        seen = np.tri(5, 7, 1, bool) & ~np.tri(5, 7, 1 - 3, bool)
+        weights = cudrop.attention(numbers(2, 5, 7), options).weights
+        np.testing.assert_array_equal(weights != 0, np.broadcast_to(seen, weights.shape))
+        near(self, weights.sum(-1), np.ones((2, 5)))
+
 
 class Attend(unittest.TestCase):
     def test_it_is_its_formula_forward_and_backward(self):
         q, dout = numbers(2, 4, 5, 16), numbers(2, 4, 5, 16, seed=2)
         k, v = numbers(2, 2, 7, 16, seed=3), numbers(2, 2, 7, 16, seed=4)
         scale = keep_scale((2, 4, 5, 7))
-        options = cudrop.Attention(scale=0.25, causal=True, query_offset=1, mask=MASK)
+        options = cudrop.Attention(scale=0.25, causal=True, query_offset=1, window=4, mask=MASK)
         got = cudrop.attend(q, k, v, options)
 
         wide_k, wide_v = (np.repeat(a.astype(float), 2, axis=1) for a in (k, v))
         scores = 0.25 * np.einsum("bhqd,bhkd->bhqk", q.astype(float), wide_k)
-        exponents = np.exp(scores) * np.tri(5, 7, 1)
+        exponents = np.exp(scores) * (np.tri(5, 7, 1) - np.tri(5, 7, 1 - 4))
         weights = exponents / exponents.sum(-1, keepdims=True)
         o = np.einsum("bhqk,bhkd->bhqd", weights * scale, wide_v)
         near(self, got.o, o)

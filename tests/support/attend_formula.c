@@ -208,32 +208,35 @@ static double find_error(const problem_t *of, double size) {
 static attend_query_t get_query(const problem_t *of, int64_t row, uint8_t *kept) {
   const attend_trial_t *trial = of->trial;
   const cudrop_mask_t *mask = trial->no_mask ? NULL : &trial->mask;
-  const int64_t shared = attend_find_shared(trial, row) * of->keys * of->cols;
+  const attend_seen_t seen = attend_find_seen(trial, row);
+  const int64_t first =
+      (attend_find_shared(trial, row) * of->keys + seen.begin) * of->cols;
   const int64_t rows = view_count(&of->t->input[ATTEND_Q]) / of->cols;
-  attend_query_t query = {.n = attend_count_seen(trial, row),
+  attend_query_t query = {.n = seen.end - seen.begin,
                           .cols = of->cols,
                           .scale = trial->scale != 0.0f ? (double)trial->scale : 1.0,
                           .factor = (double)trial_scale(mask),
                           .kept = kept,
                           .q = of->input[ATTEND_Q] + row * of->cols,
                           .dout = of->input[ATTEND_DOUT] + row * of->cols,
-                          .k = of->input[ATTEND_K] + shared,
-                          .v = of->input[ATTEND_V] + shared,
+                          .k = of->input[ATTEND_K] + first,
+                          .v = of->input[ATTEND_V] + first,
                           .readers = rows / attend_count_shared(trial)};
   for (int64_t j = 0; j < query.n; ++j)
-    kept[j] = trial_keeps(mask, &of->scores, row * of->keys + j);
+    kept[j] = trial_keeps(mask, &of->scores, row * of->keys + seen.begin + j);
   return query;
 }
 
 /* lse is off as its sum is, relative to itself, and so are weights that are made of it once more. */
 static const char *check_query(problem_t *of, int64_t row, attend_query_t *query,
                                double *weights, attend_sum_t sum) {
-  const int64_t cols = of->cols, shared = attend_find_shared(of->trial, row) * of->keys;
+  const int64_t cols = of->cols, first = attend_find_shared(of->trial, row) * of->keys +
+                                         attend_find_seen(of->trial, row).begin;
   double size = 0.0;
   double lse = attend_weigh(query, weights, &size);
   const double error = find_error(of, size);
   attend_output(query, weights, sum);
-  for (int64_t j = 0; j < query->n; ++j) of->is_seen[shared + j] = true;
+  for (int64_t j = 0; j < query->n; ++j) of->is_seen[first + j] = true;
   query->coarse = of->rounds_weights && of->trial->dtype == CUDROP_F16 ? 0x1p-37 : 0.0;
   for (int64_t c = 0; c < cols; ++c) {
     double size_v = 0.0;
@@ -255,8 +258,8 @@ static const char *check_query(problem_t *of, int64_t row, attend_query_t *query
   query->least = of->rounds_weights && of->trial->dtype == CUDROP_F16 ? 0x1p-25 : 0.0;
   attend_differentiate(
       query, weights, of->o + row * cols, sum,
-      (attend_sum_t){of->dk.value + shared * cols, of->dk.bound + shared * cols},
-      (attend_sum_t){of->dv.value + shared * cols, of->dv.bound + shared * cols});
+      (attend_sum_t){of->dk.value + first * cols, of->dk.bound + first * cols},
+      (attend_sum_t){of->dv.value + first * cols, of->dv.bound + first * cols});
   return check_elements(of, ATTEND_DQ, row * cols, cols, sum);
 }
 

@@ -45,12 +45,12 @@ static int64_t get_length(const attend_trial_t *trial, int64_t index) {
   return lengths[index % 6];
 }
 
-int64_t attend_count_seen(const attend_trial_t *trial, int64_t row) {
+attend_seen_t attend_find_seen(const attend_trial_t *trial, int64_t row) {
   const int rank = trial->shape->rank;
   const int64_t keys = trial->shape->keys, queries = get_queries(trial);
   const int64_t offset =
       trial->causal == CUDROP_CAUSAL ? trial->query_offset : keys - queries;
-  int64_t seen = keys;
+  int64_t seen = keys, begin = 0;
   if (trial->lengths_rank > 0) {
     const int64_t rows = multiply_sizes(trial, trial->lengths_rank, rank - 1);
     const int64_t length = get_length(trial, row / rows);
@@ -58,7 +58,11 @@ int64_t attend_count_seen(const attend_trial_t *trial, int64_t row) {
   }
   if (trial->causal != CUDROP_NOT_CAUSAL && offset < seen - row % queries - 1)
     seen = row % queries + offset + 1;
-  return seen < 0 ? 0 : seen;
+  if (seen < 0) seen = 0;
+  if (trial->causal != CUDROP_NOT_CAUSAL && trial->window > 0)
+    while (begin < seen && trial_is_before(trial->window, offset, row % queries, begin))
+      ++begin;
+  return (attend_seen_t){begin, seen};
 }
 
 /* ---- Tensors ---------------------------------------------------------------------- */
@@ -84,20 +88,27 @@ static view_t make_view(const attend_trial_t *trial, cudrop_dtype_t dtype, int r
                    trial->layout == ATTEND_SHIFTED ? shift : 0);
 }
 
-/* Of each shared head, how many keys the queries that read it see at most. */
-static int64_t find_most_seen(const attend_trial_t *trial, int64_t shared) {
+/* Of a shared head, the keys from the first to the last that a query sees. */
+static attend_seen_t find_all_seen(const attend_trial_t *trial, int64_t shared) {
   const int64_t rows = get_queries(trial) * get_group(trial);
-  int64_t most = 0;
-  for (int64_t row = shared * rows; row < (shared + 1) * rows; ++row)
-    if (attend_count_seen(trial, row) > most) most = attend_count_seen(trial, row);
-  return most;
+  attend_seen_t all = {trial->shape->keys, 0};
+  for (int64_t row = shared * rows; row < (shared + 1) * rows; ++row) {
+    const attend_seen_t seen = attend_find_seen(trial, row);
+    if (seen.begin == seen.end) continue;
+    if (seen.begin < all.begin) all.begin = seen.begin;
+    if (seen.end > all.end) all.end = seen.end;
+  }
+  return all;
 }
 
 static void hide_unseen(const attend_trial_t *trial, view_t *view) {
   const int64_t cols = trial->shape->q[trial->shape->rank - 1], keys = trial->shape->keys;
-  for (int64_t shared = 0; shared < attend_count_shared(trial); ++shared)
-    for (int64_t e = find_most_seen(trial, shared) * cols; e < keys * cols; ++e)
-      oracle_write(trial->dtype, NAN, view_element(view, shared * keys * cols + e));
+  for (int64_t shared = 0; shared < attend_count_shared(trial); ++shared) {
+    const attend_seen_t all = find_all_seen(trial, shared);
+    for (int64_t e = 0; e < keys * cols; ++e)
+      if (e / cols < all.begin || e / cols >= all.end)
+        oracle_write(trial->dtype, NAN, view_element(view, shared * keys * cols + e));
+  }
 }
 
 /* Scores of q that begin with 1 or more and of keys that begin with infinities or NaN. */
@@ -193,6 +204,7 @@ static cudrop_status_t call(cudrop_context_t *context, const attend_trial_t *tri
       .scale = trial->scale,
       .causal = trial->causal,
       .query_offset = trial->causal == CUDROP_CAUSAL ? trial->query_offset : 0,
+      .window = trial->causal != CUDROP_NOT_CAUSAL ? trial->window : 0,
       .lengths = trial->lengths_rank > 0 ? &placed.tensor : NULL,
       .mask = trial->no_mask || bits != NULL ? NULL : &mask,
       .bits = bits,
@@ -208,14 +220,15 @@ static cudrop_status_t call(cudrop_context_t *context, const attend_trial_t *tri
 static const char *explain(const attend_trial_t *trial, const char *wrong) {
   static char whole[900];
   if (wrong[0] == '\0') return wrong;
-  snprintf(
-      whole, sizeof whole,
-      "%s, dtype %d, layout %d, scale %g, causal %d + %lld, lengths of rank %d, p = %g, "
-      "source %d, values %d, o is q %d, dq is %d, accumulates %d: %s",
-      trial->shape->name, (int)trial->dtype, (int)trial->layout, (double)trial->scale,
-      (int)trial->causal, (long long)trial->query_offset, trial->lengths_rank,
-      trial->no_mask ? -1.0 : trial->mask.p, (int)trial->source, (int)trial->values,
-      trial->ways.o_is_q, (int)trial->ways.dq_is, trial->ways.accumulates, wrong);
+  snprintf(whole, sizeof whole,
+           "%s, dtype %d, layout %d, scale %g, causal %d + %lld, window %lld, lengths of "
+           "rank %d, p = %g, "
+           "source %d, values %d, o is q %d, dq is %d, accumulates %d: %s",
+           trial->shape->name, (int)trial->dtype, (int)trial->layout,
+           (double)trial->scale, (int)trial->causal, (long long)trial->query_offset,
+           (long long)trial->window, trial->lengths_rank,
+           trial->no_mask ? -1.0 : trial->mask.p, (int)trial->source, (int)trial->values,
+           trial->ways.o_is_q, (int)trial->ways.dq_is, trial->ways.accumulates, wrong);
   return whole;
 }
 

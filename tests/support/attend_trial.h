@@ -47,6 +47,7 @@ typedef struct {
   float scale;
   cudrop_causal_t causal;
   int64_t query_offset;  /* of CUDROP_CAUSAL alone */
+  int64_t window;        /* if causal */
   int lengths_rank;      /* 0: none */
   bool has_wide_lengths; /* I64 */
   cudrop_mask_t mask;
@@ -68,8 +69,12 @@ const char *attend_trial_compare(cudrop_context_t *reference, const attend_trial
 /* The largest part of its bound that an error of F32 has had so far, of each output. */
 double attend_trial_worst(attend_output_t output);
 
-/* How many keys a row sees, where rows are counted row-major over [..., heads, queries]. */
-int64_t attend_count_seen(const attend_trial_t *trial, int64_t row);
+/* The keys [begin, end) that a row sees, where rows are counted row-major over [..., heads,
+ * queries]. */
+typedef struct {
+  int64_t begin, end;
+} attend_seen_t;
+attend_seen_t attend_find_seen(const attend_trial_t *trial, int64_t row);
 
 /* How many shared heads there are in all batches, and which one a row reads. */
 int64_t attend_count_shared(const attend_trial_t *trial);

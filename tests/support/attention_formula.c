@@ -59,26 +59,27 @@ static double count_additions(int64_t keys) {
  * errors are absolute.
  */
 static const char *check_weights(const attention_trial_t *trial, const tensors_t *t,
-                                 int64_t row, int64_t seen, double *s, double *p) {
+                                 int64_t row, attention_seen_t seen, double *s,
+                                 double *p) {
   const double u = 0x1p-24, scale = trial->scale != 0.0f ? (double)trial->scale : 1.0;
   const int64_t keys = count_keys(trial), first = row * keys;
   double most = -INFINITY, average = 0.0;
-  for (int64_t k = 0; k < seen; ++k) {
+  for (int64_t k = seen.begin; k < seen.end; ++k) {
     s[k] = view_get(&t->scores, first + k);
     most = fmax(most, scale * s[k]);
   }
-  attention_trial_softmax(seen, s, scale, p);
-  for (int64_t k = 0; k < seen; ++k) {
+  attention_trial_softmax(seen.end - seen.begin, s + seen.begin, scale, p + seen.begin);
+  for (int64_t k = seen.begin; k < seen.end; ++k) {
     const double z = scale * s[k];
     s[k] = isinf(z) ? 2.2 * u : u * (fabs(z) + fabs(most) + fabs(z - most) + 2.2);
     average += p[k] * s[k];
   }
-  for (int64_t k = 0; k < seen; ++k) {
+  for (int64_t k = seen.begin; k < seen.end; ++k) {
     const double error = (s[k] + average + u * (count_additions(keys) + 2.0)) * 1.01;
     const double bound = isnan(p[k]) ? 0.0 : p[k] * error + 0x1p-148;
     if (!is_near(&t->weights, first + k, p[k], bound, false))
       return trial_complain("row %lld, key %lld of %lld: P = %.9g, not %.9g within %g",
-                            (long long)row, (long long)k, (long long)seen,
+                            (long long)row, (long long)k, (long long)seen.end,
                             view_get(&t->weights, first + k), p[k], bound);
   }
   return "";
@@ -100,18 +101,18 @@ static const cudrop_mask_t *get_mask(const attention_trial_t *trial) {
 
 /* y of a row, to the bit, from the weights as they were stored. */
 static const char *check_dropped(const attention_trial_t *trial, const tensors_t *t,
-                                 const view_t *y, int64_t row, int64_t seen) {
+                                 const view_t *y, int64_t row, attention_seen_t seen) {
   const int64_t keys = count_keys(trial);
   for (int64_t k = 0; k < keys; ++k) {
     const int64_t e = row * keys + k;
     uint8_t want[8] = {0};
-    if (k < seen)
+    if (k >= seen.begin && k < seen.end)
       oracle_drop(trial->dtype, view_element(&t->weights, e),
                   trial_keeps(get_mask(trial), &t->weights, e), get_rate(trial), want);
     if (!is_same(trial->dtype, want, view_element(y, e)))
       return trial_complain("row %lld, key %lld of %lld: y = %.9g, not %.9g",
-                            (long long)row, (long long)k, (long long)seen, view_get(y, e),
-                            oracle_read(trial->dtype, want));
+                            (long long)row, (long long)k, (long long)seen.end,
+                            view_get(y, e), oracle_read(trial->dtype, want));
   }
   return "";
 }
@@ -122,13 +123,13 @@ static const char *check_dropped(const attention_trial_t *trial, const tensors_t
  * and both products after it, round once. Below 2^-126 errors are absolute.
  */
 static const char *check_gradient(const attention_trial_t *trial, const tensors_t *t,
-                                  int64_t row, int64_t seen, double *p, double *dp,
-                                  double *ds) {
+                                  int64_t row, attention_seen_t seen, double *p,
+                                  double *dp, double *ds) {
   const double u = 0x1p-24, scale = trial->scale != 0.0f ? (double)trial->scale : 1.0;
   const float factor = trial_scale(get_mask(trial));
   const int64_t keys = count_keys(trial), first = row * keys;
   double size = 0.0, sum = 0.0;
-  for (int64_t k = 0; k < seen; ++k) {
+  for (int64_t k = seen.begin; k < seen.end; ++k) {
     p[k] = view_get(&t->weights, first + k);
     dp[k] = trial_keeps(get_mask(trial), &t->weights, first + k)
                 ? (double)((float)view_get(&t->dy, first + k) * factor)
@@ -136,10 +137,11 @@ static const char *check_gradient(const attention_trial_t *trial, const tensors_
     size += fabs(p[k] * dp[k]);
     sum += p[k] * dp[k];
   }
-  attention_trial_gradient(seen, p, dp, scale, ds);
+  attention_trial_gradient(seen.end - seen.begin, p + seen.begin, dp + seen.begin, scale,
+                           ds + seen.begin);
   for (int64_t k = 0; k < keys; ++k) {
     double value = 0.0, bound = 0.0;
-    if (k < seen) {
+    if (k >= seen.begin && k < seen.end) {
       const double error_of_sum = size * u * (count_additions(keys) + 1.0);
       value = ds[k];
       bound = fabs(scale) * p[k] * (error_of_sum + u * fabs(dp[k] - sum)) * 1.01 +
@@ -147,7 +149,7 @@ static const char *check_gradient(const attention_trial_t *trial, const tensors_
     }
     if (!is_near(&t->dscores, first + k, value, bound, true))
       return trial_complain("row %lld, key %lld of %lld: dS = %.9g, not %.9g within %g",
-                            (long long)row, (long long)k, (long long)seen,
+                            (long long)row, (long long)k, (long long)seen.end,
                             view_get(&t->dscores, first + k), value, bound);
   }
   return "";
@@ -160,7 +162,7 @@ const char *attention_check_rows(const attention_trial_t *trial, const tensors_t
   double *a = values, *b = values + keys, *c = values + 2 * keys;
   const char *wrong = "";
   for (int64_t row = 0; row < rows && wrong[0] == '\0'; ++row) {
-    const int64_t seen = attention_count_seen(trial, &t->scores, row * keys);
+    const attention_seen_t seen = attention_find_seen(trial, &t->scores, row * keys);
     wrong = check_weights(trial, t, row, seen, a, b);
     if (wrong[0] == '\0' && !trial->without_y)
       wrong = check_dropped(trial, t, &t->y, row, seen);

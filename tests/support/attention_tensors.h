@@ -13,9 +13,15 @@ static inline int64_t count_keys(const attention_trial_t *trial) {
   return trial->layout->shape[trial->layout->rank - 1];
 }
 
-/* How many keys the row of element e sees. */
-int64_t attention_count_seen(const attention_trial_t *trial, const view_t *view,
-                             int64_t e);
+/* The keys [begin, end) that the row of element e sees. */
+typedef struct {
+  int64_t begin, end;
+} attention_seen_t;
+attention_seen_t attention_find_seen(const attention_trial_t *trial, const view_t *view,
+                                     int64_t e);
+
+/* Does the row of element e see its key? */
+bool attention_sees(const attention_trial_t *trial, const view_t *view, int64_t e);
 
 /* An empty text if every row of every output is right, else what is wrong. */
 const char *attention_check_rows(const attention_trial_t *trial, const tensors_t *t);

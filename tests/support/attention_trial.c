@@ -34,18 +34,27 @@ static int64_t get_offset(const attention_trial_t *trial) {
                                         : count_keys(trial) - queries;
 }
 
-int64_t attention_count_seen(const attention_trial_t *trial, const view_t *view,
-                             int64_t e) {
+attention_seen_t attention_find_seen(const attention_trial_t *trial, const view_t *view,
+                                     int64_t e) {
   const int64_t query = view_coordinate(view, e, trial->layout->rank - 2);
   const int64_t offset = get_offset(trial);
-  int64_t seen = count_keys(trial);
+  int64_t seen = count_keys(trial), begin = 0;
   if (trial->has_lengths) {
     const int32_t length = get_length(trial, view_coordinate(view, e, 0));
     if (length < seen) seen = length < 0 ? 0 : length;
   }
   if (trial->causal != CUDROP_NOT_CAUSAL && offset < seen - query - 1)
     seen = query + offset + 1;
-  return seen < 0 ? 0 : seen;
+  if (seen < 0) seen = 0;
+  if (trial->causal != CUDROP_NOT_CAUSAL && trial->window > 0)
+    while (begin < seen && trial_is_before(trial->window, offset, query, begin)) ++begin;
+  return (attention_seen_t){begin, seen};
+}
+
+bool attention_sees(const attention_trial_t *trial, const view_t *view, int64_t e) {
+  const attention_seen_t seen = attention_find_seen(trial, view, e);
+  const int64_t key = e % count_keys(trial);
+  return key >= seen.begin && key < seen.end;
 }
 
 static double draw_value(uint64_t *state) {
@@ -79,7 +88,7 @@ static void fill(const attention_trial_t *trial, view_t *view, bool is_scores) {
     double value = draw_value(&state);
     if (trial->scores == TRIAL_TINY && e % 4 != 0) value = view_tiny(dtype, state >> 32);
     oracle_write(dtype, NAN, view_element(view, e));
-    if (e % keys >= attention_count_seen(trial, view, e)) continue;
+    if (!attention_sees(trial, view, e)) continue;
     oracle_write(dtype, is_scores ? make_score(trial, e / keys, e % keys, value) : value,
                  view_element(view, e));
   }
@@ -151,6 +160,7 @@ static cudrop_attention_t get_attention(const attention_trial_t *trial,
       .scale = trial->scale,
       .causal = trial->causal,
       .query_offset = trial->causal == CUDROP_CAUSAL ? trial->query_offset : 0,
+      .window = trial->causal != CUDROP_NOT_CAUSAL ? trial->window : 0,
       .lengths = trial->has_lengths ? &options->lengths.tensor : NULL,
       .mask = trial->no_mask || options->bits != NULL ? NULL : &options->mask,
       .bits = options->bits,
@@ -256,9 +266,8 @@ static const char *check_fences(const attention_trial_t *trial, const view_t *vi
                                 const view_t *before, bool is_seen_only,
                                 bool is_written) {
   view_t even = view_copy(before);
-  const int64_t keys = count_keys(trial);
   for (int64_t e = 0; is_written && e < view_count(view); ++e)
-    if (!is_seen_only || e % keys < attention_count_seen(trial, view, e))
+    if (!is_seen_only || attention_sees(trial, view, e))
       memcpy(view_element(&even, e), view_element(view, e),
              cudrop_dtype_bytes(trial->dtype));
   const bool same = memcmp(even.block, view->block, view->bytes) == 0;
@@ -270,12 +279,13 @@ static const char *explain(const attention_trial_t *trial, const char *wrong) {
   static char whole[600];
   if (wrong[0] == '\0') return wrong;
   snprintf(whole, sizeof whole,
-           "%s, dtype %d, scale %g, causal %d + %lld, lengths %d, p = %g, source %d, "
+           "%s, dtype %d, scale %g, causal %d + %lld, window %lld, lengths %d, p = %g, "
+           "source %d, "
            "scores %d, in place %d: %s",
            trial->layout->name, (int)trial->dtype, (double)trial->scale,
-           (int)trial->causal, (long long)trial->query_offset, trial->has_lengths,
-           trial->no_mask ? -1.0 : trial->mask.p, (int)trial->source, (int)trial->scores,
-           trial->in_place, wrong);
+           (int)trial->causal, (long long)trial->query_offset, (long long)trial->window,
+           trial->has_lengths, trial->no_mask ? -1.0 : trial->mask.p, (int)trial->source,
+           (int)trial->scores, trial->in_place, wrong);
   return whole;
 }
 

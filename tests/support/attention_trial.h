@@ -34,6 +34,7 @@ typedef struct {
   float scale;
   cudrop_causal_t causal;
   int64_t query_offset; /* of CUDROP_CAUSAL alone */
+  int64_t window;       /* if causal */
   bool has_lengths;     /* 0, some, all, too many and a negative number take turns */
   cudrop_mask_t mask;
   bool no_mask;

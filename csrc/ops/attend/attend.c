@@ -54,11 +54,6 @@ static const cudrop_tensor_t *describe_bits(const void *bits, const cudrop_tenso
   return made;
 }
 
-static cudropi_attention_options_t find_options(const cudrop_attention_t *attention) {
-  return (cudropi_attention_options_t){attention->scale, attention->causal,
-                                       attention->query_offset};
-}
-
 /* ---- Forward ----------------------------------------------------------------------------- */
 
 /* A slab of forward is a range of the queries of one head. */
@@ -93,7 +88,7 @@ cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(cudropi_check_shared_attention(__func__, args->attention, args->reserved));
   const cudrop_attention_t *attention = args->attention;
-  const cudropi_attention_options_t options = find_options(attention);
+  const cudropi_attention_options_t options = cudropi_find_options(attention);
   const cudropi_call_t call = {.op = &op,
                                .tensor = {[CUDROPI_ATTEND_Q] = args->q,
                                           [CUDROPI_ATTEND_LENGTHS] = attention->lengths,
@@ -184,7 +179,7 @@ cudrop_status_t cudrop_attend_backward(cudrop_context_t *context,
           "%s: accumulate = %#x, and there is no gradient of a parameter", __func__,
           (unsigned)args->accumulate);
   const cudrop_attention_t *attention = args->attention;
-  const cudropi_attention_options_t options = find_options(attention);
+  const cudropi_attention_options_t options = cudropi_find_options(attention);
   const cudropi_call_t call = {.op = &backward,
                                .tensor = {[CUDROPI_ATTEND_Q] = args->q,
                                           [CUDROPI_ATTEND_LENGTHS] = attention->lengths,

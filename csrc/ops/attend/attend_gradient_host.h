@@ -14,7 +14,7 @@ typedef struct {
   float q_panels[TILE_QUERIES * MOST_WIDTH], dout_panels[TILE_QUERIES * MOST_WIDTH];
   float weights[TILE_QUERIES * TILE_DOWN], dscores[TILE_QUERIES * TILE_DOWN];
   uint8_t kept[TILE_QUERIES * TILE_KEYS];
-  int64_t seen[TILE_QUERIES];
+  cudropi_seen_t seen[TILE_QUERIES];
 } gradient_t;
 _Static_assert(sizeof(gradient_t) <= CUDROPI_SCRATCH_BYTES, "gradient_t does not fit");
 
@@ -47,22 +47,23 @@ static void begin_rows(const attend_t *of, int64_t row, int64_t n) {
 static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t *tile,
                               int r) {
   float *p = held->weights + r * TILE_DOWN, *ds = held->dscores + r * TILE_DOWN;
-  const int n = count_seen(tile, r);
+  const range_t seen = find_seen(tile, r);
+  const int n = seen.end;
   const float scale = of->plan->draw.schedule.scale;
   const float delta = *find_delta(of, tile->row + r);
   const uint8_t *kept = held->kept + r * TILE_KEYS;
   float lse;
   memcpy(&lse, cudropi_locate(of->plan, CUDROPI_ATTEND_LSE, tile->row + r, 0),
          sizeof lse);
-  fill_behind(p, n, -INFINITY); /* whose weight is +0 */
+  fill_around(p, seen, -INFINITY); /* whose weight is +0 */
   exponentiate(TILE_KEYS, lse == -INFINITY ? INFINITY : lse, p);
   cudropi_scale(n, ds, scale);
   cudropi_select(n, ds, kept);
   for (int j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - delta);
   cudropi_scale(n, p, scale);
   cudropi_select(n, p, kept);
-  fill_behind(p, n, 0.0f);
-  fill_behind(ds, n, 0.0f);
+  fill_around(p, seen, 0.0f);
+  fill_around(ds, seen, 0.0f);
 }
 
 static void load_queries(const attend_t *of, gradient_t *held, const tile_t *tile) {
@@ -102,22 +103,22 @@ static void differentiate_tile(const attend_t *of, gradient_t *held, const tile_
                      find_dq(of, tile->row), width, true);
 }
 
-static void store_keys(const attend_t *of, int operand, int64_t row, int64_t first, int n,
-                       const float *gradient) {
+static void store_keys(const attend_t *of, int operand, int64_t row, int64_t first,
+                       range_t keys, const float *gradient) {
   if (!cudropi_has(of->plan, operand)) return;
-  for (int key = 0; key < n; ++key)
+  for (int key = keys.begin; key < keys.end; ++key)
     store_row(of, operand, locate_key(of, operand, row, first + key), 1.0f,
               gradient + key * of->width);
 }
 
-/* Do the heads [row, end) that share keys, for a tile of keys, of which they see `n`. */
+/* Do the heads [row, end) that share keys, for a tile of keys, of which they see `keys`. */
 static void differentiate_keys(const attend_t *of, gradient_t *held, int64_t row,
-                               int64_t end, int64_t key, int n) {
+                               int64_t end, int64_t key, range_t keys) {
   const int64_t queries = of->options->attention.visible.queries;
   const size_t bytes = (size_t)(TILE_KEYS * of->width) * sizeof *held->k;
-  pack_keys_across(of, CUDROPI_ATTEND_K, row, key, n, held->k_across);
-  pack_keys_across(of, CUDROPI_ATTEND_V, row, key, n, held->v_across);
-  pack_keys(of, CUDROPI_ATTEND_K, row, key, n, held->k);
+  pack_keys_across(of, CUDROPI_ATTEND_K, row, key, keys, held->k_across);
+  pack_keys_across(of, CUDROPI_ATTEND_V, row, key, keys, held->v_across);
+  pack_keys(of, CUDROPI_ATTEND_K, row, key, keys, held->k);
   memset(held->dk, 0, bytes);
   memset(held->dv, 0, bytes);
   for (int64_t head = row; head < end; head += queries)
@@ -125,19 +126,16 @@ static void differentiate_keys(const attend_t *of, gradient_t *held, int64_t row
       const int64_t left = queries - at;
       const tile_t tile = {head + at, key,
                            (int)(left < TILE_QUERIES ? left : TILE_QUERIES), held->seen};
-      find_seen(of, tile.row, tile.rows, held->seen);
+      for (int r = 0; r < tile.rows; ++r) held->seen[r] = see(of, tile.row + r);
       differentiate_tile(of, held, &tile);
     }
 }
 
-/* How many keys the rows [row, end) see at most. */
-static int64_t find_most_seen(const attend_t *of, int64_t row, int64_t end) {
-  int64_t most = 0;
-  for (; row < end; ++row) {
-    const int64_t seen = cudropi_count_visible(&of->options->attention.visible, row);
-    most = seen > most ? seen : most;
-  }
-  return most;
+/* The keys that the rows [row, end) see, and those between. */
+static cudropi_seen_t see_all(const attend_t *of, int64_t row, int64_t end) {
+  cudropi_seen_t seen = {0};
+  for (; row < end; ++row) seen = join(seen, see(of, row));
+  return seen;
 }
 
 /* A slab of the gradient is the heads that share keys. */
@@ -145,16 +143,17 @@ static void do_attend_gradient(const cudropi_rows_job_t *job, int64_t slab) {
   const attend_t of = begin_attend(job);
   gradient_t *held = job->scratch;
   const int64_t rows = of.options->group * of.options->attention.visible.queries;
-  const int64_t row = slab * rows, keys = of.plan->mask_cols;
-  const int64_t seen = find_most_seen(&of, row, row + rows);
+  const int64_t row = slab * rows;
+  const cudropi_seen_t seen = see_all(&of, row, row + rows);
   begin_rows(&of, row, rows);
   /* Keys that no query sees have sums of no rows. */
-  const int64_t stored = of.plan->adds_to_data ? seen : keys;
-  for (int64_t key = 0; key < stored; key += TILE_KEYS) {
-    const int n = count_keys(stored - key);
-    differentiate_keys(&of, held, row, row + rows, key, count_keys(seen - key));
-    store_keys(&of, CUDROPI_ATTEND_DK, row, key, n, held->dk);
-    store_keys(&of, CUDROPI_ATTEND_DV, row, key, n, held->dv);
+  const cudropi_seen_t stored =
+      of.plan->adds_to_data ? seen : (cudropi_seen_t){0, of.plan->mask_cols};
+  for (int64_t key = begin_tile(stored.begin); key < stored.end; key += TILE_KEYS) {
+    const range_t keys = find_range(stored, key);
+    differentiate_keys(&of, held, row, row + rows, key, find_range(seen, key));
+    store_keys(&of, CUDROPI_ATTEND_DK, row, key, keys, held->dk);
+    store_keys(&of, CUDROPI_ATTEND_DV, row, key, keys, held->dv);
   }
   if (!cudropi_has(of.plan, CUDROPI_ATTEND_DQ)) return;
   for (int64_t r = row; r < row + rows; ++r)

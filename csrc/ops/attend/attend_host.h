@@ -12,7 +12,7 @@ typedef struct {
   float tile[TILE_QUERIES * TILE_DOWN];
   uint8_t kept[TILE_QUERIES * TILE_KEYS];
   float most[CUDROPI_ATTEND_RANGE], sum[CUDROPI_ATTEND_RANGE];
-  int64_t seen[CUDROPI_ATTEND_RANGE];
+  cudropi_seen_t seen[CUDROPI_ATTEND_RANGE];
 } forward_t;
 _Static_assert(sizeof(forward_t) <= CUDROPI_SCRATCH_BYTES, "forward_t does not fit");
 
@@ -21,9 +21,9 @@ _Static_assert(sizeof(forward_t) <= CUDROPI_SCRATCH_BYTES, "forward_t does not f
 static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, int r,
                       int at) {
   float *values = held->tile + r * TILE_DOWN, *o = held->o + at * of->width;
-  const int n = count_seen(tile, r);
+  const range_t seen = find_seen(tile, r);
   const float before = held->most[at];
-  fill_behind(values, n, -INFINITY); /* whose weight is +0 */
+  fill_around(values, seen, -INFINITY); /* whose weight is +0 */
   const float most = find_tile_most(values, before);
   const float reference = most == -INFINITY ? 0.0f : most;
   exponentiate(TILE_KEYS, reference, values);
@@ -32,7 +32,7 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   held->sum[at] = held->sum[at] * factor + sum_tile_row(values);
   if (factor != 1.0f)
     for (int j = 0; j < of->width; ++j) o[j] = o[j] * factor;
-  if (is_drawn(of)) cudropi_select(n, values, held->kept + r * TILE_KEYS);
+  if (is_drawn(of)) cudropi_select(seen.end, values, held->kept + r * TILE_KEYS);
 }
 
 /* Add what queries [at, at + rows) of the slab see of a tile's keys. */
@@ -74,15 +74,17 @@ static void do_attend(const cudropi_rows_job_t *job, int64_t slab) {
   const int64_t from = slab % ranges * range, left = queries - from;
   const int64_t row = slab / ranges * queries + from;
   const int n = (int)(left < range ? left : range);
-  const int64_t seen = find_seen(&of, row, n, held->seen);
+  cudropi_seen_t seen = {0};
   load_rows(&of, CUDROPI_ATTEND_Q, row, n, of.scale, held->q);
   memset(held->o, 0, (size_t)(n * of.width) * sizeof *held->o);
   for (int r = 0; r < n; ++r) {
     held->most[r] = -INFINITY;
     held->sum[r] = 0.0f;
+    held->seen[r] = see(&of, row + r);
+    seen = join(seen, held->seen[r]);
   }
-  for (int64_t key = 0; key < seen; key += TILE_KEYS) {
-    const int keys = count_keys(seen - key);
+  for (int64_t key = begin_tile(seen.begin); key < seen.end; key += TILE_KEYS) {
+    const range_t keys = find_range(seen, key);
     pack_keys_across(&of, CUDROPI_ATTEND_K, row, key, keys, held->k_across);
     pack_keys(&of, CUDROPI_ATTEND_V, row, key, keys, held->v);
     for (int at = 0; at < n; at += TILE_QUERIES) {

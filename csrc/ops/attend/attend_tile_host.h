@@ -75,24 +75,45 @@ static void load_rows(const attend_t *of, int operand, int64_t row, int n, float
              values + r * of->width);
 }
 
-/* The factors of a product with [keys, D], in panels. */
-static void pack_keys(const attend_t *of, int operand, int64_t row, int64_t first, int n,
-                      float *panels) {
-  float values[MOST_WIDTH];
-  for (int key = 0; key < n; ++key) {
+/* Some keys of a tile, from `begin` to `end`. */
+typedef struct {
+  int begin, end;
+} range_t;
+
+static int clamp_key(int64_t key) {
+  return key <= 0 ? 0 : key < TILE_KEYS ? (int)key : TILE_KEYS;
+}
+
+/* The keys of `seen` that are in the tile whose first key is `key`. */
+static range_t find_range(cudropi_seen_t seen, int64_t key) {
+  return (range_t){clamp_key(seen.begin - key), clamp_key(seen.end - key)};
+}
+
+/* Load key `key` of a tile, or +0 if it is not one of `keys`. */
+static void load_key(const attend_t *of, int operand, int64_t row, int64_t first, int key,
+                     range_t keys, float *values) {
+  if (key >= keys.begin && key < keys.end)
     load_row(of, operand, locate_key(of, operand, row, first + key), 1.0f, values);
+  else
+    memset(values, 0, (size_t)of->width * sizeof *values);
+}
+
+/* The factors of a product with [keys, D], in panels; +0 for keys before the first of `keys`. */
+static void pack_keys(const attend_t *of, int operand, int64_t row, int64_t first,
+                      range_t keys, float *panels) {
+  float values[MOST_WIDTH];
+  for (int key = 0; key < keys.end; ++key) {
+    load_key(of, operand, row, first, key, keys, values);
     cudropi_pack_row(values, key, of->width, TILE_KEYS, panels);
   }
 }
 
-/* The factors of a product with [D, keys], in panels; +0 for keys from n on. */
+/* The factors of a product with [D, keys], in panels; +0 for keys that are not of `keys`. */
 static void pack_keys_across(const attend_t *of, int operand, int64_t row, int64_t first,
-                             int n, float *panels) {
+                             range_t keys, float *panels) {
   float values[MOST_WIDTH];
   for (int key = 0; key < TILE_KEYS; ++key) {
-    if (key < n)
-      load_row(of, operand, locate_key(of, operand, row, first + key), 1.0f, values);
-    if (key == n) memset(values, 0, sizeof values);
+    load_key(of, operand, row, first, key, keys, values);
     cudropi_pack_col(values, key, of->cols, of->width, panels);
   }
 }
@@ -103,37 +124,39 @@ static void pack_keys_across(const attend_t *of, int operand, int64_t row, int64
 typedef struct {
   int64_t row, key;
   int rows;
-  const int64_t *seen; /* how many keys each row sees */
+  const cudropi_seen_t *seen; /* the keys that each row sees */
 } tile_t;
 
-/* How many of `left` keys are in one tile. */
-static int count_keys(int64_t left) {
-  return left <= 0 ? 0 : left < TILE_KEYS ? (int)left : TILE_KEYS;
+/* The keys of a tile that its row r sees. */
+static range_t find_seen(const tile_t *tile, int r) {
+  return find_range(tile->seen[r], tile->key);
 }
 
-/* How many keys of a tile its row r sees. */
-static int count_seen(const tile_t *tile, int r) {
-  return count_keys(tile->seen[r] - tile->key);
-}
-
-/* The most keys of a tile that one of its rows sees. */
+/* How many keys of a tile there are up to the last that one of its rows sees. */
 static int count_tile_keys(const tile_t *tile) {
   int most = 0;
   for (int r = 0; r < tile->rows; ++r) {
-    const int seen = count_seen(tile, r);
-    most = seen > most ? seen : most;
+    const range_t seen = find_seen(tile, r);
+    if (seen.begin < seen.end) most = seen.end > most ? seen.end : most;
   }
   return most;
 }
 
-/* Write how many keys each of `n` rows sees; returns the largest. */
-static int64_t find_seen(const attend_t *of, int64_t row, int n, int64_t *seen) {
-  int64_t most = 0;
-  for (int r = 0; r < n; ++r) {
-    seen[r] = cudropi_count_visible(&of->options->attention.visible, row + r);
-    most = seen[r] > most ? seen[r] : most;
-  }
-  return most;
+/* The keys of `a` and of `b`, and those between them. */
+static cudropi_seen_t join(cudropi_seen_t a, cudropi_seen_t b) {
+  if (a.begin == a.end) return b;
+  if (b.begin == b.end) return a;
+  return (cudropi_seen_t){a.begin < b.begin ? a.begin : b.begin,
+                          a.end > b.end ? a.end : b.end};
+}
+
+static cudropi_seen_t see(const attend_t *of, int64_t row) {
+  return cudropi_find_seen(&of->options->attention.visible, row);
+}
+
+/* The first key of the tile that a key is in. */
+static int64_t begin_tile(int64_t key) {
+  return key / TILE_KEYS * TILE_KEYS;
 }
 
 /* tile = Q K^T: `left` has the rows of Q, `across` the keys. */
@@ -157,7 +180,7 @@ static cudropi_strip_t cut_tile_row(const attend_t *of, const tile_t *tile, int 
                            .plan = of->plan,
                            .row = row,
                            .first = tile->key,
-                           .n = count_seen(tile, r),
+                           .n = find_seen(tile, r).end,
                            .next_row = row + 1,
                            .next_first = tile->key};
 }
@@ -205,8 +228,10 @@ static float sum_tile_row(const float *values) {
   return sum[0];
 }
 
-static void fill_behind(float *values, int n, float value) {
-  for (int j = n; j < TILE_KEYS; ++j) values[j] = value;
+/* Set the values of a tile's row for the keys that are not of `keys`. */
+static void fill_around(float *values, range_t keys, float value) {
+  for (int j = 0; j < keys.begin; ++j) values[j] = value;
+  for (int j = keys.end; j < TILE_KEYS; ++j) values[j] = value;
 }
 
 #endif /* CUDROP_ATTEND_TILE_HOST_H */

@@ -20,6 +20,11 @@ cudrop_status_t cudropi_check_shared_attention(const char *function,
   return cudropi_check_reserved(function, "args", reserved);
 }
 
+cudropi_attention_options_t cudropi_find_options(const cudrop_attention_t *attention) {
+  return (cudropi_attention_options_t){attention->scale, attention->causal,
+                                       attention->query_offset, attention->window};
+}
+
 static cudrop_status_t check_options(const cudropi_call_t *call) {
   const char *function = call->op->function;
   const cudropi_attention_options_t *options = call->options;
@@ -39,6 +44,12 @@ static cudrop_status_t check_options(const cudropi_call_t *call) {
           CUDROP_ERROR_INVALID_ARGUMENT,
           "%s: query_offset = %lld means nothing without CUDROP_CAUSAL", function,
           (long long)options->query_offset);
+  REQUIRE(options->window >= 0, CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: window = %lld is negative", function, (long long)options->window);
+  REQUIRE(options->window == 0 || options->causal != CUDROP_NOT_CAUSAL,
+          CUDROP_ERROR_INVALID_ARGUMENT,
+          "%s: window = %lld means nothing without CUDROP_CAUSAL or CUDROP_CAUSAL_LAST",
+          function, (long long)options->window);
   return CUDROP_OK;
 }
 
@@ -75,11 +86,17 @@ static cudropi_visible_t find_visible(const cudropi_attention_options_t *options
   const int64_t keys = plan->mask_cols, queries = leader->shape[leader->rank - 2];
   const int64_t offset =
       options->causal == CUDROP_CAUSAL_LAST ? keys - queries : options->query_offset;
+  int64_t skip = -queries;
+  if (options->window == 0 || __builtin_sub_overflow(offset, options->window - 1, &skip))
+    skip = -queries;
   cudropi_visible_t visible = {.keys = keys,
                                .queries = queries,
                                .batch_rows = plan->rows,
                                .is_causal = options->causal != CUDROP_NOT_CAUSAL,
-                               .query_offset = offset < keys ? offset : keys};
+                               .query_offset = offset < keys ? offset : keys,
+                               .query_skip = skip < -queries ? -queries
+                                             : skip < keys   ? skip
+                                                             : keys};
   if (lengths == NULL) return visible;
   for (int d = 0; d < lengths->rank; ++d) visible.batch_rows /= lengths->shape[d];
   visible.lengths = lengths->data;
@@ -141,8 +158,7 @@ cudrop_status_t cudrop_attention_forward(cudrop_context_t *context,
   REQUIRE(args->scores == NULL || args->weights != NULL || args->y != NULL,
           CUDROP_ERROR_NULL_POINTER, "%s: weights and y are both NULL", __func__);
   const cudrop_attention_t *attention = args->attention;
-  const cudropi_attention_options_t options = {attention->scale, attention->causal,
-                                               attention->query_offset};
+  const cudropi_attention_options_t options = cudropi_find_options(attention);
   const cudropi_call_t call = {
       .op = &op,
       .tensor = {[CUDROPI_ATTENTION_SCORES] = args->scores,
@@ -177,8 +193,8 @@ cudrop_status_t cudrop_attention_reapply(cudrop_context_t *context,
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
   const cudrop_attention_t *attention = args->attention;
-  const cudropi_attention_options_t options = {1.0f, attention->causal,
-                                               attention->query_offset};
+  cudropi_attention_options_t options = cudropi_find_options(attention);
+  options.scale = 1.0f;
   const cudropi_call_t call = {.op = &op,
                                .tensor = {[CUDROPI_REAPPLY_WEIGHTS] = args->weights,
                                           [CUDROPI_REAPPLY_LENGTHS] = attention->lengths,
@@ -214,8 +230,7 @@ cudrop_status_t cudrop_attention_backward(cudrop_context_t *context,
   cudrop_tensor_t packed;
   REQUIRE_ATTENTION(args);
   const cudrop_attention_t *attention = args->attention;
-  const cudropi_attention_options_t options = {attention->scale, attention->causal,
-                                               attention->query_offset};
+  const cudropi_attention_options_t options = cudropi_find_options(attention);
   const cudropi_call_t call = {
       .op = &op,
       .tensor = {[CUDROPI_ATTENTION_GRADIENT_DY] = args->dy,

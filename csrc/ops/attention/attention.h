@@ -39,7 +39,7 @@ enum {
 typedef struct {
   float scale;
   cudrop_causal_t causal;
-  int64_t query_offset;
+  int64_t query_offset, window;
 } cudropi_attention_options_t;
 
 /* Which keys the rows see. Rows are counted row-major over [batch, ..., queries]. */
@@ -47,7 +47,8 @@ typedef struct {
   int64_t keys, queries;
   int64_t batch_rows; /* rows that share one length */
   bool is_causal;
-  int64_t query_offset;  /* at most keys */
+  int64_t query_offset; /* at most keys */
+  int64_t query_skip; /* query q does not see its first q + query_skip keys, if so many */
   const void *lengths;   /* int32_t or int64_t; NULL: rows have no lengths */
   bool has_wide_lengths; /* the lengths are int64_t */
   int64_t length_stride; /* in elements */
@@ -68,16 +69,22 @@ cudrop_status_t cudropi_check_shared_attention(const char *function,
                                                const cudrop_attention_t *attention,
                                                const uint64_t *reserved);
 
+cudropi_attention_options_t cudropi_find_options(const cudrop_attention_t *attention);
+
 /* Check the options of a call, and its lengths in the slot CUDROPI_ATTENTION_LENGTHS. */
 cudrop_status_t cudropi_check_attention(const cudropi_call_t *call);
 
 cudropi_attention_t cudropi_plan_attention(const cudropi_call_t *call,
                                            const cudropi_plan_t *plan);
 
-/* How many keys a row sees. They are the first ones. */
-CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
-                                            int64_t row) {
-  int64_t count = visible->keys;
+/* The keys [begin, end) that a row sees; begin is at most end. */
+typedef struct {
+  int64_t begin, end;
+} cudropi_seen_t;
+
+CUDROP_INLINE cudropi_seen_t cudropi_find_seen(const cudropi_visible_t *visible,
+                                               int64_t row) {
+  int64_t count = visible->keys, skip = 0;
   if (visible->lengths != NULL) {
     const int64_t batch = row / visible->batch_rows;
     const int64_t at = batch * visible->length_stride;
@@ -87,10 +94,13 @@ CUDROP_INLINE int64_t cudropi_count_visible(const cudropi_visible_t *visible,
     if (length < count) count = length < 0 ? 0 : length;
   }
   if (visible->is_causal) {
-    const int64_t last = row % visible->queries + visible->query_offset;
+    const int64_t query = row % visible->queries;
+    const int64_t last = query + visible->query_offset;
     if (last < count) count = last < 0 ? 0 : last + 1;
+    skip = query + visible->query_skip;
+    skip = skip < 0 ? 0 : skip < count ? skip : count;
   }
-  return count;
+  return (cudropi_seen_t){skip, count};
 }
 
 CUDROPI_DECLARE_HOST(cudropi_attention_forward);

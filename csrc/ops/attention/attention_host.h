@@ -11,11 +11,11 @@
 /* Rows up to this length are kept; longer ones are computed again in each pass. */
 enum { HELD = 4096 };
 
-/* A row, and how many keys it sees. */
+/* A row, and the keys [begin, end) that it sees, in strips from column `first` on. */
 typedef struct {
   const cudropi_rows_job_t *job;
   const cudropi_plan_t *plan;
-  int64_t row, seen;
+  int64_t row, begin, end, first;
   bool is_held;
 } row_t;
 
@@ -27,9 +27,9 @@ static void do_slab(const cudropi_rows_job_t *job, int64_t slab,
   int64_t first = 0, end = 0;
   cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t r = first; r < end; ++r) {
-    const row_t row = {job, plan, r,
-                       cudropi_count_visible(&cudropi_attention(plan)->visible, r),
-                       plan->cols <= HELD};
+    const cudropi_seen_t seen = cudropi_find_seen(&cudropi_attention(plan)->visible, r);
+    const int64_t strip = seen.begin / CUDROPI_STRIP * CUDROPI_STRIP;
+    const row_t row = {job, plan, r, seen.begin, seen.end, strip, plan->cols <= HELD};
     function(&row);
   }
 }
@@ -46,22 +46,50 @@ static cudropi_strip_t cut_strip(const row_t *row, int64_t first, int64_t end) {
   return strip;
 }
 
-/* Store +0 for the keys that the row does not see. */
-static void clear_unseen(const row_t *row, int operand) {
+/* How many columns of a strip are before the first key that the row sees. */
+static int count_hidden(const row_t *row, const cudropi_strip_t *strip) {
+  const int64_t hidden = row->begin - strip->first;
+  return hidden < 0 ? 0 : hidden < strip->n ? (int)hidden : strip->n;
+}
+
+static void hide(const row_t *row, const cudropi_strip_t *strip, float value,
+                 float *values) {
+  const int hidden = count_hidden(row, strip);
+  for (int j = 0; j < hidden; ++j) values[j] = value;
+}
+
+/* Store what the row sees of a strip. */
+static void store_seen(const row_t *row, const cudropi_strip_t *strip, int operand,
+                       const float *values) {
+  const int hidden = count_hidden(row, strip);
+  cudropi_strip_t seen = *strip;
+  seen.first += hidden;
+  seen.n -= hidden;
+  if (seen.n > 0) cudropi_strip_store(&seen, operand, values + hidden);
+}
+
+static void clear(const row_t *row, int operand, int64_t first, int64_t end) {
   static const float zeros[CUDROPI_STRIP];
-  for (int64_t col = row->seen; col < row->plan->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->plan->cols);
+  for (int64_t col = first; col < end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, end);
     cudropi_strip_store(&strip, operand, zeros);
   }
 }
 
+/* Store +0 for the keys that the row does not see. */
+static void clear_unseen(const row_t *row, int operand) {
+  clear(row, operand, 0, row->begin);
+  clear(row, operand, row->end, row->plan->cols);
+}
+
 /* ---- Forward ---------------------------------------------------------------------- */
 
-/* z = scale * scores */
-static void load_scores(const cudropi_strip_t *strip, float *z) {
+/* z = scale * scores, and -infinity before the first key that is seen */
+static void load_scores(const row_t *row, const cudropi_strip_t *strip, float *z) {
   cudropi_strip_load(strip, CUDROPI_ATTENTION_SCORES, z);
   for (int j = 0; j < strip->n; ++j)
     z[j] = z[j] * cudropi_attention(strip->plan)->scores_scale;
+  hide(row, strip, -INFINITY, z);
 }
 
 /* z = e^(z - reference). Not inlined: the constants of e^x need the registers. */
@@ -81,10 +109,10 @@ static void round_values(const cudropi_strip_t *strip, float *values) {
 /* The largest scaled score of the row; NaN is ignored. A held row leaves all scores in `held`. */
 static float find_most(const row_t *row, float *held) {
   float most = -INFINITY;
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float *z = row->is_held ? held + col : held;
-    load_scores(&strip, z);
+    load_scores(row, &strip, z);
     for (int j = 0; j < strip.n; ++j) most = z[j] > most ? z[j] : most;
   }
   return most;
@@ -92,10 +120,10 @@ static float find_most(const row_t *row, float *held) {
 
 static float sum_powers(const row_t *row, float reference, float *held) {
   cudropi_row_total_t total = {.threads = cudropi_row_threads(row->plan->cols)};
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float *z = row->is_held ? held + col : held;
-    if (!row->is_held) load_scores(&strip, z);
+    if (!row->is_held) load_scores(row, &strip, z);
     exponentiate(strip.n, reference, z);
     cudropi_add_to_total(&total, &strip, z);
   }
@@ -111,19 +139,19 @@ static void do_attention_row(const row_t *row) {
   const float inverse = total == 0.0f ? 0.0f : 1.0f / total;
   const bool has_weights = cudropi_has(plan, CUDROPI_ATTENTION_WEIGHTS);
   const bool has_y = cudropi_has(plan, CUDROPI_ATTENTION_Y);
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float *z = row->is_held ? held + col : held;
     if (!row->is_held) {
-      load_scores(&strip, z);
+      load_scores(row, &strip, z);
       exponentiate(strip.n, reference, z);
     }
     for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
     round_values(&strip, z);
-    if (has_weights) cudropi_strip_store(&strip, CUDROPI_ATTENTION_WEIGHTS, z);
+    if (has_weights) store_seen(row, &strip, CUDROPI_ATTENTION_WEIGHTS, z);
     if (!has_y) continue;
     cudropi_strip_drop(&strip, z);
-    cudropi_strip_store(&strip, CUDROPI_ATTENTION_Y, z);
+    store_seen(row, &strip, CUDROPI_ATTENTION_Y, z);
   }
   if (has_y) clear_unseen(row, CUDROPI_ATTENTION_Y);
 }
@@ -135,12 +163,12 @@ static void do_attention(const cudropi_rows_job_t *job, int64_t slab) {
 /* ---- Reapply ---------------------------------------------------------------------- */
 
 static void reapply_row(const row_t *row) {
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float values[CUDROPI_STRIP];
     cudropi_strip_load(&strip, CUDROPI_REAPPLY_WEIGHTS, values);
     cudropi_strip_drop(&strip, values);
-    cudropi_strip_store(&strip, CUDROPI_REAPPLY_Y, values);
+    store_seen(row, &strip, CUDROPI_REAPPLY_Y, values);
   }
   clear_unseen(row, CUDROPI_REAPPLY_Y);
 }
@@ -152,20 +180,23 @@ static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
 /* ---- The gradient ----------------------------------------------------------------- */
 
 /* Load dP to `gradient` and P to `weights`. */
-static void load_gradient(const cudropi_strip_t *strip, float *gradient, float *weights) {
+static void load_gradient(const row_t *row, const cudropi_strip_t *strip, float *gradient,
+                          float *weights) {
   cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_DY, gradient);
   cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_WEIGHTS, weights);
   cudropi_strip_drop(strip, gradient);
+  hide(row, strip, 0.0f, gradient);
+  hide(row, strip, 0.0f, weights);
 }
 
 /* The sum of dP * P over the row. A held row leaves dP and P in `gradient` and `weights`. */
 static float sum_products(const row_t *row, float *gradient, float *weights) {
   cudropi_row_total_t total = {.threads = cudropi_row_threads(row->plan->cols)};
   float products[CUDROPI_STRIP];
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     const int64_t at = row->is_held ? col : 0;
-    load_gradient(&strip, gradient + at, weights + at);
+    load_gradient(row, &strip, gradient + at, weights + at);
     for (int j = 0; j < strip.n; ++j) products[j] = gradient[at + j] * weights[at + j];
     cudropi_add_to_total(&total, &strip, products);
   }
@@ -176,13 +207,13 @@ static void do_row_gradient(const row_t *row) {
   const float scale = cudropi_attention(row->plan)->scores_scale;
   float gradient[HELD], weights[HELD];
   const float sum = sum_products(row, gradient, weights);
-  for (int64_t col = 0; col < row->seen; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cut_strip(row, col, row->seen);
+  for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float *dp = gradient + (row->is_held ? col : 0);
     const float *p = weights + (row->is_held ? col : 0);
-    if (!row->is_held) load_gradient(&strip, gradient, weights);
+    if (!row->is_held) load_gradient(row, &strip, gradient, weights);
     for (int j = 0; j < strip.n; ++j) dp[j] = scale * (p[j] * (dp[j] - sum));
-    cudropi_strip_store(&strip, CUDROPI_ATTENTION_GRADIENT_DSCORES, dp);
+    store_seen(row, &strip, CUDROPI_ATTENTION_GRADIENT_DSCORES, dp);
   }
   clear_unseen(row, CUDROPI_ATTENTION_GRADIENT_DSCORES);
 }

@@ -180,7 +180,8 @@ class Attention(ctypes.Structure):
     """cudrop_attention_t"""
 
     _fields_ = ([("scale", ctypes.c_float), ("causal", ctypes.c_int),
-                 ("query_offset", ctypes.c_int64)] + _tensors("lengths") + _MASK
+                 ("query_offset", ctypes.c_int64), ("window", ctypes.c_int64)]
+                + _tensors("lengths") + _MASK
                 + [("bits", ctypes.c_void_p), ("p", ctypes.c_double)] + _RESERVED)
 
 

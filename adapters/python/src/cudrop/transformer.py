@@ -143,6 +143,7 @@ class Attention(NamedTuple):
     causal        whether query q sees the keys up to q + query_offset alone; CAUSAL_LAST has
                   keys - queries for the offset, so that the last query sees all keys
     query_offset  how many keys come before the first query, as those of a cache
+    window        if causal, how many keys a query sees at most, the last of which is its own; 0: all
     lengths       how many keys are seen, an int32 or int64 for each sequence, of the shape that the
                   first dimensions have, one or more of them; None: all
     mask          of the weights, [..., queries, keys]
@@ -151,6 +152,7 @@ class Attention(NamedTuple):
     scale: float = 1.0
     causal: Union[Causal, bool] = Causal.NOT_CAUSAL
     query_offset: int = 0
+    window: int = 0
     lengths: Optional[Array] = None
     mask: Optional[Mask] = None
 
@@ -158,7 +160,8 @@ class Attention(NamedTuple):
 def _share_attention(call: Call, options: Attention, full) -> None:
     struct = _structs.Attention(scale=require_number("scale", options.scale),
                                 causal=Causal(options.causal),
-                                query_offset=require_int("query_offset", options.query_offset))
+                                query_offset=require_int("query_offset", options.query_offset),
+                                window=require_int("window", options.window))
     call.share("attention", struct, options.mask, full, lengths=options.lengths)
 
 
