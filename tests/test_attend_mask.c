@@ -12,17 +12,8 @@
 
 #include "attend_tensors.h"
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "trial.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 typedef enum { BY_VALUE, PREPARED, BITS, SOURCES } source_t;
 
