@@ -156,9 +156,7 @@ static const attend_ways_t plainly = {0};
 
 static attend_tensors_t make_whole(cudrop_dtype_t dtype,
                                    const cudrop_attention_t *attention) {
-  attend_tensors_t whole = attend_make(dtype, RANK, q_shape, k_shape);
-  ck_assert_ok(attend_call(context, attention, &whole, &plainly));
-  return whole;
+  return attend_make_whole(context, attention, dtype, RANK, q_shape, k_shape);
 }
 
 START_TEST(p_of_1_gives_zeros) {
