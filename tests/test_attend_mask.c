@@ -2,9 +2,9 @@
  * test_attend_mask.c - which weights attention drops, seen from outside.
  *
  * With V a window of the identity, column c of O is the weight of key first + c, and 0 where the
- * mask drops that. With dO a window of the identity, column c of dV is the weights of query first + c.
- * With K such a window, column c of dQ is the gradient of a score, whose sign says whether the mask
- * drops there.
+ * mask drops that. With dO a window of the identity, column c of dV is the weights of query
+ * first + c. With K such a window, column c of dQ is the gradient of a score, whose sign says
+ * whether the mask drops there.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -159,8 +159,8 @@ static void look_at_queries(window_t *window, int64_t first) {
 }
 
 /*
- * V and dO of ones make dP the factor where a weight is kept, else 0; between the two lies the sum of
- * dO * O, unless all that a query sees is kept, or is dropped.
+ * V and dO of ones make dP the factor where a weight is kept, else 0; between the two lies the sum
+ * of dO * O, unless all that a query sees is kept, or is dropped.
  */
 static void look_at_gradients(window_t *window, int64_t first) {
   const map_t *map = window->map;

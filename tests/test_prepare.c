@@ -26,7 +26,7 @@ static cudrop_prepared_t make(cudrop_context_t *by, const cudrop_mask_t *mask) {
   return bytes;
 }
 
-/* The lower half of the offset is nearly all ones before the offset advances by 5, to try the carry. */
+/* The lower half of the offset is nearly all ones, so that advancing by 5 carries. */
 static cudrop_mask_t make_mask(double p) {
   cudrop_mask_t mask = cudrop_mask(0x0123456789abcdef, 0x7fffffffe, p);
   mask.index_base = 4096;

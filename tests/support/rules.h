@@ -47,8 +47,8 @@ void rules_expect_refused(const call_t *call, const arguments_t *a,
 /* Spoil the arguments by the rule, and do the same with the rule's call of the suite's `calls`. */
 void rules_expect(const call_t *calls, const rule_t *rule, arguments_t *a);
 
-/* Do the same with one word of `reserved` after another that is not 0. The words are those of a struct
- * of the arguments; texts call it `owner`. */
+/* Do the same with each word of `reserved` that is not 0, one at a time. The words are those of a
+ * struct of the arguments; texts call the struct `owner`. */
 void rules_expect_reserved(const call_t *call, const arguments_t *a, const char *owner,
                            uint64_t reserved[CUDROP_RESERVED]);
 
