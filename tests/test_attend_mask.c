@@ -1,10 +1,10 @@
 /*
  * test_attend_mask.c - which weights attention drops, seen from outside.
  *
- * With V a window of the identity, column c of O is the weight of key first + c, and 0 where the mask
- * drops that. With dO a window of the identity, column c of dV is the weights of query first + c.
- * With K such a window, column c of dQ is the gradient of a score, whose sign says whether the mask
- * drops there.
+ * With V a window of the identity, column c of O is the weight of key first + c, and 0 where the
+ * mask drops that. With dO a window of the identity, column c of dV is the weights of query
+ * first + c. With K such a window, column c of dQ is the gradient of a score, whose sign says
+ * whether the mask drops there.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,19 +12,8 @@
 
 #include "attend_tensors.h"
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "trial.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
-
-typedef enum { BY_VALUE, PREPARED, BITS, SOURCES } source_t;
 
 enum { HEADS = 2, RANK = 3 };
 
@@ -59,12 +48,13 @@ enum { MAPS = sizeof maps / sizeof maps[0] };
 typedef struct {
   const map_t *map;
   cudrop_mask_t mask;
-  source_t source;
+  trial_source_t source;
   attend_tensors_t t;
   uint8_t *kept; /* [heads, queries, keys]: what the oracle keeps */
 } window_t;
 
-static window_t begin(const map_t *map, cudrop_dtype_t dtype, double p, source_t source) {
+static window_t begin(const map_t *map, cudrop_dtype_t dtype, double p,
+                      trial_source_t source) {
   const int64_t q[] = {HEADS, map->queries, map->cols};
   const int64_t k[] = {HEADS, map->keys, map->cols};
   const int64_t shape[] = {HEADS, map->queries, map->keys};
@@ -106,20 +96,11 @@ static void fill_first(view_t *view, double value) {
 static void call(window_t *window) {
   const map_t *map = window->map;
   const int64_t scores[] = {HEADS, map->queries, map->keys};
-  const size_t bytes = (size_t)(HEADS * map->queries * map->keys + 7) / 8;
-  cudrop_mask_t mask = window->mask;
-  cudrop_prepared_t *block = NULL;
-  void *bits = NULL;
-  cudrop_attention_t attention = {.mask = &mask};
-  if (window->source == PREPARED) mask = trial_prepare(context, &window->mask, &block);
-  if (window->source == BITS) {
-    ck_assert_ok(cudrop_alloc(context, bytes, &bits));
-    ck_assert_ok(cudrop_export_bits(context, &mask, RANK, scores, bits));
-    attention = (cudrop_attention_t){.bits = bits, .p = mask.p};
-  }
+  trial_given_t given = trial_give(context, &window->mask, window->source, RANK, scores);
+  const cudrop_attention_t attention = {
+      .mask = given.has_mask ? &given.mask : NULL, .bits = given.bits, .p = given.p};
   ck_assert_ok(attend_call(context, &attention, &window->t, &(attend_ways_t){0}));
-  ck_assert_ok(cudrop_prepared_destroy(context, &block));
-  ck_assert_ok(cudrop_free(context, &bits));
+  trial_take_back(context, &given);
 }
 
 static bool keeps(const window_t *window, int64_t head, int64_t query, int64_t key) {
@@ -178,8 +159,8 @@ static void look_at_queries(window_t *window, int64_t first) {
 }
 
 /*
- * V and dO of ones make dP the factor where a weight is kept, else 0; between the two lies the sum of
- * dO * O, unless all that a query sees is kept, or is dropped.
+ * V and dO of ones make dP the factor where a weight is kept, else 0; between the two lies the sum
+ * of dO * O, unless all that a query sees is kept, or is dropped.
  */
 static void look_at_gradients(window_t *window, int64_t first) {
   const map_t *map = window->map;
@@ -212,9 +193,9 @@ START_TEST(the_mask_is_that_of_the_scores) {
   static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
   const map_t *map = &maps[_i];
   for (int turn = 0; turn < 3; ++turn)
-    for (int source = 0; source < SOURCES; ++source) {
+    for (int source = 0; source < TRIAL_SOURCES; ++source) {
       if (!is_chosen(map, turn)) continue;
-      window_t window = begin(map, dtypes[turn], rates[turn], (source_t)source);
+      window_t window = begin(map, dtypes[turn], rates[turn], (trial_source_t)source);
       const int64_t step = map->keys > 250 ? 2 * map->cols : map->cols;
       for (int64_t first = 0; first < map->keys; first += step)
         look_at_keys(&window, first);
@@ -231,7 +212,7 @@ END_TEST
 START_TEST(both_sections_drop_the_same) {
   const map_t *map = &maps[_i];
   const int64_t shape[] = {HEADS, map->queries, map->keys};
-  window_t window = begin(map, CUDROP_F32, 0.4, BY_VALUE);
+  window_t window = begin(map, CUDROP_F32, 0.4, TRIAL_BY_VALUE);
   view_t scores = view_make(CUDROP_F32, RANK, shape, NULL, 0);
   memset(scores.tensor.data, 0, (size_t)view_count(&scores) * sizeof(float));
   placed_t placed = view_place(context, &scores, true);

@@ -4,16 +4,7 @@
 #include <string.h>
 
 #include "attend_tensors.h"
-#include "suite.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
+#include "suite_context.h"
 
 static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
 enum { DTYPES = 3 };
@@ -50,7 +41,7 @@ static void poison_outputs(attend_tensors_t *t) {
 static void expect_part(const view_t *whole, const view_t *part, int d, int64_t start,
                         const char *name) {
   view_t cut = attend_cut(whole, d, start, part->tensor.shape[d]);
-  ck_assert_msg(attend_are_equal(&cut, part), "%s from %lld on", name, (long long)start);
+  ck_assert_msg(view_is_equal(&cut, part), "%s from %lld on", name, (long long)start);
   view_free(&cut);
 }
 
@@ -76,9 +67,7 @@ static attend_tensors_t cut_inputs(const attend_tensors_t *whole, int d, int64_t
 
 static attend_tensors_t make_whole(cudrop_dtype_t dtype,
                                    const cudrop_attention_t *attention) {
-  attend_tensors_t whole = attend_make(dtype, RANK, q_shape, k_shape);
-  ck_assert_ok(attend_call(context, attention, &whole, &plainly));
-  return whole;
+  return attend_make_whole(context, attention, dtype, RANK, q_shape, k_shape);
 }
 
 static cudrop_mask_t make_shard(cudrop_mask_t mask, int d, int64_t start) {
@@ -219,7 +208,7 @@ START_TEST(shared_heads_are_repeated_ones) {
   poison_outputs(&repeated);
   ck_assert_ok(attend_call(context, &attention, &repeated, &plainly));
   for (int y = 0; y <= ATTEND_DQ; ++y)
-    ck_assert(attend_are_equal(&whole.output[y], &repeated.output[y]));
+    ck_assert(view_is_equal(&whole.output[y], &repeated.output[y]));
   attend_free(&whole);
   attend_free(&repeated);
 }

@@ -8,16 +8,7 @@
 
 #include "attend_trial.h"
 #include "oracle.h"
-#include "suite.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
+#include "suite_context.h"
 
 static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
 enum { DTYPES = 3 };
@@ -165,9 +156,7 @@ static const attend_ways_t plainly = {0};
 
 static attend_tensors_t make_whole(cudrop_dtype_t dtype,
                                    const cudrop_attention_t *attention) {
-  attend_tensors_t whole = attend_make(dtype, RANK, q_shape, k_shape);
-  ck_assert_ok(attend_call(context, attention, &whole, &plainly));
-  return whole;
+  return attend_make_whole(context, attention, dtype, RANK, q_shape, k_shape);
 }
 
 START_TEST(p_of_1_gives_zeros) {
@@ -276,14 +265,13 @@ START_TEST(memory_of_unseen_keys_is_not_touched) {
   const int32_t seen = SEEN;
   const int64_t shape[] = {1, ROWS, COLS}, unseen[] = {1, UNSEEN, COLS};
   const cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
-  cudrop_context_t *host = NULL;
   cudrop_tensor_t keys[2];
   void *block[2];
   attend_tensors_t t = attend_make(CUDROP_F32, 3, shape, unseen);
   const cudrop_tensor_t lengths = cudrop_vector(&seen, CUDROP_I32, 1);
   const cudrop_attention_t attention = {.lengths = &lengths, .mask = &mask};
   void *buffer = NULL;
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+  open_host();
   for (int x = 0; x < 2; ++x) { /* the seen end where the shut pages begin */
     block[x] = mmap(NULL, open + shut + page, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -313,7 +301,7 @@ START_TEST(memory_of_unseen_keys_is_not_touched) {
   ck_assert_ok(cudrop_attend_backward(host, &backward));
   for (int x = 0; x < 2; ++x) ck_assert_int_eq(munmap(block[x], open + shut + page), 0);
   ck_assert_ok(cudrop_free(host, &buffer));
-  ck_assert_ok(cudrop_destroy(&host));
+  close_host();
   attend_free(&t);
 }
 END_TEST
@@ -329,11 +317,10 @@ START_TEST(without_keys_strides_mean_nothing) {
   cudrop_tensor_t keys = cudrop_tensor(NULL, CUDROP_F32, 3, no_keys);
   cudrop_mask_t mask = cudrop_mask(1, 2, 0.5);
   const cudrop_attention_t attention = {.mask = &mask};
-  cudrop_context_t *host = NULL;
   keys.stride[0] = INT64_MAX;
   mask.index_rank = 3;
   mask.index_stride[0] = mask.index_stride[1] = INT64_MAX;
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+  open_host();
   memset(o, 1, sizeof o);
   ck_assert_ok(
       cudrop_attend_forward(host, &(cudrop_attend_forward_t){.attention = &attention,
@@ -344,7 +331,7 @@ START_TEST(without_keys_strides_mean_nothing) {
                                                              .lse = &sums}));
   for (int e = 0; e < HEADS * ROWS * COLS; ++e)
     ck_assert(o[e] == 0.0f && lse[e / COLS] == -INFINITY);
-  ck_assert_ok(cudrop_destroy(&host));
+  close_host();
 }
 END_TEST
 

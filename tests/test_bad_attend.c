@@ -1,9 +1,7 @@
 /* test_bad_attend.c - the rules of attention with dropout about tensors: status, text, and nothing
  * written. */
-#include <stdio.h>
-
 #include "attend_arguments.h"
-#include "suite.h"
+#include "suite_context.h"
 
 /* ---- What is missing -------------------------------------------------------------- */
 
@@ -17,7 +15,6 @@ SPOIL(null_lse, a->backward.lse = NULL)
 SPOIL(null_dout, a->backward.dout = NULL)
 SPOIL(no_gradient, a->backward.dq = a->backward.dk = a->backward.dv = NULL)
 SPOIL(null_data, a->k.data = NULL)
-SPOIL(null_lengths_data, a->lengths.data = NULL)
 SPOIL(null_workspace, a->backward.workspace = NULL)
 
 SPOIL(null_q_with_bits, give_bits(a); null_q(a))
@@ -74,7 +71,6 @@ SPOIL(v_of_no_type, a->v.dtype = (cudrop_dtype_t)0)
 SPOIL(o_of_half, a->o.dtype = CUDROP_F16)
 SPOIL(lse_of_half, a->lse.dtype = CUDROP_F16)
 SPOIL(dk_of_half, a->dk.dtype = CUDROP_BF16)
-SPOIL(float_lengths, a->lengths.dtype = CUDROP_F32)
 SPOIL(q_in_pieces, a->q.stride[3] = 2)
 SPOIL(k_in_pieces, a->k.stride[3] = -1)
 SPOIL(dv_in_pieces, a->dv.stride[3] = 2)
@@ -103,7 +99,6 @@ static const rule_t rules[] = {
     {BACKWARD, null_dout, CUDROP_ERROR_NULL_POINTER, "dout is NULL"},
     {BACKWARD, no_gradient, CUDROP_ERROR_NULL_POINTER, "dq, dk and dv are all NULL"},
     {FORWARD, null_data, CUDROP_ERROR_NULL_POINTER, "k has data = NULL"},
-    {FORWARD, null_lengths_data, CUDROP_ERROR_NULL_POINTER, "lengths has data = NULL"},
     {BACKWARD, null_workspace, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
 
     {FORWARD, no_dimension, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -162,8 +157,6 @@ static const rule_t rules[] = {
     {BACKWARD, lse_of_half, CUDROP_ERROR_DTYPE,
      "lse has dtype = 2 (F16), which is not F32"},
     {BACKWARD, dk_of_half, CUDROP_ERROR_DTYPE, "dk is BF16 and q is F32"},
-    {FORWARD, float_lengths, CUDROP_ERROR_DTYPE,
-     "lengths has dtype = 1 (F32), which is not I32 or I64"},
     {FORWARD, q_in_pieces, CUDROP_ERROR_INVALID_ARGUMENT,
      "q has stride[3] = 2, and rows have 1"},
     {FORWARD, k_in_pieces, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -175,44 +168,20 @@ static const rule_t rules[] = {
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
-
 START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
-  const rule_t *rule = &rules[_i];
   arguments_t a;
   make_arguments(&a, context);
-  rule->spoil(&a);
-  expect_refused(&a, rule->call, rule->status, rule->text);
+  rules_expect(attend_calls, &rules[_i], &a);
 }
 END_TEST
 
 /* Of a call's own arguments, and of the value that both calls share. */
 START_TEST(what_is_reserved_must_be_0) {
-  const call_t call = (call_t)_i;
   arguments_t a;
   make_arguments(&a, context);
   uint64_t *const args[] = {a.forward.reserved, a.backward.reserved};
-  for (int k = 0; k < CUDROP_RESERVED; ++k) {
-    const uint64_t bit = (uint64_t)1 << (21 * k); /* the lowest and the highest, too */
-    char rule[100];
-    args[call][k] = bit;
-    snprintf(rule, sizeof rule, "args has reserved[%d] = %#llx, which must be 0", k,
-             (unsigned long long)bit);
-    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
-    args[call][k] = 0;
-    a.attention.reserved[k] = bit;
-    snprintf(rule, sizeof rule, "attention has reserved[%d] = %#llx, which must be 0", k,
-             (unsigned long long)bit);
-    expect_refused(&a, call, CUDROP_ERROR_INVALID_ARGUMENT, rule);
-    a.attention.reserved[k] = 0;
-  }
+  rules_expect_reserved(&attend_calls[_i], &a, "args", args[_i]);
+  rules_expect_reserved(&attend_calls[_i], &a, "attention", a.attention.reserved);
 }
 END_TEST
 

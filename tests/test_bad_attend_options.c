@@ -4,24 +4,10 @@
 #include <stdio.h>
 
 #include "attend_arguments.h"
-#include "suite.h"
+#include "suite_context.h"
 
 /* ---- Options ---------------------------------------------------------------------- */
 
-SPOIL(scale_nan, a->attention.scale = NAN)
-SPOIL(scale_infinite, a->attention.scale = -INFINITY)
-SPOIL(causal_three, a->attention.causal = (cudrop_causal_t)3)
-SPOIL(causal_negative, a->attention.causal = (cudrop_causal_t)-1)
-SPOIL(offset_negative, a->attention.causal = CUDROP_CAUSAL;
-      a->attention.query_offset = -1)
-SPOIL(offset_alone, a->attention.query_offset = 3)
-SPOIL(offset_of_last, a->attention.causal = CUDROP_CAUSAL_LAST;
-      a->attention.query_offset = 1)
-SPOIL(mask_and_bits, a->attention.bits = a->bits)
-SPOIL(rate_without_bits, a->attention.p = 0.25)
-SPOIL(bits_with_bad_rate, give_bits(a); a->attention.p = 1.5)
-SPOIL(bad_rate, a->mask.p = -0.5)
-SPOIL(rate_nan, a->mask.p = NAN)
 SPOIL(index_rank_differs, a->mask.index_rank = 3)
 SPOIL(index_stride_negative, a->mask.index_rank = RANK; a->mask.index_stride[3] = -2)
 SPOIL(index_too_large, a->mask.index_base = ((uint64_t)1 << 59) - SCORES + 1)
@@ -55,26 +41,6 @@ SPOIL(workspace_in_k, a->k.data = (float *)a->backward.workspace + 4)
 SPOIL(workspace_in_dk, a->dk.data = a->backward.workspace)
 
 static const rule_t rules[] = {
-    {FORWARD, scale_nan, CUDROP_ERROR_INVALID_ARGUMENT, "scale = nan is not finite"},
-    {BACKWARD, scale_infinite, CUDROP_ERROR_INVALID_ARGUMENT,
-     "scale = -inf is not finite"},
-    {FORWARD, causal_three, CUDROP_ERROR_INVALID_ARGUMENT, "causal = 3 does not exist"},
-    {BACKWARD, causal_negative, CUDROP_ERROR_INVALID_ARGUMENT,
-     "causal = -1 does not exist"},
-    {FORWARD, offset_negative, CUDROP_ERROR_INVALID_ARGUMENT,
-     "query_offset = -1 is negative"},
-    {FORWARD, offset_alone, CUDROP_ERROR_INVALID_ARGUMENT,
-     "query_offset = 3 means nothing without CUDROP_CAUSAL"},
-    {BACKWARD, offset_of_last, CUDROP_ERROR_INVALID_ARGUMENT,
-     "query_offset = 1 means nothing without CUDROP_CAUSAL"},
-    {FORWARD, mask_and_bits, CUDROP_ERROR_INVALID_ARGUMENT,
-     "mask and bits are both there, and one of them drops"},
-    {BACKWARD, rate_without_bits, CUDROP_ERROR_INVALID_ARGUMENT,
-     "p = 0.25 is the rate of bits, and bits is NULL"},
-    {FORWARD, bits_with_bad_rate, CUDROP_ERROR_INVALID_ARGUMENT,
-     "p = 1.5 is outside [0, 1]"},
-    {FORWARD, bad_rate, CUDROP_ERROR_INVALID_ARGUMENT, "p = -0.5 is outside [0, 1]"},
-    {BACKWARD, rate_nan, CUDROP_ERROR_INVALID_ARGUMENT, "p = nan is outside [0, 1]"},
     {BACKWARD, index_rank_differs, CUDROP_ERROR_SHAPE,
      "mask has index_rank = 3 and q has rank = 4"},
     {FORWARD, index_stride_negative, CUDROP_ERROR_INVALID_ARGUMENT,
@@ -119,21 +85,19 @@ static const rule_t rules[] = {
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
-
 START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
-  const rule_t *rule = &rules[_i];
   arguments_t a;
   make_arguments(&a, context);
-  rule->spoil(&a);
-  expect_refused(&a, rule->call, rule->status, rule->text);
+  rules_expect(attend_calls, &rules[_i], &a);
+}
+END_TEST
+
+START_TEST(both_calls_refuse_what_attention_may_not_be) {
+  const attention_rule_t *rule = &attention_rules[_i / CALLS];
+  arguments_t a;
+  make_arguments(&a, context);
+  rule->spoil(&a.attention);
+  rules_expect_refused(&attend_calls[_i % CALLS], &a, rule->status, rule->text);
 }
 END_TEST
 
@@ -145,12 +109,12 @@ START_TEST(misaligned_memory_is_refused) {
   a.v.data = (char *)a.v.data + 2;
   snprintf(rule, sizeof rule,
            "v has data = %p, which is not aligned to its 4 bytes an element", a.v.data);
-  expect_refused(&a, FORWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+  rules_expect_refused(&attend_calls[FORWARD], &a, CUDROP_ERROR_INVALID_ARGUMENT, rule);
   make_arguments(&a, context);
   a.backward.workspace = (float *)a.backward.workspace + 2;
   snprintf(rule, sizeof rule, "workspace = %p is not aligned to 16 bytes",
            a.backward.workspace);
-  expect_refused(&a, BACKWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
+  rules_expect_refused(&attend_calls[BACKWARD], &a, CUDROP_ERROR_INVALID_ARGUMENT, rule);
 }
 END_TEST
 
@@ -163,8 +127,8 @@ START_TEST(too_many_scores_are_refused) {
   a.q = a.o = cudrop_matrix(a.q.data, CUDROP_F32, many, D);
   a.k = a.v = cudrop_matrix(a.k.data, CUDROP_F32, many, D);
   a.lse = cudrop_vector(a.lse.data, CUDROP_F32, many);
-  expect_refused(&a, FORWARD, CUDROP_ERROR_OVERFLOW,
-                 "mask with index_base = 0 reaches an index of 2^59 or more");
+  rules_expect_refused(&attend_calls[FORWARD], &a, CUDROP_ERROR_OVERFLOW,
+                       "mask with index_base = 0 reaches an index of 2^59 or more");
 }
 END_TEST
 
@@ -186,7 +150,7 @@ START_TEST(bad_sizes_have_no_workspace) {
 }
 END_TEST
 
-/* What is right, up to the last byte and index, is not refused; on the host, where memory is. */
+/* What is right, up to the last byte and index, is not refused. */
 SPOIL(nothing, (void)a)
 SPOIL(o_is_q, a->o.data = a->q.data)
 SPOIL(dq_is_q, a->dq.data = a->q.data)
@@ -209,12 +173,15 @@ static void (*const rights[])(arguments_t *) = {
 enum { RIGHTS = sizeof rights / sizeof rights[0] };
 
 START_TEST(what_is_right_is_not_refused) {
+  void *buffer = NULL;
   arguments_t a;
-  if (suite_backend() != CUDROP_HOST) return;
   make_arguments(&a, context);
+  ck_assert_ok(cudrop_alloc(context, sizeof rules_memory, &buffer));
+  ck_assert_ok(cudrop_upload(context, buffer, rules_memory, sizeof rules_memory));
+  move_arguments(&a, buffer);
   rights[_i](&a);
-  ck_assert_ok(make_call(&a, FORWARD));
-  ck_assert_ok(make_call(&a, BACKWARD));
+  for (int call = 0; call < CALLS; ++call) ck_assert_ok(attend_calls[call].make(&a));
+  ck_assert_ok(cudrop_free(context, &buffer));
 }
 END_TEST
 
@@ -222,6 +189,8 @@ static TCase *rules_case(void) {
   TCase *tests = suite_case("rules", 60);
   tcase_add_checked_fixture(tests, open_context, close_context);
   tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
+  tcase_add_loop_test(tests, both_calls_refuse_what_attention_may_not_be, 0,
+                      ATTENTION_RULES * CALLS);
   tcase_add_loop_test(tests, what_is_right_is_not_refused, 0, RIGHTS);
   tcase_add_test(tests, misaligned_memory_is_refused);
   tcase_add_test(tests, too_many_scores_are_refused);

@@ -1,131 +1,68 @@
 /* test_bad_embedding.c - the rules of embeddings: status, text, and nothing written. */
 #include <stdio.h>
-#include <string.h>
 
-#include "suite.h"
-#include "view.h"
+#include "rules.h"
+#include "suite_context.h"
 
-enum { BATCH = 3, PLACES = 5, COLS = 8, VOCABULARY = 7, ROOM = 1024 };
+enum { BATCH = 3, PLACES = 5, COLS = 8, VOCABULARY = 7 };
 
 /* The arguments of both calls, right until a row of a table below spoils them. */
-typedef struct {
+struct arguments {
   cudrop_context_t *context;
   cudrop_tensor_t ids, tokens, positions, y; /* in backward with a d before their names */
   cudrop_mask_t mask;
   cudrop_embedding_forward_t forward;
   cudrop_embedding_backward_t backward;
-} arguments_t;
+};
 
-typedef enum { FORWARD, BACKWARD } call_t;
+static cudrop_status_t call_forward(const arguments_t *a) {
+  return cudrop_embedding_forward(a->context, &a->forward);
+}
+static cudrop_status_t call_backward(const arguments_t *a) {
+  return cudrop_embedding_backward(a->context, &a->backward);
+}
 
-typedef struct {
-  call_t call;
-  void (*spoil)(arguments_t *a);
-  cudrop_status_t status;
-  const char *text;
-} rule_t;
+enum { FORWARD, BACKWARD, CALLS };
 
-static void null_context(arguments_t *a) {
-  a->context = NULL;
-}
-static void null_ids(arguments_t *a) {
-  a->forward.ids = a->backward.ids = NULL;
-}
-static void null_tokens(arguments_t *a) {
-  a->forward.tokens = NULL;
-}
-static void null_y(arguments_t *a) {
-  a->forward.y = a->backward.dy = NULL;
-}
-static void no_output(arguments_t *a) {
-  a->backward.dtokens = a->backward.dpositions = NULL;
-}
-static void float_ids(arguments_t *a) {
-  a->ids.dtype = CUDROP_F32;
-}
-static void ids_of_rank_3(arguments_t *a) {
-  a->ids = a->y;
-  a->ids.dtype = CUDROP_I32;
-}
-static void fewer_ids(arguments_t *a) {
-  a->ids.shape[0] = BATCH - 1;
-}
-static void null_ids_data(arguments_t *a) {
-  a->ids.data = NULL;
-}
-static void half_tokens(arguments_t *a) {
-  a->tokens.dtype = CUDROP_F16;
-}
-static void vector_of_tokens(arguments_t *a) {
-  a->tokens = cudrop_vector(a->tokens.data, CUDROP_F32, COLS);
-}
-static void narrow_tokens(arguments_t *a) {
-  a->tokens.shape[1] = COLS - 1;
-}
-static void tokens_in_pieces(arguments_t *a) {
-  a->tokens.stride[1] = 2;
-}
-static void too_many_positions(arguments_t *a) {
-  a->positions.shape[0] = PLACES + 1;
-}
-static void no_places(arguments_t *a) {
-  a->ids.rank = 0;
-  a->y = cudrop_vector(a->y.data, CUDROP_F32, COLS);
-}
-static void misaligned_counter(arguments_t *a) {
-  a->forward.out_of_range = (void *)((char *)a->forward.out_of_range + 4);
-}
-static void counter_in_output(arguments_t *a) {
-  a->forward.out_of_range = a->y.data;
-}
-static void ids_in_output(arguments_t *a) {
-  a->ids.data = a->y.data;
-}
-static void ids_in_gradient(arguments_t *a) {
-  a->ids.data = a->tokens.data;
-}
-static void y_in_tokens(arguments_t *a) {
-  a->y.data = a->tokens.data;
-}
-static void gradients_overlap(arguments_t *a) {
-  a->positions.data = a->tokens.data;
-}
-static void gradient_repeats(arguments_t *a) {
-  a->tokens.stride[0] = 0;
-}
-static void other_vocabulary(arguments_t *a) {
-  a->backward.vocabulary = VOCABULARY + 1;
-}
-static void no_vocabulary(arguments_t *a) {
-  a->backward.dtokens = NULL;
-}
-static void negative_vocabulary(arguments_t *a) {
-  a->backward.dtokens = NULL;
-  a->backward.vocabulary = -3;
-}
-static void unknown_bit(arguments_t *a) {
-  a->backward.accumulate = 4;
-}
-static void adds_to_data(arguments_t *a) {
-  a->backward.accumulate = CUDROP_ACCUMULATE_DATA;
-}
-static void bad_rate(arguments_t *a) {
-  a->mask.p = 1.5;
-}
-static void small_workspace(arguments_t *a) {
-  --a->backward.workspace_bytes;
-}
-static void null_workspace(arguments_t *a) {
-  a->backward.workspace = NULL;
-}
-static void workspace_is_ids(arguments_t *a) {
-  a->ids.data = a->backward.workspace;
-}
-static void too_many_ids(arguments_t *a) {
-  a->y.shape[0] = a->ids.shape[0] = (int64_t)1 << 31;
-  a->y.stride[0] = a->ids.stride[0] = 0;
-  a->backward.dpositions = NULL;
-}
+static const call_t calls[CALLS] = {
+    [FORWARD] = {"cudrop_embedding_forward", call_forward},
+    [BACKWARD] = {"cudrop_embedding_backward", call_backward},
+};
+
+SPOIL(null_context, a->context = NULL)
+SPOIL(null_ids, a->forward.ids = a->backward.ids = NULL)
+SPOIL(null_tokens, a->forward.tokens = NULL)
+SPOIL(null_y, a->forward.y = a->backward.dy = NULL)
+SPOIL(no_output, a->backward.dtokens = a->backward.dpositions = NULL)
+SPOIL(float_ids, a->ids.dtype = CUDROP_F32)
+SPOIL(ids_of_rank_3, a->ids = a->y; a->ids.dtype = CUDROP_I32)
+SPOIL(fewer_ids, a->ids.shape[0] = BATCH - 1)
+SPOIL(null_ids_data, a->ids.data = NULL)
+SPOIL(half_tokens, a->tokens.dtype = CUDROP_F16)
+SPOIL(vector_of_tokens, a->tokens = cudrop_vector(a->tokens.data, CUDROP_F32, COLS))
+SPOIL(narrow_tokens, a->tokens.shape[1] = COLS - 1)
+SPOIL(tokens_in_pieces, a->tokens.stride[1] = 2)
+SPOIL(too_many_positions, a->positions.shape[0] = PLACES + 1)
+SPOIL(no_places, a->ids.rank = 0; a->y = cudrop_vector(a->y.data, CUDROP_F32, COLS))
+SPOIL(misaligned_counter,
+      a->forward.out_of_range = (void *)((char *)a->forward.out_of_range + 4))
+SPOIL(counter_in_output, a->forward.out_of_range = a->y.data)
+SPOIL(ids_in_output, a->ids.data = a->y.data)
+SPOIL(ids_in_gradient, a->ids.data = a->tokens.data)
+SPOIL(y_in_tokens, a->y.data = a->tokens.data)
+SPOIL(gradients_overlap, a->positions.data = a->tokens.data)
+SPOIL(gradient_repeats, a->tokens.stride[0] = 0)
+SPOIL(other_vocabulary, a->backward.vocabulary = VOCABULARY + 1)
+SPOIL(no_vocabulary, a->backward.dtokens = NULL)
+SPOIL(negative_vocabulary, a->backward.dtokens = NULL; a->backward.vocabulary = -3)
+SPOIL(unknown_bit, a->backward.accumulate = 4)
+SPOIL(adds_to_data, a->backward.accumulate = CUDROP_ACCUMULATE_DATA)
+SPOIL(bad_rate, a->mask.p = 1.5)
+SPOIL(small_workspace, --a->backward.workspace_bytes)
+SPOIL(null_workspace, a->backward.workspace = NULL)
+SPOIL(workspace_is_ids, a->ids.data = a->backward.workspace)
+SPOIL(too_many_ids, a->y.shape[0] = a->ids.shape[0] = (int64_t)1 << 31;
+      a->y.stride[0] = a->ids.stride[0] = 0; a->backward.dpositions = NULL)
 
 static const rule_t rules[] = {
     {FORWARD, null_context, CUDROP_ERROR_NULL_POINTER, "context is NULL"},
@@ -179,23 +116,11 @@ static const rule_t rules[] = {
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
-
-static float memory[6][ROOM] __attribute__((aligned(16)));
-static float before[6][ROOM];
-
 /* Arguments that are right, in poisoned memory. */
 static void make_arguments(arguments_t *a) {
   static const int64_t shape[] = {BATCH, PLACES, COLS};
-  memset(memory, VIEW_POISON, sizeof memory);
-  memcpy(before, memory, sizeof memory);
+  float(*const memory)[RULES_FLOATS] = rules_memory;
+  rules_poison();
   *a = (arguments_t){.context = context,
                      .ids = cudrop_matrix(memory[0], CUDROP_I32, BATCH, PLACES),
                      .tokens = cudrop_matrix(memory[1], CUDROP_F32, VOCABULARY, COLS),
@@ -217,28 +142,10 @@ static void make_arguments(arguments_t *a) {
                                               .workspace_bytes = sizeof memory[5]};
 }
 
-static cudrop_status_t make_call(const arguments_t *a, call_t call) {
-  return call == FORWARD ? cudrop_embedding_forward(a->context, &a->forward)
-                         : cudrop_embedding_backward(a->context, &a->backward);
-}
-
-static void expect_refusal(const arguments_t *a, call_t call, cudrop_status_t status,
-                           const char *rule) {
-  char text[200];
-  ck_assert_str_eq(cudrop_status_name(make_call(a, call)), cudrop_status_name(status));
-  snprintf(text, sizeof text, "cudrop_embedding_%s: %s",
-           call == FORWARD ? "forward" : "backward", rule);
-  ck_assert_str_eq(cudrop_last_error(), text);
-  ck_assert_mem_eq(memory, before, sizeof memory);
-}
-
-/* Break a rule, call, and look at the answer and at every byte of every tensor. */
 START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
-  const rule_t *rule = &rules[_i];
   arguments_t a;
   make_arguments(&a);
-  rule->spoil(&a);
-  expect_refusal(&a, rule->call, rule->status, rule->text);
+  rules_expect(calls, &rules[_i], &a);
 }
 END_TEST
 
@@ -250,7 +157,7 @@ START_TEST(a_count_that_is_not_aligned_is_refused) {
   snprintf(text, sizeof text,
            "out_of_range has data = %p, which is not aligned to its 8 bytes an element",
            (void *)a.forward.out_of_range);
-  expect_refusal(&a, FORWARD, CUDROP_ERROR_INVALID_ARGUMENT, text);
+  rules_expect_refused(&calls[FORWARD], &a, CUDROP_ERROR_INVALID_ARGUMENT, text);
 }
 END_TEST
 
@@ -266,23 +173,15 @@ START_TEST(a_byte_of_workspace_less_is_refused) {
            "workspace_bytes = %zu, and %zu are needed; see "
            "cudrop_embedding_backward_workspace()",
            bytes - 1, bytes);
-  expect_refusal(&a, BACKWARD, CUDROP_ERROR_WORKSPACE, text);
+  rules_expect_refused(&calls[BACKWARD], &a, CUDROP_ERROR_WORKSPACE, text);
 }
 END_TEST
 
 START_TEST(what_is_reserved_must_be_0) {
   arguments_t a;
   make_arguments(&a);
-  for (int k = 0; k < CUDROP_RESERVED; ++k) {
-    const uint64_t bit = (uint64_t)1 << (21 * k); /* the lowest and the highest, too */
-    char rule[100];
-    a.forward.reserved[k] = a.backward.reserved[k] = bit;
-    snprintf(rule, sizeof rule, "args has reserved[%d] = %#llx, which must be 0", k,
-             (unsigned long long)bit);
-    expect_refusal(&a, FORWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
-    expect_refusal(&a, BACKWARD, CUDROP_ERROR_INVALID_ARGUMENT, rule);
-    a.forward.reserved[k] = a.backward.reserved[k] = 0;
-  }
+  uint64_t *const args[] = {a.forward.reserved, a.backward.reserved};
+  rules_expect_reserved(&calls[_i], &a, "args", args[_i]);
 }
 END_TEST
 
@@ -300,7 +199,7 @@ static TCase *rules_case(void) {
   tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
   tcase_add_test(tests, a_count_that_is_not_aligned_is_refused);
   tcase_add_test(tests, a_byte_of_workspace_less_is_refused);
-  tcase_add_test(tests, what_is_reserved_must_be_0);
+  tcase_add_loop_test(tests, what_is_reserved_must_be_0, 0, CALLS);
   tcase_add_test(tests, null_arguments_are_named);
   return tests;
 }

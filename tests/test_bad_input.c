@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
 
 enum { ROWS = 4, COLS = 6, N = ROWS * COLS };
@@ -262,15 +262,6 @@ static const struct {
      "{y} overlaps the block of the prepared mask"},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 /* "function: text" with {x}, {y} and {t} replaced by an operator's own words. */
 static void fill_in(char *to, size_t size, int op, const char *text) {

@@ -2,19 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
 
 enum { ROWS = 4, COLS = 6, N = ROWS * COLS };
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 START_TEST(writing_out_checks_its_output) {
   uint8_t bytes[N];

@@ -1,91 +1,166 @@
 /* test_bad_norm.c - what a norm refuses, and how much workspace its gradient needs. */
-#include <string.h>
+#include <math.h>
 
-#include "suite.h"
+#include "rules.h"
+#include "suite_context.h"
 
-static cudrop_context_t *host;
+enum { ROWS = 5, COLS = 24 };
 
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
+struct arguments {
+  cudrop_tensor_t full[6], vectors[3], each[2], sums[3];
+  cudrop_norm_t norm;
+  cudrop_norm_forward_t forward;
+  cudrop_norm_backward_t backward;
+};
+
+static cudrop_status_t call_forward(const arguments_t *a) {
+  return cudrop_norm_forward(host, &a->forward);
 }
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&host));
-}
-
-enum { ROWS = 5, COLS = 24, N = ROWS * COLS };
-
-static float memory[16][N];
-static cudrop_tensor_t full[6], vectors[3], each[2], sums[3];
-static cudrop_norm_t norm_value; /* which all calls take */
-
-static void make_arguments(void) {
-  norm_value = (cudrop_norm_t){
-      .epsilon = 1e-5f, .bias = &vectors[0], .gamma = &vectors[1], .beta = &vectors[2]};
-  for (int k = 0; k < 6; ++k) full[k] = cudrop_matrix(memory[k], CUDROP_F32, ROWS, COLS);
-  for (int k = 0; k < 3; ++k) vectors[k] = cudrop_vector(memory[6 + k], CUDROP_F32, COLS);
-  for (int k = 0; k < 3; ++k) sums[k] = cudrop_vector(memory[11 + k], CUDROP_F32, COLS);
-  for (int k = 0; k < 2; ++k) each[k] = cudrop_vector(memory[9 + k], CUDROP_F32, ROWS);
-  memset(memory, 0x55, sizeof memory);
+static cudrop_status_t call_backward(const arguments_t *a) {
+  return cudrop_norm_backward(host, &a->backward);
 }
 
-#define EXPECT_REFUSAL(function, right, status, text, ...)               \
-  do {                                                                   \
-    float before[16][N];                                                 \
-    make_arguments();                                                    \
-    args = (right);                                                      \
-    __VA_ARGS__;                                                         \
-    memcpy(before, memory, sizeof memory);                               \
-    ck_assert_error(function(host, &args), status, #function ": " text); \
-    ck_assert_mem_eq(before, memory, sizeof memory);                     \
-  } while (0)
-#define REFUSES(status, text, ...) \
-  EXPECT_REFUSAL(cudrop_norm_forward, right, CUDROP_ERROR_##status, text, __VA_ARGS__)
+enum { FORWARD, BACKWARD, CALLS };
 
-START_TEST(forward_refuses_what_makes_no_sense) {
-  const cudrop_norm_forward_t right = {.norm = &norm_value,
-                                       .x = &full[0],
-                                       .residual = &full[1],
-                                       .h = &full[2],
-                                       .y = &full[3],
-                                       .mean = &each[0],
-                                       .rstd = &each[1]};
-  cudrop_norm_forward_t args = right;
-  make_arguments();
-  ck_assert_ok(cudrop_norm_forward(host, &args));
-  REFUSES(NULL_POINTER, "x is NULL", args.x = args.residual = NULL);
-  REFUSES(NULL_POINTER, "y is NULL", args.y = NULL);
-  REFUSES(NULL_POINTER, "norm is NULL", args.norm = NULL);
-  REFUSES(INVALID_ARGUMENT, "kind = 2 does not exist",
-          norm_value.kind = (cudrop_norm_kind_t)2);
-  REFUSES(INVALID_ARGUMENT, "there is a mean, and CUDROP_RMS_NORM has none",
-          norm_value.kind = CUDROP_RMS_NORM);
-  REFUSES(INVALID_ARGUMENT, "norm has reserved[3] = 0x10, which must be 0",
-          norm_value.reserved[3] = 16);
-  REFUSES(INVALID_ARGUMENT, "args has reserved[0] = 0x1, which must be 0",
-          args.reserved[0] = 1);
-  REFUSES(INVALID_ARGUMENT, "epsilon = 0 must be finite and above 0",
-          norm_value.epsilon = 0.0f);
-  REFUSES(INVALID_ARGUMENT, "epsilon = -1 must be finite and above 0",
-          norm_value.epsilon = -1.0f);
-  REFUSES(INVALID_ARGUMENT, "epsilon = inf must be finite and above 0",
-          norm_value.epsilon = INFINITY);
-  REFUSES(INVALID_ARGUMENT, "epsilon = nan must be finite and above 0",
-          norm_value.epsilon = NAN);
-  REFUSES(DTYPE, "mean has dtype = 3 (BF16), which is not F32",
-          each[0].dtype = CUDROP_BF16);
-  REFUSES(DTYPE, "gamma is F16 and x is F32", vectors[1].dtype = CUDROP_F16);
-  REFUSES(SHAPE, "rstd has shape[0] = 4 and x has shape[0] = 5", each[1].shape[0] = 4);
-  REFUSES(SHAPE, "mean has rank = 2, and with x of rank = 2 it must be 1",
-          args.mean = &full[4]);
-  REFUSES(OVERLAP, "y overlaps h", args.y = &full[2]);
-  REFUSES(OVERLAP, "mean overlaps rstd", args.mean = &each[1]);
-  REFUSES(OVERLAP, "mean overlaps bias", each[0].data = memory[6]);
+static const call_t calls[CALLS] = {
+    [FORWARD] = {"cudrop_norm_forward", call_forward},
+    [BACKWARD] = {"cudrop_norm_backward", call_backward},
+};
+
+/* Arguments that are right, in poisoned memory. */
+static void make_arguments(arguments_t *a) {
+  float(*memory)[RULES_FLOATS] = rules_memory;
+  rules_poison();
+  for (int k = 0; k < 6; ++k)
+    a->full[k] = cudrop_matrix(*memory++, CUDROP_F32, ROWS, COLS);
+  for (int k = 0; k < 3; ++k) a->vectors[k] = cudrop_vector(*memory++, CUDROP_F32, COLS);
+  for (int k = 0; k < 2; ++k) a->each[k] = cudrop_vector(*memory++, CUDROP_F32, ROWS);
+  for (int k = 0; k < 3; ++k) a->sums[k] = cudrop_vector(*memory++, CUDROP_F32, COLS);
+  a->norm = (cudrop_norm_t){.epsilon = 1e-5f,
+                            .bias = &a->vectors[0],
+                            .gamma = &a->vectors[1],
+                            .beta = &a->vectors[2]};
+  a->forward = (cudrop_norm_forward_t){.norm = &a->norm,
+                                       .x = &a->full[0],
+                                       .residual = &a->full[1],
+                                       .h = &a->full[2],
+                                       .y = &a->full[3],
+                                       .mean = &a->each[0],
+                                       .rstd = &a->each[1]};
+  a->backward = (cudrop_norm_backward_t){.norm = &a->norm,
+                                         .dy = &a->full[0],
+                                         .dh = &a->full[1],
+                                         .h = &a->full[2],
+                                         .mean = &a->each[0],
+                                         .rstd = &a->each[1],
+                                         .dx = &a->full[3],
+                                         .dresidual = &a->full[4],
+                                         .dbias = &a->sums[0],
+                                         .dgamma = &a->sums[1],
+                                         .dbeta = &a->sums[2],
+                                         .workspace = *memory};
+  ck_assert_ok(cudrop_norm_backward_workspace(ROWS, COLS, &a->backward.workspace_bytes));
+  ck_assert_uint_le(a->backward.workspace_bytes, sizeof *memory);
+}
+
+/* ---- Rules ------------------------------------------------------------------------ */
+
+SPOIL(null_norm, a->forward.norm = a->backward.norm = NULL)
+SPOIL(unknown_kind, a->norm.kind = (cudrop_norm_kind_t)2)
+SPOIL(mean_without_kind, a->norm.kind = CUDROP_RMS_NORM)
+SPOIL(null_x, a->forward.x = a->forward.residual = NULL)
+SPOIL(null_y, a->forward.y = NULL)
+SPOIL(no_epsilon, a->norm.epsilon = 0.0f)
+SPOIL(negative_epsilon, a->norm.epsilon = -1.0f)
+SPOIL(infinite_epsilon, a->norm.epsilon = INFINITY)
+SPOIL(epsilon_nan, a->norm.epsilon = NAN)
+SPOIL(mean_of_half, a->each[0].dtype = CUDROP_BF16)
+SPOIL(gamma_of_half, a->vectors[1].dtype = CUDROP_F16)
+SPOIL(short_rstd, a->each[1].shape[0] = ROWS - 1)
+SPOIL(mean_is_a_matrix, a->forward.mean = &a->full[4])
+SPOIL(y_is_h, a->forward.y = &a->full[2])
+SPOIL(mean_is_rstd, a->forward.mean = &a->each[1])
+SPOIL(mean_is_bias, a->each[0].data = a->vectors[0].data)
+
+SPOIL(null_h, a->backward.h = NULL)
+SPOIL(null_mean, a->backward.mean = NULL)
+SPOIL(null_rstd, a->backward.rstd = NULL)
+SPOIL(null_workspace, a->backward.workspace = NULL)
+SPOIL(no_gradient, a->backward.dx = a->backward.dresidual = NULL;
+      a->backward.dbias = a->backward.dgamma = a->backward.dbeta = NULL)
+SPOIL(dresidual_is_dh, a->backward.dh = a->backward.dresidual;
+      a->backward.accumulate = CUDROP_ACCUMULATE_DATA)
+SPOIL(unknown_bit, a->backward.accumulate = 4)
+SPOIL(dx_is_dresidual, a->backward.dx = &a->full[4])
+SPOIL(small_workspace, --a->backward.workspace_bytes)
+
+static const rule_t rules[] = {
+    {FORWARD, null_norm, CUDROP_ERROR_NULL_POINTER, "norm is NULL"},
+    {FORWARD, unknown_kind, CUDROP_ERROR_INVALID_ARGUMENT, "kind = 2 does not exist"},
+    {FORWARD, mean_without_kind, CUDROP_ERROR_INVALID_ARGUMENT,
+     "there is a mean, and CUDROP_RMS_NORM has none"},
+    {FORWARD, null_x, CUDROP_ERROR_NULL_POINTER, "x is NULL"},
+    {FORWARD, null_y, CUDROP_ERROR_NULL_POINTER, "y is NULL"},
+    {FORWARD, no_epsilon, CUDROP_ERROR_INVALID_ARGUMENT,
+     "epsilon = 0 must be finite and above 0"},
+    {FORWARD, negative_epsilon, CUDROP_ERROR_INVALID_ARGUMENT,
+     "epsilon = -1 must be finite and above 0"},
+    {FORWARD, infinite_epsilon, CUDROP_ERROR_INVALID_ARGUMENT,
+     "epsilon = inf must be finite and above 0"},
+    {FORWARD, epsilon_nan, CUDROP_ERROR_INVALID_ARGUMENT,
+     "epsilon = nan must be finite and above 0"},
+    {FORWARD, mean_of_half, CUDROP_ERROR_DTYPE,
+     "mean has dtype = 3 (BF16), which is not F32"},
+    {FORWARD, gamma_of_half, CUDROP_ERROR_DTYPE, "gamma is F16 and x is F32"},
+    {FORWARD, short_rstd, CUDROP_ERROR_SHAPE,
+     "rstd has shape[0] = 4 and x has shape[0] = 5"},
+    {FORWARD, mean_is_a_matrix, CUDROP_ERROR_SHAPE,
+     "mean has rank = 2, and with x of rank = 2 it must be 1"},
+    {FORWARD, y_is_h, CUDROP_ERROR_OVERLAP, "y overlaps h"},
+    {FORWARD, mean_is_rstd, CUDROP_ERROR_OVERLAP, "mean overlaps rstd"},
+    {FORWARD, mean_is_bias, CUDROP_ERROR_OVERLAP, "mean overlaps bias"},
+
+    {BACKWARD, null_norm, CUDROP_ERROR_NULL_POINTER, "norm is NULL"},
+    {BACKWARD, mean_without_kind, CUDROP_ERROR_INVALID_ARGUMENT,
+     "there is a mean, and CUDROP_RMS_NORM has none"},
+    {BACKWARD, null_h, CUDROP_ERROR_NULL_POINTER, "h is NULL"},
+    {BACKWARD, null_rstd, CUDROP_ERROR_NULL_POINTER, "rstd is NULL"},
+    {BACKWARD, null_mean, CUDROP_ERROR_NULL_POINTER, "mean is NULL"},
+    {BACKWARD, null_workspace, CUDROP_ERROR_NULL_POINTER, "workspace is NULL"},
+    {BACKWARD, no_gradient, CUDROP_ERROR_NULL_POINTER,
+     "dx, dresidual, dbias, dgamma and dbeta are all NULL"},
+    {BACKWARD, dresidual_is_dh, CUDROP_ERROR_INVALID_ARGUMENT,
+     "dresidual is dh, which CUDROP_ACCUMULATE_DATA would add once more"},
+    {BACKWARD, unknown_bit, CUDROP_ERROR_INVALID_ARGUMENT,
+     "accumulate = 0x4 has bits beside those of cudrop_accumulate_t"},
+    {BACKWARD, dx_is_dresidual, CUDROP_ERROR_OVERLAP, "dx overlaps dresidual"},
+    {BACKWARD, small_workspace, CUDROP_ERROR_WORKSPACE,
+     "workspace_bytes = 327, and 328 are needed; see cudrop_norm_backward_workspace()"},
+};
+enum { RULES = sizeof rules / sizeof rules[0] };
+
+START_TEST(a_broken_rule_is_named_and_nothing_is_written) {
+  arguments_t a;
+  make_arguments(&a);
+  rules_expect(calls, &rules[_i], &a);
 }
 END_TEST
-#undef REFUSES
 
-#define REFUSES(status, text, ...) \
-  EXPECT_REFUSAL(cudrop_norm_backward, right, CUDROP_ERROR_##status, text, __VA_ARGS__)
+START_TEST(what_is_reserved_must_be_0) {
+  arguments_t a;
+  make_arguments(&a);
+  uint64_t *const args[] = {a.forward.reserved, a.backward.reserved};
+  rules_expect_reserved(&calls[_i], &a, "args", args[_i]);
+  rules_expect_reserved(&calls[_i], &a, "norm", a.norm.reserved);
+}
+END_TEST
+
+START_TEST(what_is_right_is_not_refused) {
+  arguments_t a;
+  make_arguments(&a);
+  ck_assert_ok(calls[_i].make(&a));
+}
+END_TEST
 
 START_TEST(gradients_of_nothing_may_be_added) {
   const cudrop_tensor_t none = cudrop_matrix(NULL, CUDROP_F32, 0, 8);
@@ -103,69 +178,20 @@ START_TEST(gradients_of_nothing_may_be_added) {
 }
 END_TEST
 
-START_TEST(backward_refuses_what_makes_no_sense) {
-  static _Alignas(16) float workspace[4096];
-  cudrop_norm_backward_t right = {.norm = &norm_value,
-                                  .dy = &full[0],
-                                  .dh = &full[1],
-                                  .h = &full[2],
-                                  .mean = &each[0],
-                                  .rstd = &each[1],
-                                  .dx = &full[3],
-                                  .dresidual = &full[4],
-                                  .dbias = &sums[0],
-                                  .dgamma = &sums[1],
-                                  .dbeta = &sums[2],
-                                  .workspace = workspace};
-  make_arguments();
-  ck_assert_ok(cudrop_norm_backward_workspace(ROWS, COLS, &right.workspace_bytes));
-  ck_assert_uint_le(right.workspace_bytes, sizeof workspace);
-  cudrop_norm_backward_t args = right;
-  ck_assert_ok(cudrop_norm_backward(host, &args));
-  REFUSES(NULL_POINTER, "h is NULL", args.h = NULL);
-  REFUSES(NULL_POINTER, "rstd is NULL", args.rstd = NULL);
-  REFUSES(NULL_POINTER, "mean is NULL", args.mean = NULL);
-  REFUSES(NULL_POINTER, "workspace is NULL", args.workspace = NULL);
-  REFUSES(INVALID_ARGUMENT,
-          "dresidual is dh, which CUDROP_ACCUMULATE_DATA would add once more",
-          args.dh = args.dresidual, args.accumulate = CUDROP_ACCUMULATE_DATA);
-  REFUSES(NULL_POINTER, "dx, dresidual, dbias, dgamma and dbeta are all NULL",
-          args.dx = args.dresidual = args.dbias = args.dgamma = args.dbeta = NULL);
-  REFUSES(INVALID_ARGUMENT, "there is a mean, and CUDROP_RMS_NORM has none",
-          norm_value.kind = CUDROP_RMS_NORM);
-  REFUSES(NULL_POINTER, "norm is NULL", args.norm = NULL);
-  REFUSES(INVALID_ARGUMENT, "norm has reserved[1] = 0x2, which must be 0",
-          norm_value.reserved[1] = 2);
-  REFUSES(INVALID_ARGUMENT, "args has reserved[2] = 0x3, which must be 0",
-          args.reserved[2] = 3);
-  REFUSES(INVALID_ARGUMENT,
-          "accumulate = 0x4 has bits beside those of cudrop_accumulate_t",
-          args.accumulate = 4);
-  REFUSES(OVERLAP, "dx overlaps dresidual", args.dx = &full[4]);
-  --right.workspace_bytes;
-  ck_assert_int_eq(cudrop_norm_backward(host, &right), CUDROP_ERROR_WORKSPACE);
-}
-END_TEST
-
 /* 3 vectors of one slab, and two floats a row; a call needs those vectors that it has. */
 START_TEST(the_workspace_is_as_large_as_its_parts) {
-  static _Alignas(16) float workspace[4096];
   const size_t needed = (COLS + 2 * ROWS) * sizeof(float);
   size_t bytes = 0;
-  cudrop_norm_backward_t args = {.norm = &norm_value,
-                                 .dy = &full[0],
-                                 .h = &full[1],
-                                 .mean = &each[0],
-                                 .rstd = &each[1],
-                                 .dbeta = &sums[0],
-                                 .workspace = workspace,
-                                 .workspace_bytes = needed};
-  make_arguments();
+  arguments_t a;
+  make_arguments(&a);
+  a.backward.dh = NULL;
+  a.backward.dx = a.backward.dresidual = a.backward.dbias = a.backward.dgamma = NULL;
+  a.backward.workspace_bytes = needed;
   ck_assert_ok(cudrop_norm_backward_workspace(ROWS, COLS, &bytes));
   ck_assert_uint_eq(bytes, needed + 2 * COLS * sizeof(float));
-  ck_assert_ok(cudrop_norm_backward(host, &args));
-  --args.workspace_bytes;
-  ck_assert_error(cudrop_norm_backward(host, &args), CUDROP_ERROR_WORKSPACE,
+  ck_assert_ok(cudrop_norm_backward(host, &a.backward));
+  --a.backward.workspace_bytes;
+  ck_assert_error(cudrop_norm_backward(host, &a.backward), CUDROP_ERROR_WORKSPACE,
                   "cudrop_norm_backward: workspace_bytes = 135, and 136 are needed; see "
                   "cudrop_norm_backward_workspace()");
 }
@@ -191,15 +217,16 @@ START_TEST(sizes_of_a_workspace_are_checked) {
 }
 END_TEST
 
-static TCase *loop_case(const char *name, const TTest *test, int count) {
-  TCase *tests = suite_case(name, 600);
-  tcase_add_checked_fixture(tests, open_context, close_context);
-  tcase_add_loop_test(tests, test, 0, count);
+static TCase *rules_case(void) {
+  TCase *tests = suite_case("rules", 60);
+  tcase_add_checked_fixture(tests, open_host, close_host);
+  tcase_add_loop_test(tests, a_broken_rule_is_named_and_nothing_is_written, 0, RULES);
+  tcase_add_loop_test(tests, what_is_reserved_must_be_0, 0, CALLS);
+  tcase_add_loop_test(tests, what_is_right_is_not_refused, 0, CALLS);
+  tcase_add_test(tests, gradients_of_nothing_may_be_added);
+  tcase_add_test(tests, the_workspace_is_as_large_as_its_parts);
+  tcase_add_test(tests, sizes_of_a_workspace_are_checked);
   return tests;
 }
 
-SUITE_MAIN("bad_norm", loop_case("forward", forward_refuses_what_makes_no_sense, 1),
-           loop_case("backward", backward_refuses_what_makes_no_sense, 1),
-           loop_case("nothing", gradients_of_nothing_may_be_added, 1),
-           loop_case("workspace", the_workspace_is_as_large_as_its_parts, 1),
-           loop_case("sizes", sizes_of_a_workspace_are_checked, 1))
+SUITE_MAIN("bad_norm", rules_case())

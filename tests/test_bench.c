@@ -12,16 +12,7 @@
 #include "measure.h"
 #include "oracle.h"
 #include "rowwise.h"
-#include "suite.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
+#include "suite_context.h"
 
 /* Call `visit` for every case of a size and rate that a family has; NULL: of all families. */
 static void for_each_case(const bench_family_t *family, int64_t n, int64_t cols, double p,

@@ -3,23 +3,19 @@
 #include <string.h>
 
 #include "cudrop_dlpack.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
 
 enum { ROWS = 6, COLS = 10, N = ROWS * COLS, PINNED = 3, MANAGED = 13, BOOL = 6 };
 
-static cudrop_context_t *context;
 static DLDevice device; /* what the context's memory is to DLPack */
 static char why[CUDROP_DLPACK_TEXT];
 static char memory[16]; /* that is looked at by nobody */
 
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
+static void open_device(void) {
+  open_context();
   device.device_type = suite_backend() == CUDROP_HOST ? kDLCPU : kDLCUDA;
   device.device_id = 0;
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
 }
 
 static DLDevice make_device(int type) {
@@ -306,7 +302,7 @@ END_TEST
 
 static TCase *dlpack_case(void) {
   TCase *tests = suite_case("dlpack", 60);
-  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_checked_fixture(tests, open_device, close_context);
   tcase_add_test(tests, a_slice_with_strides_and_a_byte_offset_is_dropped_in_its_place);
   tcase_add_test(tests, strides_of_null_are_row_major);
   tcase_add_test(tests, a_scalar_and_an_empty_tensor_are_tensors);

@@ -3,16 +3,7 @@
 #include <string.h>
 
 #include "embedding_trial.h"
-#include "suite.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
+#include "suite_context.h"
 
 static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
 enum { DTYPES = 3 };

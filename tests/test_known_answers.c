@@ -3,16 +3,7 @@
 
 #include <string.h>
 
-#include "suite.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
+#include "suite_context.h"
 
 START_TEST(every_row_of_the_table_comes_out) {
   static const int rows[] = {3, 4, 7, 8, 6, 1, 4};

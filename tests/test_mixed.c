@@ -6,7 +6,7 @@
  * That call is the one that test_fused.c and test_norm.c compare with formulas.
  */
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 
 enum { ROWS = 37, MOST = ROWS * 64 };
 
@@ -26,16 +26,6 @@ static struct {
   bool is_prepared;
   uint32_t accumulate; /* of gradients */
 } what;
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 static void choose(int number) {
   what.cols = widths[number & 1];

@@ -3,19 +3,8 @@
 #include <string.h>
 
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
-
-static cudrop_context_t *context, *host;
-
-static void open_contexts(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
-}
-static void close_contexts(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-  ck_assert_ok(cudrop_destroy(&host));
-}
 
 static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16, CUDROP_BF16};
 enum { DTYPES = 3 };

@@ -2,16 +2,7 @@
 #include <math.h>
 
 #include "oracle.h"
-#include "suite.h"
-
-static cudrop_context_t *host;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&host, CUDROP_HOST, 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&host));
-}
+#include "suite_context.h"
 
 enum { ROWS = 5, COLS = 24, N = ROWS * COLS };
 
@@ -132,7 +123,7 @@ END_TEST
 
 static TCase *loop_case(const char *name, const TTest *test, int count) {
   TCase *tests = suite_case(name, 600);
-  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_checked_fixture(tests, open_host, close_host);
   tcase_add_loop_test(tests, test, 0, count);
   return tests;
 }

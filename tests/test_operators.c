@@ -3,17 +3,8 @@
 #include <string.h>
 
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "trial.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 static const cudrop_dtype_t dtypes[] = {CUDROP_F32, CUDROP_F16,    CUDROP_BF16,
                                         CUDROP_F64, CUDROP_F8E4M3, CUDROP_F8E5M2};

@@ -10,20 +10,16 @@
 #include <string.h>
 
 #include "cudrop/mask.h"
-#include "suite.h"
+#include "suite_context.h"
 
 enum { B = 2, T = 5, C = 8, V = 11, NH = 3, N = B * T };
 enum { ROWS = N * C, ATTENTION = B * NH * T * T };
 
-static cudrop_context_t *context;
 static cudrop_mask_t mask;
 
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
+static void open_host_and_mask(void) {
+  open_host();
   mask = cudrop_mask(11, 12, 0.3);
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
 }
 
 /* Some values around 0, other ones for each seed. */
@@ -55,7 +51,7 @@ static float out[ROWS], dout[ROWS], wte[V * C], wpe[T * C];
 static const int inp[N] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3};
 
 static double embedding_loss(void) {
-  encoder_forward(out, inp, wte, wpe, B, T, C, V, context, &mask);
+  encoder_forward(out, inp, wte, wpe, B, T, C, V, host, &mask);
   return weigh(out, dout, ROWS);
 }
 
@@ -64,7 +60,7 @@ START_TEST(the_embedding_of_llmc_drops_and_has_its_gradients) {
   fill(dout, ROWS, 1);
   fill(wte, V * C, 2);
   fill(wpe, T * C, 3);
-  encoder_forward(out, inp, wte, wpe, B, T, C, V, context, &mask);
+  encoder_forward(out, inp, wte, wpe, B, T, C, V, host, &mask);
   for (int e = 0; e < ROWS; ++e) {
     const float sum = wte[inp[e / C] * C + e % C] + wpe[e / C % T * C + e % C];
     const bool kept =
@@ -73,7 +69,7 @@ START_TEST(the_embedding_of_llmc_drops_and_has_its_gradients) {
   }
   for (int k = 0; k < V * C; ++k) dwte[k] = 1.0f; /* gradients are added */
   for (int k = 0; k < T * C; ++k) dwpe[k] = 2.0f;
-  encoder_backward(dwte, dwpe, dout, inp, B, T, C, V, context, &mask);
+  encoder_backward(dwte, dwpe, dout, inp, B, T, C, V, host, &mask);
   for (int k = 0; k < V * C; ++k)
     expect_slope(embedding_loss, &wte[k], (double)dwte[k] - 1.0);
   for (int k = 0; k < T * C; ++k)
@@ -88,7 +84,7 @@ static float inp1[ROWS], inp2[ROWS], weight[C], bias[C], dresidual[ROWS];
 
 static double residual_loss(void) {
   fused_residual_forward5(residual, normed, mean, rstd, inp1, inp2, weight, bias, N, C,
-                          context, &mask);
+                          host, &mask);
   return weigh(normed, dout, ROWS) + weigh(residual, dresidual, ROWS);
 }
 
@@ -103,7 +99,7 @@ START_TEST(the_residual_of_llmc_drops_and_has_its_gradients) {
   residual_loss();
   memcpy(dinp, dresidual, sizeof dinp);
   layernorm_backward(dinp, drop_dinp, dweight, dbias, dout, residual, weight, mean, rstd,
-                     B, T, C, context, &mask);
+                     B, T, C, host, &mask);
   for (int e = 0; e < ROWS; ++e) {
     expect_slope(residual_loss, &inp1[e], (double)dinp[e]);
     expect_slope(residual_loss, &inp2[e], (double)drop_dinp[e]);
@@ -120,7 +116,7 @@ END_TEST
 static float preatt[ATTENTION], att[ATTENTION], drop_att[ATTENTION], datt[ATTENTION];
 
 static double attention_loss(void) {
-  softmax_forward(att, drop_att, 0.5f, preatt, B, NH, T, context, &mask);
+  softmax_forward(att, drop_att, 0.5f, preatt, B, NH, T, host, &mask);
   return weigh(drop_att, datt, ATTENTION);
 }
 
@@ -129,10 +125,10 @@ START_TEST(the_softmax_of_llmc_drops_and_has_its_gradients) {
   fill(preatt, ATTENTION, 1);
   fill(datt, ATTENTION, 2);
   attention_loss();
-  softmax_reapply(again, att, B, NH, T, context, &mask);
+  softmax_reapply(again, att, B, NH, T, host, &mask);
   ck_assert_mem_eq(again, drop_att, sizeof again);
   memcpy(gradient, datt, sizeof gradient);
-  softmax_autoregressive_backward_inplace(gradient, att, B, NH, T, 0.5f, context, &mask);
+  softmax_autoregressive_backward_inplace(gradient, att, B, NH, T, 0.5f, host, &mask);
   for (int e = 0; e < ATTENTION; ++e) {
     if (e % T > e / T % T) ck_assert_float_eq(drop_att[e], 0.0f); /* above the diagonal */
     expect_slope(attention_loss, &preatt[e], (double)gradient[e]);
@@ -149,15 +145,15 @@ START_TEST(the_layer_of_darknet_drops_in_place_and_the_same_backwards) {
   int kept = 0, differ = 0;
   for (int e = 0; e < BATCH * INPUTS; ++e) input[e] = delta[e] = next[e] = 1.0f;
   network net = {input, delta, 0, 7};
-  forward_dropout_layer(layer, net, context); /* does not train: nothing is dropped */
+  forward_dropout_layer(layer, net, host); /* does not train: nothing is dropped */
   for (int e = 0; e < BATCH * INPUTS; ++e) ck_assert_float_eq(input[e], 1.0f);
   net.train = 1;
-  forward_dropout_layer(layer, net, context);
-  backward_dropout_layer(layer, net, context);
+  forward_dropout_layer(layer, net, host);
+  backward_dropout_layer(layer, net, host);
   ck_assert_mem_eq(input, delta, sizeof input);
   net = (network){next, NULL, 1, 8};
-  forward_dropout_layer(layer, net, context);
-  backward_dropout_layer(layer, net, context); /* without a delta: nothing */
+  forward_dropout_layer(layer, net, host);
+  backward_dropout_layer(layer, net, host); /* without a delta: nothing */
   for (int e = 0; e < BATCH * INPUTS; ++e) {
     ck_assert(input[e] == 0.0f || input[e] == 2.0f);
     kept += input[e] != 0.0f;
@@ -178,15 +174,15 @@ START_TEST(the_scaled_mask_of_ggml_multiplies_to_dropout) {
   fill(x, COUNT, 1);
   const cudrop_tensor_t from = cudrop_tensor(x, CUDROP_F32, 4, shape);
   const cudrop_tensor_t to = cudrop_tensor(y, CUDROP_F32, 4, shape);
-  fill_scaled_mask(data, ne, context, &mask);
-  ck_assert_ok(cudrop_forward(context, &from, &mask, &to));
+  fill_scaled_mask(data, ne, host, &mask);
+  ck_assert_ok(cudrop_forward(host, &from, &mask, &to));
   for (int e = 0; e < COUNT; ++e) ck_assert_float_eq(x[e] * data[e], y[e]);
 }
 END_TEST
 
 static TCase *recipes_case(void) {
   TCase *tests = suite_case("recipes", 60);
-  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_checked_fixture(tests, open_host_and_mask, close_host);
   tcase_add_test(tests, the_embedding_of_llmc_drops_and_has_its_gradients);
   tcase_add_test(tests, the_residual_of_llmc_drops_and_has_its_gradients);
   tcase_add_test(tests, the_softmax_of_llmc_drops_and_has_its_gradients);

@@ -3,17 +3,8 @@
 #include <string.h>
 
 #include "oracle.h"
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 START_TEST(what_is_dropped_becomes_plus_zero_whatever_it_was) {
   const float hard[] = {NAN, -NAN, INFINITY, -INFINITY, -1.0f, -0.0f, 1e-45f, -3e38f};
@@ -25,10 +16,10 @@ START_TEST(what_is_dropped_becomes_plus_zero_whatever_it_was) {
   const cudrop_tensor_t out = cudrop_vector(y, CUDROP_F32, N);
   const cudrop_mask_t all = cudrop_mask(1, 1, 1.0);
   memset(y, 0xCA, sizeof y);
-  ck_assert_ok(cudrop_forward(context, &x, &all, &out));
+  ck_assert_ok(cudrop_forward(host, &x, &all, &out));
   ck_assert_mem_eq(y, zero, sizeof y);
   memset(y, 0xCA, sizeof y);
-  ck_assert_ok(cudrop_apply_bits(context, &x, &none, 0.5, &out));
+  ck_assert_ok(cudrop_apply_bits(host, &x, &none, 0.5, &out));
   ck_assert_mem_eq(y, zero, sizeof y);
 }
 END_TEST
@@ -49,7 +40,7 @@ START_TEST(survivors_stay_within_the_stated_error) {
   for (int64_t e = 0; e < N; ++e)
     oracle_write(types[_i].dtype, 1.0 + (double)e / N, view_element(&x, e));
   const cudrop_mask_t mask = cudrop_mask(5, 5, 0.1);
-  ck_assert_ok(cudrop_forward(context, &x.tensor, &mask, &y.tensor));
+  ck_assert_ok(cudrop_forward(host, &x.tensor, &mask, &y.tensor));
   int kept = 0;
   for (int64_t e = 0; e < N; ++e) {
     const double got = oracle_read(types[_i].dtype, view_element(&y, e));
@@ -69,7 +60,7 @@ END_TEST
 static void draw_whole(uint8_t *keep, int64_t rows, int64_t cols, double p) {
   const cudrop_tensor_t whole = cudrop_matrix(keep, CUDROP_U8, rows, cols);
   const cudrop_mask_t mask = cudrop_mask(11, 12, p);
-  ck_assert_ok(cudrop_export_bytes(context, &mask, &whole));
+  ck_assert_ok(cudrop_export_bytes(host, &mask, &whole));
 }
 
 START_TEST(shards_together_equal_the_whole) {
@@ -88,7 +79,7 @@ START_TEST(shards_together_equal_the_whole) {
       part.stride[0] = COLS;
       cudrop_mask_t mask = cudrop_mask(11, 12, 0.4);
       ck_assert_ok(cudrop_mask_shard(&mask, 2, shape, start));
-      ck_assert_ok(cudrop_export_bytes(context, &mask, &part));
+      ck_assert_ok(cudrop_export_bytes(host, &mask, &part));
     }
   }
   ck_assert_mem_eq(whole, parts, sizeof whole);
@@ -102,7 +93,7 @@ START_TEST(shared_dimensions_shard_too) {
   const cudrop_tensor_t all = cudrop_tensor(whole, CUDROP_U8, 3, shape);
   cudrop_mask_t mask = cudrop_mask(3, 4, 0.5);
   ck_assert_ok(cudrop_mask_share(&mask, 3, shape, NULL, 1u << 2));
-  ck_assert_ok(cudrop_export_bytes(context, &mask, &all));
+  ck_assert_ok(cudrop_export_bytes(host, &mask, &all));
   for (int e = 0; e < N * C * H; ++e) {
     ck_assert_uint_eq(whole[e], oracle_keep(3, 4, (uint64_t)(e / H), 0.5));
   }
@@ -113,7 +104,7 @@ START_TEST(shared_dimensions_shard_too) {
     memcpy(view.shape, half, sizeof half);
     view.data = parts + start[1] * H;
     ck_assert_ok(cudrop_mask_share(&mask, 3, shape, start, 1u << 2));
-    ck_assert_ok(cudrop_export_bytes(context, &mask, &view));
+    ck_assert_ok(cudrop_export_bytes(host, &mask, &view));
   }
   ck_assert_mem_eq(whole, parts, sizeof whole);
 }
@@ -127,7 +118,7 @@ START_TEST(a_transposed_tensor_drops_the_same_elements) {
   view.stride[0] = 1;
   view.stride[1] = ROWS;
   const cudrop_mask_t mask = cudrop_mask(11, 12, 0.4);
-  ck_assert_ok(cudrop_export_bytes(context, &mask, &view));
+  ck_assert_ok(cudrop_export_bytes(host, &mask, &view));
   for (int r = 0; r < ROWS; ++r)
     for (int c = 0; c < COLS; ++c)
       ck_assert_uint_eq(dense[r * COLS + c], turned[c * ROWS + r]);
@@ -142,13 +133,13 @@ START_TEST(a_sample_of_many_equals_the_same_sample_alone) {
   repeated.stride[0] = 0;
   const cudrop_tensor_t y = cudrop_matrix(all, CUDROP_F32, SAMPLES, N);
   const cudrop_mask_t mask = cudrop_mask(8, 9, 0.5);
-  ck_assert_ok(cudrop_forward(context, &repeated, &mask, &y));
+  ck_assert_ok(cudrop_forward(host, &repeated, &mask, &y));
   const cudrop_tensor_t in = cudrop_vector(x, CUDROP_F32, N);
   const cudrop_tensor_t out = cudrop_vector(one, CUDROP_F32, N);
   for (int t = 0; t < SAMPLES; ++t) {
     cudrop_mask_t sample = mask;
     sample.index_base = (uint64_t)(t * N);
-    ck_assert_ok(cudrop_forward(context, &in, &sample, &out));
+    ck_assert_ok(cudrop_forward(host, &in, &sample, &out));
     ck_assert_mem_eq(one, all + t * N, sizeof one);
   }
 }
@@ -166,11 +157,11 @@ START_TEST(writing_a_mask_out_and_applying_it_is_forward) {
                                   cudrop_vector(through_bytes, CUDROP_F32, N)};
   const cudrop_tensor_t keep = cudrop_vector(bytes, CUDROP_U8, N);
   const cudrop_mask_t mask = cudrop_mask(21, 22, 0.1);
-  ck_assert_ok(cudrop_forward(context, &in, &mask, &outs[0]));
-  ck_assert_ok(cudrop_export_bits(context, &mask, 1, &n, bits));
-  ck_assert_ok(cudrop_apply_bits(context, &in, bits, mask.p, &outs[1]));
-  ck_assert_ok(cudrop_export_bytes(context, &mask, &keep));
-  ck_assert_ok(cudrop_apply_bytes(context, &in, &keep, mask.p, &outs[2]));
+  ck_assert_ok(cudrop_forward(host, &in, &mask, &outs[0]));
+  ck_assert_ok(cudrop_export_bits(host, &mask, 1, &n, bits));
+  ck_assert_ok(cudrop_apply_bits(host, &in, bits, mask.p, &outs[1]));
+  ck_assert_ok(cudrop_export_bytes(host, &mask, &keep));
+  ck_assert_ok(cudrop_apply_bytes(host, &in, &keep, mask.p, &outs[2]));
   ck_assert_mem_eq(direct, through_bits, sizeof direct);
   ck_assert_mem_eq(direct, through_bytes, sizeof direct);
 }
@@ -178,7 +169,7 @@ END_TEST
 
 static TCase *relations_case(void) {
   TCase *tests = suite_case("relations", 60);
-  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_checked_fixture(tests, open_host, close_host);
   tcase_add_test(tests, what_is_dropped_becomes_plus_zero_whatever_it_was);
   tcase_add_loop_test(tests, survivors_stay_within_the_stated_error, 0, 3);
   tcase_add_test(tests, shards_together_equal_the_whole);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "suite.h"
+#include "suite_context.h"
 
 typedef enum {
   NONE,
@@ -16,15 +16,6 @@ typedef enum {
 } defect_t;
 
 static defect_t defect;
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
-}
 
 /* ---- The spoilt library ------------------------------------------------------------------ */
 

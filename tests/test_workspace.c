@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "suite.h"
+#include "suite_context.h"
 #include "view.h"
 
 typedef enum { FUSED, NORM, EMBEDDING } operator_t;
@@ -61,8 +61,7 @@ static cudrop_tensor_t repeat(void *data, cudrop_dtype_t dtype, int rank, int64_
   return tensor;
 }
 
-static cudrop_status_t make_call(cudrop_context_t *context, const call_t *call,
-                                 const memory_t *memory) {
+static cudrop_status_t make_call(const call_t *call, const memory_t *memory) {
   const bool has_ids = call->op == EMBEDDING;
   const cudrop_tensor_t dy = repeat(memory->input, CUDROP_F32, 2, call->rows, call->cols);
   const cudrop_tensor_t each =
@@ -83,45 +82,36 @@ static cudrop_status_t make_call(cudrop_context_t *context, const call_t *call,
   switch (call->op) {
     case FUSED:
       return cudrop_fused_backward(
-          context, &(cudrop_fused_backward_t){.fused = &fused,
-                                              .dy = &dy,
-                                              .dx = gradient[0],
-                                              .dbias = gradient[2],
-                                              .workspace = memory->workspace,
-                                              .workspace_bytes = memory->bytes});
+          host, &(cudrop_fused_backward_t){.fused = &fused,
+                                           .dy = &dy,
+                                           .dx = gradient[0],
+                                           .dbias = gradient[2],
+                                           .workspace = memory->workspace,
+                                           .workspace_bytes = memory->bytes});
     case NORM:
       return cudrop_norm_backward(
-          context, &(cudrop_norm_backward_t){.norm = &norm,
-                                             .dy = &dy,
-                                             .h = &dy,
-                                             .mean = &each,
-                                             .rstd = &each,
-                                             .dx = gradient[0],
-                                             .dresidual = gradient[1],
-                                             .dbias = gradient[2],
-                                             .dgamma = gradient[3],
-                                             .dbeta = gradient[4],
-                                             .workspace = memory->workspace,
-                                             .workspace_bytes = memory->bytes});
+          host, &(cudrop_norm_backward_t){.norm = &norm,
+                                          .dy = &dy,
+                                          .h = &dy,
+                                          .mean = &each,
+                                          .rstd = &each,
+                                          .dx = gradient[0],
+                                          .dresidual = gradient[1],
+                                          .dbias = gradient[2],
+                                          .dgamma = gradient[3],
+                                          .dbeta = gradient[4],
+                                          .workspace = memory->workspace,
+                                          .workspace_bytes = memory->bytes});
     default:
       return cudrop_embedding_backward(
-          context, &(cudrop_embedding_backward_t){.ids = &each,
-                                                  .dy = &dy,
-                                                  .dtokens = gradient[5],
-                                                  .dpositions = gradient[6],
-                                                  .vocabulary = 1,
-                                                  .workspace = memory->workspace,
-                                                  .workspace_bytes = memory->bytes});
+          host, &(cudrop_embedding_backward_t){.ids = &each,
+                                               .dy = &dy,
+                                               .dtokens = gradient[5],
+                                               .dpositions = gradient[6],
+                                               .vocabulary = 1,
+                                               .workspace = memory->workspace,
+                                               .workspace_bytes = memory->bytes});
   }
-}
-
-static cudrop_context_t *context;
-
-static void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, CUDROP_HOST, 0));
-}
-static void close_context(void) {
-  ck_assert_ok(cudrop_destroy(&context));
 }
 
 /* Expect that the call works with `bytes`, and, if `is_needed`, that it refuses one byte less. */
@@ -131,9 +121,9 @@ static void expect_enough(const call_t *call, size_t bytes, bool is_needed) {
   memory_t memory = {.input = calloc(size, sizeof(float)),
                      .output = calloc(GRADIENTS * size, sizeof(float)),
                      .apart = (int64_t)size,
-                     .workspace = view_make_workspace(context, bytes, &buffer),
+                     .workspace = view_make_workspace(host, bytes, &buffer),
                      .bytes = bytes};
-  ck_assert_ok(make_call(context, call, &memory));
+  ck_assert_ok(make_call(call, &memory));
   if (is_needed && bytes > 0) {
     char text[200];
     snprintf(text, sizeof text,
@@ -141,11 +131,11 @@ static void expect_enough(const call_t *call, size_t bytes, bool is_needed) {
              operators[call->op].function, bytes - 1, bytes,
              operators[call->op].function);
     --memory.bytes;
-    ck_assert_error(make_call(context, call, &memory), CUDROP_ERROR_WORKSPACE, text);
+    ck_assert_error(make_call(call, &memory), CUDROP_ERROR_WORKSPACE, text);
   }
   free(memory.input);
   free(memory.output);
-  ck_assert_ok(cudrop_free(context, &buffer));
+  ck_assert_ok(cudrop_free(host, &buffer));
 }
 
 START_TEST(a_query_is_enough_for_any_gradients_and_needed_for_all) {
@@ -192,7 +182,7 @@ START_TEST(attention_needs_what_its_query_says) {
   size_t bytes = 0;
   void *buffer = NULL;
   ck_assert_ok(cudrop_attend_backward_workspace(rows, cols, &bytes));
-  void *workspace = view_make_workspace(context, bytes, &buffer);
+  void *workspace = view_make_workspace(host, bytes, &buffer);
   for (int gradient = 0; gradient < 3; ++gradient) {
     char text[200];
     cudrop_attend_backward_t args = {.attention = &attention,
@@ -207,15 +197,15 @@ START_TEST(attention_needs_what_its_query_says) {
                                      .dv = gradient == 2 ? &out : NULL,
                                      .workspace = workspace,
                                      .workspace_bytes = bytes};
-    ck_assert_ok(cudrop_attend_backward(context, &args));
+    ck_assert_ok(cudrop_attend_backward(host, &args));
     --args.workspace_bytes;
     snprintf(text, sizeof text,
              "cudrop_attend_backward: workspace_bytes = %zu, and %zu are needed; see "
              "cudrop_attend_backward_workspace()",
              bytes - 1, bytes);
-    ck_assert_error(cudrop_attend_backward(context, &args), CUDROP_ERROR_WORKSPACE, text);
+    ck_assert_error(cudrop_attend_backward(host, &args), CUDROP_ERROR_WORKSPACE, text);
   }
-  ck_assert_ok(cudrop_free(context, &buffer));
+  ck_assert_ok(cudrop_free(host, &buffer));
 }
 END_TEST
 
@@ -226,7 +216,7 @@ START_TEST(rows_past_63_bits_need_no_workspace) {
   const cudrop_tensor_t dbias = cudrop_vector(NULL, CUDROP_F32, 0);
   const cudrop_fused_t fused = {.mask = NULL};
   ck_assert_ok(cudrop_fused_backward(
-      context, &(cudrop_fused_backward_t){.fused = &fused, .dy = &dy, .dbias = &dbias}));
+      host, &(cudrop_fused_backward_t){.fused = &fused, .dy = &dy, .dbias = &dbias}));
 }
 END_TEST
 
@@ -248,7 +238,7 @@ static void expect_refusal(call_t call, lie_t *lie, cudrop_status_t status,
                            .bytes = lie->bytes};
   char text[200];
   snprintf(text, sizeof text, "%s: %s", operators[call.op].function, rule);
-  ck_assert_error(make_call(context, &call, &memory), status, text);
+  ck_assert_error(make_call(&call, &memory), status, text);
   ck_assert_mem_eq(lie->data, before.data, sizeof before.data);
 }
 
@@ -300,7 +290,7 @@ END_TEST
 
 static TCase *calls_case(void) {
   TCase *tests = suite_case("calls", 60);
-  tcase_add_checked_fixture(tests, open_context, close_context);
+  tcase_add_checked_fixture(tests, open_host, close_host);
   tcase_add_loop_test(tests, a_query_is_enough_for_any_gradients_and_needed_for_all, 0,
                       OPERATORS);
   tcase_add_test(tests, a_call_needs_what_its_own_gradients_need);

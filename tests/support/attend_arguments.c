@@ -1,33 +1,30 @@
 /* attend_arguments.c - arguments of section 17, and what becomes of them. */
 #include "attend_arguments.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "suite.h"
-#include "view.h"
 
-static const char *const functions[CALLS] = {"cudrop_attend_forward",
-                                             "cudrop_attend_backward"};
+static cudrop_status_t call_forward(const arguments_t *a) {
+  return cudrop_attend_forward(a->context, &a->forward);
+}
+static cudrop_status_t call_backward(const arguments_t *a) {
+  return cudrop_attend_backward(a->context, &a->backward);
+}
+
+const call_t attend_calls[CALLS] = {
+    [FORWARD] = {"cudrop_attend_forward", call_forward},
+    [BACKWARD] = {"cudrop_attend_backward", call_backward},
+};
 
 void give_bits(arguments_t *a) {
   a->attention.mask = NULL;
   a->attention.bits = a->bits;
   a->attention.p = 0.5;
 }
-cudrop_status_t make_call(const arguments_t *a, call_t call) {
-  return call == FORWARD ? cudrop_attend_forward(a->context, &a->forward)
-                         : cudrop_attend_backward(a->context, &a->backward);
-}
-
-enum { TENSORS = 12, EACH = 2048 };
-static _Alignas(16) float memory[TENSORS][EACH];
-static float before[TENSORS][EACH];
 
 void make_arguments(arguments_t *a, cudrop_context_t *context) {
   static const int64_t q[] = {BATCH, HEADS, QUERIES, D}, k[] = {BATCH, SHARED, KEYS, D};
-  memset(memory, VIEW_POISON, sizeof memory);
-  memcpy(before, memory, sizeof memory);
+  float(*const memory)[RULES_FLOATS] = rules_memory;
+  rules_poison();
   *a = (arguments_t){.context = context,
                      .q = cudrop_tensor(memory[0], CUDROP_F32, RANK, q),
                      .k = cudrop_tensor(memory[1], CUDROP_F32, RANK, k),
@@ -62,11 +59,11 @@ void make_arguments(arguments_t *a, cudrop_context_t *context) {
   ck_assert_ok(cudrop_attend_backward_workspace(ROWS, D, &a->backward.workspace_bytes));
 }
 
-void expect_refused(const arguments_t *a, call_t call, cudrop_status_t status,
-                    const char *rule) {
-  char text[200];
-  ck_assert_str_eq(cudrop_status_name(make_call(a, call)), cudrop_status_name(status));
-  snprintf(text, sizeof text, "%s: %s", functions[call], rule);
-  ck_assert_str_eq(cudrop_last_error(), text);
-  ck_assert_mem_eq(memory, before, sizeof memory);
+void move_arguments(arguments_t *a, void *memory) {
+  void **const places[] = {&a->q.data,       &a->k.data,   &a->v.data,
+                           &a->o.data,       &a->lse.data, &a->dout.data,
+                           &a->dq.data,      &a->dk.data,  &a->dv.data,
+                           &a->lengths.data, &a->bits,     &a->backward.workspace};
+  for (size_t k = 0; k < sizeof places / sizeof places[0]; ++k)
+    *places[k] = (char *)memory + ((char *)*places[k] - (char *)rules_memory);
 }

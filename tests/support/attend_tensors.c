@@ -32,12 +32,6 @@ void attend_free(attend_tensors_t *t) {
   for (int y = 0; y < ATTEND_OUTPUTS; ++y) view_free(&t->output[y]);
 }
 
-/* Give an input's bytes to the output that is to be in its place. */
-static void copy_input(view_t *output, const view_t *input) {
-  view_free(output);
-  *output = view_copy(input);
-}
-
 /* ---- Calls ------------------------------------------------------------------------ */
 
 /* A call's tensors in the memory of a context. Outputs that are left out stay where they are. */
@@ -93,7 +87,7 @@ static const cudrop_tensor_t *get_output(const placed_tensors_t *placed,
 static cudrop_status_t run_forward(cudrop_context_t *context,
                                    const cudrop_attention_t *attention,
                                    attend_tensors_t *t, const attend_ways_t *ways) {
-  if (ways->o_is_q) copy_input(&t->output[ATTEND_O], &t->input[ATTEND_Q]);
+  if (ways->o_is_q) view_replace(&t->output[ATTEND_O], &t->input[ATTEND_Q]);
   placed_tensors_t placed = place(context, t);
   note_chunks(&placed);
   const placed_t *q = ways->o_is_q ? &placed.output[ATTEND_O] : &placed.input[ATTEND_Q];
@@ -136,7 +130,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
                                     const cudrop_attention_t *attention,
                                     attend_tensors_t *t, const attend_ways_t *ways) {
   if (ways->dq_is != ATTEND_OVER_NOTHING)
-    copy_input(&t->output[ATTEND_DQ], find_view_over(t, ways->dq_is));
+    view_replace(&t->output[ATTEND_DQ], find_view_over(t, ways->dq_is));
   placed_tensors_t placed = place(context, t);
   const cudrop_tensor_t *dq = &placed.output[ATTEND_DQ].tensor;
   void *buffer = NULL;
@@ -170,18 +164,16 @@ cudrop_status_t attend_call(cudrop_context_t *context,
   return run_backward(context, attention, t, ways);
 }
 
-/* ---- Elements --------------------------------------------------------------------- */
-
-bool attend_are_equal(const view_t *a, const view_t *b) {
-  const size_t size = cudrop_dtype_bytes(a->tensor.dtype);
-  if (view_count(a) != view_count(b)) return false;
-  for (int64_t e = 0; e < view_count(a); ++e) {
-    const double x = view_get(a, e), y = view_get(b, e);
-    if (!(x != x && y != y) && memcmp(view_element(a, e), view_element(b, e), size) != 0)
-      return false;
-  }
-  return true;
+attend_tensors_t attend_make_whole(cudrop_context_t *context,
+                                   const cudrop_attention_t *attention,
+                                   cudrop_dtype_t dtype, int rank, const int64_t *q_shape,
+                                   const int64_t *k_shape) {
+  attend_tensors_t whole = attend_make(dtype, rank, q_shape, k_shape);
+  view_insist(attend_call(context, attention, &whole, &(attend_ways_t){0}));
+  return whole;
 }
+
+/* ---- Elements --------------------------------------------------------------------- */
 
 view_t attend_cut(const view_t *view, int d, int64_t start, int64_t size) {
   const cudrop_tensor_t *whole = &view->tensor;
@@ -202,8 +194,6 @@ view_t attend_cut(const view_t *view, int d, int64_t start, int64_t size) {
 void attend_fill(view_t *view, uint64_t seed, double size) {
   uint64_t state = seed;
   for (int64_t e = 0; e < view_count(view); ++e) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    oracle_write(view->tensor.dtype, (double)(int64_t)state * 0x1p-62 * size,
-                 view_element(view, e));
+    oracle_write(view->tensor.dtype, view_draw(&state) * size, view_element(view, e));
   }
 }

@@ -50,14 +50,17 @@ cudrop_status_t attend_call(cudrop_context_t *context,
                             const cudrop_attention_t *attention, attend_tensors_t *t,
                             const attend_ways_t *ways);
 
+/* Such tensors as attend_make() gives, after both calls, which succeed. */
+attend_tensors_t attend_make_whole(cudrop_context_t *context,
+                                   const cudrop_attention_t *attention,
+                                   cudrop_dtype_t dtype, int rank, const int64_t *q_shape,
+                                   const int64_t *k_shape);
+
 /* Were all tensors of the last call but lse in chunks: from a multiple of 16 bytes on, with strides
  * that are multiples of 8? */
 bool attend_was_in_chunks(void);
 
 extern const char *const attend_output_names[ATTEND_OUTPUTS];
-
-/* Have two tensors of one shape equal elements, wherever these lie? Any NaN equals any NaN. */
-bool attend_are_equal(const view_t *a, const view_t *b);
 
 /* A copy of elements [start, start + size) along dimension d. */
 view_t attend_cut(const view_t *view, int d, int64_t start, int64_t size);

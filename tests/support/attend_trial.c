@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "oracle.h"
-#include "trial.h"
 
 /* ---- Sizes ------------------------------------------------------------------------ */
 
@@ -184,36 +183,27 @@ static view_t make_lengths(const attend_trial_t *trial) {
 /* Make both calls with a mask in the form that the trial wants. */
 static cudrop_status_t call(cudrop_context_t *context, const attend_trial_t *trial,
                             attend_tensors_t *t) {
-  cudrop_mask_t mask = trial->mask;
-  cudrop_prepared_t *block = NULL;
-  void *bits = NULL;
   view_t lengths = make_lengths(trial);
   placed_t placed = view_place(context, &lengths, false);
-  int64_t scores[CUDROP_MAX_RANK], n = trial->shape->keys;
+  int64_t scores[CUDROP_MAX_RANK];
   memcpy(scores, trial->shape->q, sizeof scores);
-  scores[trial->shape->rank - 1] = n;
-  n *= multiply_sizes(trial, 0, trial->shape->rank - 1);
-  if (trial->source == ATTEND_PREPARED) {
-    mask = trial_prepare(context, &trial->mask, &block);
-  } else if (trial->source == ATTEND_BITS && !trial->no_mask) {
-    view_insist(cudrop_alloc(context, (size_t)(n + 7) / 8, &bits));
-    view_insist(
-        cudrop_export_bits(context, &trial->mask, trial->shape->rank, scores, bits));
-  }
+  scores[trial->shape->rank - 1] = trial->shape->keys;
+  trial_given_t given =
+      trial_give(context, trial->no_mask ? NULL : &trial->mask,
+                 (trial_source_t)trial->source, trial->shape->rank, scores);
   const cudrop_attention_t attention = {
       .scale = trial->scale,
       .causal = trial->causal,
       .query_offset = trial->causal == CUDROP_CAUSAL ? trial->query_offset : 0,
       .window = trial->causal != CUDROP_NOT_CAUSAL ? trial->window : 0,
       .lengths = trial->lengths_rank > 0 ? &placed.tensor : NULL,
-      .mask = trial->no_mask || bits != NULL ? NULL : &mask,
-      .bits = bits,
-      .p = bits != NULL ? trial->mask.p : 0.0};
+      .mask = given.has_mask ? &given.mask : NULL,
+      .bits = given.bits,
+      .p = given.p};
   const cudrop_status_t status = attend_call(context, &attention, t, &trial->ways);
   view_displace(context, &placed);
   view_free(&lengths);
-  view_insist(cudrop_prepared_destroy(context, &block));
-  view_insist(cudrop_free(context, &bits));
+  trial_take_back(context, &given);
   return status;
 }
 
@@ -232,20 +222,16 @@ static const char *explain(const attend_trial_t *trial, const char *wrong) {
   return whole;
 }
 
-static void copy_view(view_t *to, const view_t *from) {
-  view_free(to);
-  *to = view_copy(from);
-}
-
 /* Let outputs in the place of others have held what these hold. */
 static void note_places(const attend_trial_t *trial, const attend_tensors_t *t,
                         attend_tensors_t *before) {
   const attend_over_t over = trial->ways.dq_is;
-  if (trial->ways.o_is_q) copy_view(&before->output[ATTEND_O], &t->input[ATTEND_Q]);
+  if (trial->ways.o_is_q) view_replace(&before->output[ATTEND_O], &t->input[ATTEND_Q]);
   if (over == ATTEND_OVER_NOTHING) return;
-  copy_view(&before->output[ATTEND_DQ], over == ATTEND_OVER_O   ? &t->output[ATTEND_O]
-                                        : over == ATTEND_OVER_Q ? &t->input[ATTEND_Q]
-                                                                : &t->input[ATTEND_DOUT]);
+  view_replace(&before->output[ATTEND_DQ], over == ATTEND_OVER_O ? &t->output[ATTEND_O]
+                                           : over == ATTEND_OVER_Q
+                                               ? &t->input[ATTEND_Q]
+                                               : &t->input[ATTEND_DOUT]);
 }
 
 /* Was nothing written beside the outputs, nor where an output is left out? */
@@ -297,7 +283,7 @@ const char *attend_trial_compare(cudrop_context_t *reference, const attend_trial
   const bool *absent = trial->ways.without;
   for (int y = 0; y < ATTEND_OUTPUTS && wrong[0] == '\0'; ++y)
     if (!absent[y] && !other->ways.without[y] && (y == ATTEND_O || !absent[ATTEND_LSE]) &&
-        !attend_are_equal(&a.output[y], &b.output[y]))
+        !view_is_equal(&a.output[y], &b.output[y]))
       wrong = trial_complain("%s has other bits", attend_output_names[y]);
   attend_free(&a);
   attend_free(&b);

@@ -9,13 +9,14 @@
 #define CUDROP_ATTEND_TRIAL_H
 
 #include "attend_tensors.h"
+#include "trial.h"
 
 /* How the mask is given. */
 typedef enum {
-  ATTEND_BY_VALUE,
-  ATTEND_PREPARED,
-  ATTEND_BITS,
-  ATTEND_SOURCES
+  ATTEND_BY_VALUE = TRIAL_BY_VALUE,
+  ATTEND_PREPARED = TRIAL_PREPARED,
+  ATTEND_BITS = TRIAL_BITS,
+  ATTEND_SOURCES = TRIAL_SOURCES
 } attend_source_t;
 
 typedef enum {

@@ -57,11 +57,6 @@ bool attention_sees(const attention_trial_t *trial, const view_t *view, int64_t 
   return key >= seen.begin && key < seen.end;
 }
 
-static double draw_value(uint64_t *state) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return (double)(int64_t)*state * 0x1p-62; /* -2 to 2 */
-}
-
 static double make_score(const attention_trial_t *trial, int64_t row, int64_t key,
                          double value) {
   switch (trial->scores) {
@@ -85,7 +80,7 @@ static void fill(const attention_trial_t *trial, view_t *view, bool is_scores) {
   const int64_t keys = count_keys(trial);
   uint64_t state = is_scores ? 3 : 5;
   for (int64_t e = 0; e < view_count(view); ++e) {
-    double value = draw_value(&state);
+    double value = view_draw(&state);
     if (trial->scores == TRIAL_TINY && e % 4 != 0) value = view_tiny(dtype, state >> 32);
     oracle_write(dtype, NAN, view_element(view, e));
     if (!attention_sees(trial, view, e)) continue;
@@ -124,34 +119,23 @@ static void free_tensors(tensors_t *t) {
 
 /* ---- Calls ------------------------------------------------------------------------ */
 
-/* What the three calls share: a mask in the form that the trial wants. */
+/* What the three calls share. */
 typedef struct {
-  cudrop_mask_t mask;
-  cudrop_prepared_t *block;
-  void *bits;
+  trial_given_t given;
   placed_t lengths;
 } options_t;
 
 static options_t make_options(cudrop_context_t *context, const attention_trial_t *trial,
                               const tensors_t *t) {
   const attention_layout_t *layout = trial->layout;
-  options_t options = {.mask = trial->mask};
-  options.lengths = view_place(context, &t->lengths, false);
-  if (trial->source == TRIAL_PREPARED) {
-    options.mask = trial_prepare(context, &trial->mask, &options.block);
-  } else if (trial->source == TRIAL_BITS) {
-    view_insist(
-        cudrop_alloc(context, (size_t)(view_count(&t->scores) + 7) / 8, &options.bits));
-    view_insist(cudrop_export_bits(context, &trial->mask, layout->rank, layout->shape,
-                                   options.bits));
-  }
-  return options;
+  return (options_t){.given = trial_give(context, trial->no_mask ? NULL : &trial->mask,
+                                         trial->source, layout->rank, layout->shape),
+                     .lengths = view_place(context, &t->lengths, false)};
 }
 
 static void free_options(cudrop_context_t *context, options_t *options) {
   view_displace(context, &options->lengths);
-  view_insist(cudrop_prepared_destroy(context, &options->block));
-  view_insist(cudrop_free(context, &options->bits));
+  trial_take_back(context, &options->given);
 }
 
 static cudrop_attention_t get_attention(const attention_trial_t *trial,
@@ -162,15 +146,9 @@ static cudrop_attention_t get_attention(const attention_trial_t *trial,
       .query_offset = trial->causal == CUDROP_CAUSAL ? trial->query_offset : 0,
       .window = trial->causal != CUDROP_NOT_CAUSAL ? trial->window : 0,
       .lengths = trial->has_lengths ? &options->lengths.tensor : NULL,
-      .mask = trial->no_mask || options->bits != NULL ? NULL : &options->mask,
-      .bits = options->bits,
-      .p = options->bits != NULL ? trial->mask.p : 0.0};
-}
-
-/* Give an input's bytes to the output that is to be in its place. */
-static void copy_input(view_t *output, const view_t *input) {
-  view_free(output);
-  *output = view_copy(input);
+      .mask = options->given.has_mask ? &options->given.mask : NULL,
+      .bits = options->given.bits,
+      .p = options->given.p};
 }
 
 static cudrop_status_t run_forward(cudrop_context_t *context,
@@ -178,7 +156,7 @@ static cudrop_status_t run_forward(cudrop_context_t *context,
                                    const options_t *options) {
   const cudrop_attention_t attention = get_attention(trial, options);
   view_t *const in_place = trial->without_weights ? &t->y : &t->weights;
-  if (trial->in_place) copy_input(in_place, &t->scores);
+  if (trial->in_place) view_replace(in_place, &t->scores);
   placed_t scores = view_place(context, &t->scores, false);
   placed_t weights = view_place(context, &t->weights, true);
   placed_t y = view_place(context, &t->y, true);
@@ -205,7 +183,7 @@ static cudrop_status_t run_reapply(cudrop_context_t *context,
                                    const attention_trial_t *trial, tensors_t *t,
                                    const options_t *options) {
   const cudrop_attention_t attention = get_attention(trial, options);
-  if (trial->in_place) copy_input(&t->again, &t->weights);
+  if (trial->in_place) view_replace(&t->again, &t->weights);
   placed_t weights = view_place(context, &t->weights, false);
   placed_t y = view_place(context, &t->again, true);
   const cudrop_status_t status = AROUND(
@@ -227,7 +205,7 @@ static cudrop_status_t run_backward(cudrop_context_t *context,
   const cudrop_attention_t attention = get_attention(trial, options);
   const bool over_weights = trial->in_place && trial->dtype == CUDROP_F16;
   const bool over_dy = trial->in_place && !over_weights;
-  if (trial->in_place) copy_input(&t->dscores, over_dy ? &t->dy : &t->weights);
+  if (trial->in_place) view_replace(&t->dscores, over_dy ? &t->dy : &t->weights);
   placed_t dy = view_place(context, &t->dy, false);
   placed_t weights = view_place(context, &t->weights, false);
   placed_t dscores = view_place(context, &t->dscores, true);
@@ -293,8 +271,8 @@ const char *attention_trial_run(cudrop_context_t *context,
                                 const attention_trial_t *trial) {
   tensors_t t = make_tensors(trial), before = make_tensors(trial);
   if (trial->in_place) {
-    copy_input(&before.weights, &before.scores);
-    copy_input(&before.dscores, &before.dy);
+    view_replace(&before.weights, &before.scores);
+    view_replace(&before.dscores, &before.dy);
   }
   const char *wrong = run_all(context, trial, &t);
   if (wrong[0] == '\0') wrong = attention_check_rows(trial, &t);

@@ -7,9 +7,7 @@
 #ifndef CUDROP_ATTENTION_TRIAL_H
 #define CUDROP_ATTENTION_TRIAL_H
 
-#include "view.h"
-
-typedef enum { TRIAL_BY_VALUE, TRIAL_PREPARED, TRIAL_BITS, TRIAL_SOURCES } trial_source_t;
+#include "trial.h"
 
 /* Rows of scores that are not ordinary: every third row takes turns. */
 typedef enum {

@@ -8,23 +8,18 @@
 #include <math.h>
 
 #include "engine.h"
-#include "suite.h"
+#include "suite_context.h"
 
 enum { IN = 13, HIDDEN = 24, ROWS = 7 };
 
-static cudrop_context_t *context;
 static network_t network;
 static engine_t engine;
-
-static inline void open_context(void) {
-  ck_assert_ok(cudrop_create(&context, suite_backend(), 0));
-}
 
 static inline void close_all(void) {
   if (engine.network != NULL) ck_assert_ok(engine_close(&engine));
   engine.network = NULL;
   network_free(&network);
-  ck_assert_ok(cudrop_destroy(&context));
+  close_context();
 }
 
 #define ck_assert_engine(call) \

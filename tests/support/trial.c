@@ -283,6 +283,27 @@ cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask
   return prepared;
 }
 
+trial_given_t trial_give(cudrop_context_t *context, const cudrop_mask_t *mask,
+                         trial_source_t source, int rank, const int64_t *shape) {
+  trial_given_t given = {.has_mask = mask != NULL};
+  int64_t n = 1;
+  if (mask == NULL) return given;
+  given.mask = *mask;
+  if (source == TRIAL_PREPARED) given.mask = trial_prepare(context, mask, &given.block);
+  for (int d = 0; d < rank; ++d) n *= shape[d];
+  if (source != TRIAL_BITS || n == 0) return given; /* no elements: no memory for bits */
+  view_insist(cudrop_alloc(context, (size_t)(n + 7) / 8, &given.bits));
+  view_insist(cudrop_export_bits(context, mask, rank, shape, given.bits));
+  given.p = mask->p;
+  given.has_mask = false;
+  return given;
+}
+
+void trial_take_back(cudrop_context_t *context, trial_given_t *given) {
+  view_insist(cudrop_prepared_destroy(context, &given->block));
+  view_insist(cudrop_free(context, &given->bits));
+}
+
 const char *trial_complain(const char *format, ...) {
   static char text[600];
   va_list arguments;

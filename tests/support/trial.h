@@ -73,6 +73,23 @@ float trial_scale(const cudrop_mask_t *mask);
 cudrop_mask_t trial_prepare(cudrop_context_t *context, const cudrop_mask_t *mask,
                             cudrop_prepared_t **block);
 
+/* How attention is given a mask. */
+typedef enum { TRIAL_BY_VALUE, TRIAL_PREPARED, TRIAL_BITS, TRIAL_SOURCES } trial_source_t;
+
+/* What a call of attention is given: `mask`, if there is one, or bits and their rate. */
+typedef struct {
+  bool has_mask;
+  cudrop_mask_t mask;
+  void *bits;
+  double p;
+  cudrop_prepared_t *block;
+} trial_given_t;
+
+/* A mask, or NULL for none, in this form; bits are those of a tensor of this shape. */
+trial_given_t trial_give(cudrop_context_t *context, const cudrop_mask_t *mask,
+                         trial_source_t source, int rank, const int64_t *shape);
+void trial_take_back(cudrop_context_t *context, trial_given_t *given);
+
 /* The formatted text, which lives until the next call. */
 const char *trial_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -58,6 +58,11 @@ view_t view_copy(const view_t *view) {
   return copy;
 }
 
+void view_replace(view_t *to, const view_t *from) {
+  view_free(to);
+  *to = view_copy(from);
+}
+
 void view_insist(cudrop_status_t status) {
   if (status == CUDROP_OK) return;
   fprintf(stderr, "%s\n", cudrop_last_error());
@@ -198,14 +203,25 @@ ptrdiff_t view_difference(const view_t *a, const view_t *b) {
   return difference;
 }
 
+bool view_is_equal(const view_t *a, const view_t *b) {
+  if (view_count(a) != view_count(b)) return false;
+  for (int64_t e = 0; e < view_count(a); ++e)
+    if (!are_equal(a->tensor.dtype, view_element(a, e), view_element(b, e))) return false;
+  return true;
+}
+
+double view_draw(uint64_t *state) {
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return (double)(int64_t)*state * 0x1p-62;
+}
+
 void view_fill_tamely(view_t *view, uint64_t seed) {
   uint64_t state = seed * 2 + 1;
   const size_t size = element_bytes(view->tensor.dtype);
   for (size_t at = 0; at + size <= view->bytes; at += size) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
+    const double value = 2.0 * view_draw(&state);
     oracle_write(view->tensor.dtype,
-                 state >> 40 & 0xf ? (double)(int64_t)state * 0x1p-61
-                                   : view_tiny(view->tensor.dtype, state >> 44),
+                 state >> 40 & 0xf ? value : view_tiny(view->tensor.dtype, state >> 44),
                  view->block + at);
   }
 }

@@ -33,6 +33,9 @@ view_t view_make(cudrop_dtype_t dtype, int rank, const int64_t *shape,
 /* The same tensor in memory of its own, with a copy of all its bytes. */
 view_t view_copy(const view_t *view);
 
+/* Make *to such a copy; frees what it was. */
+void view_replace(view_t *to, const view_t *from);
+
 /*
  * The same tensor in the memory of a context, to be given to an operator. An input goes there
  * without its fences, so that what looks after that memory sees the first byte too far.
@@ -59,9 +62,12 @@ void view_free(view_t *view);
 /* End the program with the last error's text unless a call that a test needs has succeeded. */
 void view_insist(cudrop_status_t status);
 
-/* A zero or a subnormal of a type, of either sign, by the three lowest bits of `random`. Random bits
- * of a wide type are never one of these. */
+/* A zero or a subnormal of a type, of either sign, by the three lowest bits of `random`. Random
+ * bits of a wide type are never one of these. */
 double view_tiny(cudrop_dtype_t dtype, uint64_t random);
+
+/* The next of a sequence of numbers from -2 to 2. */
+double view_draw(uint64_t *state);
 
 /* Fill the whole block, gaps too, with values that the type's operators must cope with:
  * mostly ordinary ones; in 10 some zero or subnormal of either sign, in 100 an infinity or NaN. */
@@ -84,6 +90,9 @@ int64_t view_coordinate(const view_t *view, int64_t e, int d);
  * NaN elements are equal whatever their payload.
  */
 ptrdiff_t view_difference(const view_t *a, const view_t *b);
+
+/* Have two tensors of one shape equal elements, wherever these lie? Any NaN equals any NaN. */
+bool view_is_equal(const view_t *a, const view_t *b);
 
 /* Is what lies in memory the rounding of something within `bound` of `value`? A bound of 0 asks
  * for the very bits, the sign of a zero too, but any NaN for a NaN. */
