@@ -77,7 +77,7 @@ class Operand:
         elif re.fullmatch(r"-?\d+", body):
             self.kind, self.index = "i", int(body)
         elif re.fullmatch(r"-?(\d[\d.e+-]*|\+?INF|\+?QNAN).*", body):
-            self.kind = "f"
+            self.kind, self.index = "i", bits_of(float(body.replace("+", "").replace("Q", "")))
         else:
             self.kind = "?"
 
@@ -123,7 +123,7 @@ def split_operands(text):
     return parts
 
 
-MULTIPLY = re.compile(r"IMAD|IDP|UIMAD$^")
+MULTIPLY = re.compile(r"IMAD|IDP")
 INTEGER = re.compile(r"(IADD3?|IABS|LOP3|ISETP|FSETP|FSET|PLOP3|SEL|FSEL|PRMT|SHF|LEA|VIMNMX3?|VIADD|"
                      r"VIADDMNMX|FMNMX|POPC|FLO|I2FP|F2FP|R2P|P2R|HMNMX2|VOTE)$")
 SPECIAL = re.compile(r"(MUFU|I2F|F2I|F2F)$")
@@ -177,19 +177,19 @@ def parse(row, labels):
 UNIFORM = {"UIADD3", "UIMAD", "ULEA", "ULOP3", "UMOV", "UPLOP3", "UPRMT", "USEL", "USHF",
            "UISETP", "ULDC", "UP2UR", "UFLO", "UPOPC"}
 # Whose results are not known; how many registers they write.
-OPAQUE = {"FADD": 1, "FMUL": 1, "FFMA": 1, "FMNMX": 1, "FSET": 1, "FSETP": 0, "FCHK": 0, "HADD2": 1,
+OPAQUE = {"FMNMX": 1, "FSET": 1, "FCHK": 0, "HADD2": 1,
           "HMUL2": 1, "F2FP": 1, "F2F": 1, "DADD": 2, "DMUL": 2, "DFMA": 2, "DSETP": 0,
           "HMMA": 4, "LDSM": 4, "SHFL": 1, "I2FP": 1, "IDP": 1, "HMNMX2": 1, "FSWZADD": 1, "ATOMS": 1,
           "ATOMG": 1, "B2R": 1, "HSETP2": 0}
 # Which change nothing that a thread could see.
-NOTHING = {"NOP", "BSSY", "BSYNC", "BREAK", "WARPSYNC", "BAR", "DEPBAR", "LDGDEPBAR", "LDGSTS", "YIELD",
-           "ENDCOLLECTIVE", "REDG", "RED", "STG", "MEMBAR", "ERRBAR", "CCTL", "PREFETCH"}
+NOTHING = {"NOP", "BSSY", "BSYNC", "BREAK", "WARPSYNC", "DEPBAR", "LDGDEPBAR", "YIELD",
+           "ENDCOLLECTIVE", "REDG", "RED", "MEMBAR", "ERRBAR", "CCTL", "PREFETCH"}
 
 
 def count_dests(ins, name):
     """How many registers an instruction writes from the first on."""
-    if name in NOTHING or name in ("STS", "BRA", "BRX", "EXIT", "CALL", "RET", "ISETP", "PLOP3",
-                                   "R2P"):
+    if name in NOTHING or name in ("STS", "STG", "BAR", "LDGSTS", "BRA", "BRX", "EXIT", "CALL", "RET", "ISETP", "FSETP",
+                                   "PLOP3", "R2P"):
         return 0
     if name in ("LDG", "LDS", "LDC", "LDL", "ATOMS", "ATOMG"):
         return 4 if "128" in ins.mods else 2 if "64" in ins.mods else 1
@@ -214,7 +214,7 @@ def split_dests(ins, name):
                 for text in ins.operands if not text.startswith("`")]
     registers = count_dests(ins, name)
     first, predicates, k = None, [], 0
-    if name in ("STS", "BRA", "BRX", "CALL", "RET", "EXIT", "R2P") or name in NOTHING:
+    if name in ("STS", "STG", "BAR", "LDGSTS", "BRA", "BRX", "CALL", "RET", "EXIT", "R2P") or name in NOTHING:
         return (None, 0, ()), operands
     takes = 2 if name in ("ISETP", "FSETP", "DSETP", "PLOP3", "HSETP2") else 1 if name == "FCHK" else 0
     while k < len(operands) and isinstance(operands[k], Operand) and operands[k].kind == "p" and (
@@ -227,8 +227,9 @@ def split_dests(ins, name):
         first = operands[k].index
         k += 1
         while (k < len(operands) and isinstance(operands[k], Operand) and operands[k].kind == "p"
-               and not operands[k].invert and name in ("IADD3", "IMAD", "LEA", "VIMNMX")
-               and k < len(operands) - 2):
+               and not operands[k].invert
+               and name in ("IADD3", "IMAD", "LEA", "VIMNMX", "VOTE", "VOTEU")
+               and k < len(operands) - (1 if name.startswith("VOTE") else 2)):
             predicates.append(operands[k].index)
             k += 1
     return (first, registers, tuple(predicates)), operands[k:]
@@ -246,13 +247,13 @@ class Thread:
         self.index_at = {row[0]: k for k, row in enumerate(code)}
         self.banks, self.launch, self.memory = banks, launch, memory
         self.block, self.thread = block, thread
-        self.registers = [None] * 320
-        self.registers[RZ] = 0
+        self.registers = [0] * 320  # what nobody wrote is read where its bits do not matter
         self.predicates = [None] * 16
         self.predicates[PT] = True
         self.shared = {}
         self.counts = [0] * len(code)
         self.guesses = {}
+        self.stored = 0  # bytes, to global memory
 
     # -- values
 
@@ -382,6 +383,9 @@ class Thread:
         call     A function outside the line is not called: it divides, or takes a root, where an
                  operand or a result is no ordinary number, or looks at a tie once more. A branch
                  that leads to a call alone is not taken, and one around a call alone is taken.
+        equal    A float that is not known is not equal to one that is: no sum is 0 (do_fsetp).
+        tile     The products of a tile are made, for every query sees every key: a branch around
+                 products is not taken.
         """
         if ins.name == "CALL":
             self.guesses[ins.at] = "call"
@@ -391,6 +395,10 @@ class Thread:
             if ahead != behind:
                 self.guesses[ins.at] = "call"
                 return behind
+            if ins.target > k and any(row[2].startswith("HMMA") for row in
+                                      self.rows[k + 1:ins.target]):
+                self.guesses[ins.at] = "tile"
+                return False
         raise Lost(f"{ins.at:#x}: nothing decides {ins.text}")
 
     def calls(self, k, end=None):
@@ -497,8 +505,11 @@ class Thread:
         if None in (a, b, carry):
             return self.put(ins, ())
         total = a + b + carry
-        if sources[1].minus and b == 0:
-            total += 1 << 32
+        if sources[0].minus and "HI" in ins.mods:
+            raise Lost(f"a pair less than nothing: {ins.text}")
+        for operand, value in ((sources[0], a), (sources[1], b)):
+            if operand.minus and value == 0:
+                total += 1 << 32
         self.put(ins, (total & M32,), (total >> 32 > 0,))
 
     @staticmethod
@@ -564,10 +575,7 @@ class Thread:
         value = a if which or a == b else b
         self.put(ins, () if which is None and a != b else (value,))
 
-    def do_fsel(self, ins):
-        if any(o.kind == "f" for o in ins.sources[:2]):
-            return self.put(ins, ())
-        self.do_sel(ins)
+    do_fsel = do_sel
 
     def compare(self, ins, a, b, lower=None):
         mods = ins.mods
@@ -652,12 +660,15 @@ class Thread:
 
     def do_p2r(self, ins):
         mask = ins.sources[-1].index
-        bits = [self.predicates[k] for k in range(7)]
+        first = UP if ins.name == "UP2UR" else P
+        bits = self.predicates[first:first + 7]
         known = all(bits[k] is not None for k in range(7) if mask >> k & 1)
         old = self.get(ins.sources[-2])
-        if ins.name != "P2R" or not known or old is None or ins.mods:
+        if not known or old is None or ins.mods:
             return self.put(ins, ())
         self.put(ins, (old & ~mask | sum(1 << k for k in range(7) if mask >> k & 1 and bits[k]),))
+
+    do_p2ur = do_p2r
 
     def do_r2p(self, ins):
         text, mask = ins.operands[1].replace(".reuse", ""), ins.sources[-1].index
@@ -677,7 +688,57 @@ class Thread:
 
     do_voteu = do_vote
 
-    # -- floats, as far as integer divisions need them
+    # -- floats, of arguments, and as far as integer divisions need them
+
+    def floats(self, ins, count):
+        """The first sources as numbers, or None if one is not known. Of what is 0 or less than
+        an ordinary number nothing is said, as a kernel may flush it."""
+        numbers = []
+        for operand in ins.sources[:count]:
+            if operand.minus:
+                self_minus, operand.minus = True, False
+                bits = self.get(operand)
+                operand.minus = self_minus
+                number = None if bits is None else -float_of(bits)
+            else:
+                bits = self.get(operand)
+                number = None if bits is None else float_of(bits)
+            if number is None or number != number:
+                return None
+            numbers.append(number)
+        return numbers
+
+    def do_fmul(self, ins):
+        numbers = self.floats(ins, 2)
+        known = numbers is not None and not ins.mods & {"RM", "RP", "RZ", "SAT"}
+        self.put(ins, (bits_of(numbers[0] * numbers[1]),) if known else ())
+
+    def do_fadd(self, ins):
+        numbers = self.floats(ins, 2)
+        known = numbers is not None and not ins.mods & {"RM", "RP", "RZ", "SAT"}
+        self.put(ins, (bits_of(numbers[0] + numbers[1]),) if known else ())
+
+    def do_ffma(self, ins):
+        self.put(ins, ())
+
+    def do_fsetp(self, ins):
+        numbers = self.floats(ins, 2)
+        other = self.get_predicate(ins.sources[2])
+        if other is not True or "AND" not in ins.mods:
+            return self.put(ins, ())
+        if numbers is None:
+            known = [self.get(operand) is not None for operand in ins.sources[:2]]
+            if ins.mods & {"NEU", "NE", "EQ", "EQU"} and any(known):
+                self.guesses[ins.at] = "equal"
+                differs = bool(ins.mods & {"NEU", "NE"})
+                return self.put(ins, (), (differs, not differs))
+            return self.put(ins, ())
+        a, b = numbers
+        for name, result in (("GE", a >= b), ("GT", a > b), ("LE", a <= b), ("LT", a < b),
+                             ("EQ", a == b), ("NE", a != b)):
+            if ins.mods & {name, name + "U"}:
+                return self.put(ins, (), (result, not result))
+        self.put(ins, ())
 
     def do_i2f(self, ins):
         wide = bool(ins.mods & {"U64", "S64"})
@@ -733,6 +794,17 @@ class Thread:
         for k in range(4 if "128" in ins.mods else 2 if "64" in ins.mods else 1):
             index = source.index + k if source.index != RZ else RZ
             self.shared[at + 4 * k] = self.registers[index] if source.kind == "r" else None
+
+    def do_bar(self, _):
+        self.shared.clear()  # others may write now what this thread has written
+
+    do_ldgsts = do_bar
+
+    def do_stg(self, ins):
+        if self.guard is None:
+            raise Lost(f"nothing decides {ins.text}")
+        sizes = {"128": 16, "64": 8, "U16": 2, "S16": 2, "U8": 1, "S8": 1}
+        self.stored += next((sizes[mod] for mod in ins.mods if mod in sizes), 4)
 
     def do_ldg(self, ins):
         at = self.address(ins.operands[-1])
