@@ -13,7 +13,6 @@ import struct
 M32 = 0xFFFFFFFF
 R, UR, P, UP = 0, 256, 0, 8  # where the four files begin among registers and predicates
 RZ, PT = 255, 7
-SHARED, SHARED_WINDOW = 0, 0  # addresses of shared memory begin here
 PARAMETERS = 0x210  # where arguments begin in the constants of bank 0
 
 
@@ -125,8 +124,8 @@ def split_operands(text):
 
 MULTIPLY = re.compile(r"IMAD|IDP")
 INTEGER = re.compile(r"(IADD3?|IABS|LOP3|ISETP|FSETP|FSET|PLOP3|SEL|FSEL|PRMT|SHF|LEA|VIMNMX3?|VIADD|"
-                     r"VIADDMNMX|FMNMX|POPC|FLO|I2FP|F2FP|R2P|P2R|HMNMX2|VOTE)$")
-SPECIAL = re.compile(r"(MUFU|I2F|F2I|F2F)$")
+                     r"VIADDMNMX|FMNMX|POPC|FLO|I2F|F2I|F2F|I2FP|F2FP|R2P|P2R|HMNMX2|VOTE)$")
+SPECIAL = re.compile(r"MUFU$")
 
 
 def find_kind(name):
@@ -241,11 +240,11 @@ class Thread:
     """One thread of a launch. run() follows it to its end and counts in self.counts, one for
     each instruction of the code."""
 
-    def __init__(self, code, labels, banks, launch, memory, block, thread=0):
+    def __init__(self, code, labels, banks, memory, block, thread=0):
         self.rows, self.labels = code, labels
         self.code = [None] * len(code)
         self.index_at = {row[0]: k for k, row in enumerate(code)}
-        self.banks, self.launch, self.memory = banks, launch, memory
+        self.banks, self.memory = banks, memory
         self.block, self.thread = block, thread
         self.registers = [0] * 320  # what nobody wrote is read where its bits do not matter
         self.predicates = [None] * 16
@@ -384,8 +383,6 @@ class Thread:
                  operand or a result is no ordinary number, or looks at a tie once more. A branch
                  that leads to a call alone is not taken, and one around a call alone is taken.
         equal    A float that is not known is not equal to one that is: no sum is 0 (do_fsetp).
-        tile     The products of a tile are made, for every query sees every key: a branch around
-                 products is not taken.
         """
         if ins.name == "CALL":
             self.guesses[ins.at] = "call"
@@ -395,10 +392,6 @@ class Thread:
             if ahead != behind:
                 self.guesses[ins.at] = "call"
                 return behind
-            if ins.target > k and any(row[2].startswith("HMMA") for row in
-                                      self.rows[k + 1:ins.target]):
-                self.guesses[ins.at] = "tile"
-                return False
         raise Lost(f"{ins.at:#x}: nothing decides {ins.text}")
 
     def calls(self, k, end=None):
@@ -796,9 +789,15 @@ class Thread:
             self.shared[at + 4 * k] = self.registers[index] if source.kind == "r" else None
 
     def do_bar(self, _):
-        self.shared.clear()  # others may write now what this thread has written
+        """What this thread has written to shared memory stays: no other thread writes it anew."""
 
-    do_ldgsts = do_bar
+    def do_ldgsts(self, ins):
+        at = self.address(ins.operands[0])
+        if at is None:
+            return self.shared.clear()
+        for k in range(0, 16 if "128" in ins.mods else 8 if "64" in ins.mods else 4, 4):
+            self.shared.pop(at + k, None)
+        return None
 
     def do_stg(self, ins):
         if self.guard is None:

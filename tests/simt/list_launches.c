@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cudrop/cudrop.h"
 #include "fake_cudart.h"
@@ -42,8 +43,12 @@ static void check(cudrop_status_t status) {
 }
 
 static void print_bytes(const void *data, size_t bytes) {
-  for (size_t k = 0; k < bytes; ++k) printf("%02x", ((const unsigned char *)data)[k]);
-  printf("\n");
+  static const char digits[] = "0123456789abcdef";
+  for (size_t k = 0; k < bytes; ++k) {
+    putchar(digits[((const unsigned char *)data)[k] >> 4]);
+    putchar(digits[((const unsigned char *)data)[k] & 15]);
+  }
+  putchar('\n');
 }
 
 static bool print_launch(const simt_launch_t *launch) {
@@ -206,14 +211,40 @@ static void list_attention(int type) {
                    .attention = &attention, .dy = &a, .weights = &b, .dscores = &c}));
 }
 
+/* The memory of `bytes` from `data` on, as far as somebody has written to it. */
+static void print_memory(const void *data, size_t bytes) {
+  enum { LINE = 1024, POISON = 0xca };
+  static unsigned char poison[LINE];
+  memset(poison, POISON, LINE);
+  for (size_t at = 0; at < bytes; at += LINE) {
+    const char *const from = (const char *)data + at;
+    const size_t n = bytes - at < LINE ? bytes - at : LINE;
+    if (memcmp(from, poison, n) == 0) continue;
+    printf("memory %p ", (const void *)from);
+    print_bytes(from, n);
+  }
+}
+
+/* What a call of embedding backward has for a workspace, which later launches read. */
+static struct {
+  void *data;
+  size_t bytes;
+} workspace;
+
+/* What has a thread for an id runs, so that its list is there; what has more does not. */
+static bool run_sorts(const simt_launch_t *launch) {
+  if (launch->grid[0] * launch->block[0] <= ROWS) return true;
+  print_memory(workspace.data, workspace.bytes);
+  return print_launch(launch);
+}
+
 /* Ids in no order, each of the vocabulary twice. */
 static int32_t *get_ids(void) {
   static int32_t *ids;
   if (ids != NULL) return ids;
   ids = take(ROWS * sizeof *ids);
   for (int k = 0; k < ROWS; ++k) ids[k] = (int32_t)((uint32_t)k * 2654435761u % VOCABULARY);
-  printf("memory %p ", (void *)ids);
-  print_bytes(ids, ROWS * sizeof *ids);
+  print_memory(ids, ROWS * sizeof *ids);
   return ids;
 }
 
@@ -231,6 +262,19 @@ static void list_embedding(int type) {
       context,
       &(cudrop_embedding_forward_t){
           .ids = &ids, .tokens = &tokens, .positions = &positions, .mask = &mask, .y = &y}));
+  check(cudrop_embedding_backward_workspace(ROWS, COLS, &workspace.bytes));
+  workspace.data = get_workspace(workspace.bytes);
+  simt_watch(run_sorts);
+  begin("embedding_backward", type, (int64_t)ROWS * COLS);
+  check(cudrop_embedding_backward(
+      context, &(cudrop_embedding_backward_t){.ids = &ids,
+                                              .dy = &y,
+                                              .mask = &mask,
+                                              .dtokens = &tokens,
+                                              .dpositions = &positions,
+                                              .workspace = workspace.data,
+                                              .workspace_bytes = workspace.bytes}));
+  simt_watch(print_launch);
 }
 
 /* ---- Attention without a matrix ---------------------------------------------------------- */
