@@ -367,8 +367,7 @@ class Thread:
             if ins.target is None:
                 raise Lost(f"where to: {ins.text}")
             return ins.target
-        register = next(o for o in ins.sources if isinstance(o, Operand) and o.kind == "r") \
-            if name == "RET" else Operand(ins.operands[0].split()[0])
+        register = Operand(ins.operands[0].split()[0])
         value = self.registers[register.index]
         if value is None or value not in self.index_at:
             raise Lost(f"where to: {ins.text}")
