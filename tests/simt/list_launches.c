@@ -88,7 +88,10 @@ static void *get_workspace(size_t bytes) {
   static void *workspace;
   static const size_t most = (size_t)64 << 20;
   if (workspace == NULL) workspace = take(most);
-  if (bytes > most) exit(1);
+  if (bytes > most) {
+    fprintf(stderr, "list_launches: a workspace of %zu bytes\n", bytes);
+    exit(1);
+  }
   return workspace;
 }
 
@@ -123,7 +126,8 @@ static void list_fused(int type, int activation) {
   const cudrop_dtype_t dtype = types[type].dtype;
   const cudrop_tensor_t x = get_matrix(0, dtype), residual = get_matrix(1, dtype);
   const cudrop_tensor_t y = get_matrix(2, dtype);
-  const cudrop_tensor_t bias = get_vector(0, dtype, COLS), dbias = get_vector(1, dtype, COLS);
+  const cudrop_tensor_t bias = get_vector(0, dtype, COLS),
+                        dbias = get_vector(1, dtype, COLS);
   const cudrop_fused_t fused = {
       .bias = &bias, .activation = (cudrop_activation_t)activation, .mask = &mask};
   size_t bytes = 0;
@@ -151,9 +155,11 @@ static void list_norm(int type, bool is_rms) {
   const cudrop_tensor_t a = get_matrix(0, dtype), b = get_matrix(1, dtype);
   const cudrop_tensor_t c = get_matrix(2, dtype), d = get_matrix(3, dtype);
   const cudrop_tensor_t e = get_matrix(4, dtype);
-  const cudrop_tensor_t bias = get_vector(0, dtype, COLS), gamma = get_vector(1, dtype, COLS);
+  const cudrop_tensor_t bias = get_vector(0, dtype, COLS),
+                        gamma = get_vector(1, dtype, COLS);
   const cudrop_tensor_t beta = get_vector(2, dtype, COLS);
-  const cudrop_tensor_t dgamma = get_vector(5, dtype, COLS), dbeta = get_vector(6, dtype, COLS);
+  const cudrop_tensor_t dgamma = get_vector(5, dtype, COLS),
+                        dbeta = get_vector(6, dtype, COLS);
   const cudrop_tensor_t mean = get_vector(3, CUDROP_F32, ROWS);
   const cudrop_tensor_t rstd = get_vector(4, CUDROP_F32, ROWS);
   const cudrop_norm_t forward = {.bias = &bias,
@@ -166,14 +172,14 @@ static void list_norm(int type, bool is_rms) {
   size_t bytes = 0;
   backward.bias = backward.beta = NULL;
   begin(is_rms ? "norm_forward/rms" : "norm_forward", type, (int64_t)ROWS * COLS);
-  check(cudrop_norm_forward(context,
-                            &(cudrop_norm_forward_t){.norm = &forward,
-                                                     .x = &a,
-                                                     .residual = &b,
-                                                     .h = &c,
-                                                     .y = &d,
-                                                     .mean = is_rms ? NULL : &mean,
-                                                     .rstd = &rstd}));
+  check(
+      cudrop_norm_forward(context, &(cudrop_norm_forward_t){.norm = &forward,
+                                                            .x = &a,
+                                                            .residual = &b,
+                                                            .h = &c,
+                                                            .y = &d,
+                                                            .mean = is_rms ? NULL : &mean,
+                                                            .rstd = &rstd}));
   check(cudrop_norm_backward_workspace(ROWS, COLS, &bytes));
   begin(is_rms ? "norm_backward/rms" : "norm_backward", type, (int64_t)ROWS * COLS);
   check(cudrop_norm_backward(context,
@@ -243,7 +249,8 @@ static int32_t *get_ids(void) {
   static int32_t *ids;
   if (ids != NULL) return ids;
   ids = take(ROWS * sizeof *ids);
-  for (int k = 0; k < ROWS; ++k) ids[k] = (int32_t)((uint32_t)k * 2654435761u % VOCABULARY);
+  for (int k = 0; k < ROWS; ++k)
+    ids[k] = (int32_t)((uint32_t)k * 2654435761u % VOCABULARY);
   print_memory(ids, ROWS * sizeof *ids);
   return ids;
 }
@@ -258,10 +265,12 @@ static void list_embedding(int type) {
       cudrop_matrix(get_matrix(1, dtype).data, dtype, COLS, COLS);
   const cudrop_tensor_t y = cudrop_tensor(get_matrix(2, dtype).data, dtype, 3, all);
   begin("embedding_forward", type, (int64_t)ROWS * COLS);
-  check(cudrop_embedding_forward(
-      context,
-      &(cudrop_embedding_forward_t){
-          .ids = &ids, .tokens = &tokens, .positions = &positions, .mask = &mask, .y = &y}));
+  check(cudrop_embedding_forward(context,
+                                 &(cudrop_embedding_forward_t){.ids = &ids,
+                                                               .tokens = &tokens,
+                                                               .positions = &positions,
+                                                               .mask = &mask,
+                                                               .y = &y}));
   check(cudrop_embedding_backward_workspace(ROWS, COLS, &workspace.bytes));
   workspace.data = get_workspace(workspace.bytes);
   simt_watch(run_sorts);
@@ -285,7 +294,8 @@ static void list_attend(int type, int cols) {
   cudrop_tensor_t tensor[8];
   const int64_t rows = (int64_t)HEADS * COLS;
   const int64_t queries[] = {HEADS, COLS};
-  const cudrop_tensor_t lse = cudrop_tensor(get_vector(3, CUDROP_F32, rows).data, CUDROP_F32, 2, queries);
+  const cudrop_tensor_t lse =
+      cudrop_tensor(get_vector(3, CUDROP_F32, rows).data, CUDROP_F32, 2, queries);
   const cudrop_attention_t attention = {.scale = 0.125f, .mask = &mask};
   size_t bytes = 0;
   char name[64];
@@ -334,6 +344,7 @@ int main(void) {
       if (types[t].bytes == 2) list_attend(t, cols);
   }
   simt_watch(NULL);
+  check(cudrop_destroy(&context));
   fake_cuda_reset();
   return 0;
 }
