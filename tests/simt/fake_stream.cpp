@@ -1,8 +1,8 @@
 /* fake_stream.cpp - streams, what they do, and events. */
 #include "fake_cudart.h"
 #include "fake_runtime.h"
-#include "watch.h"
 #include "simt.h"
+#include "watch.h"
 
 namespace fake {
 
