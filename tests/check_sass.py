@@ -103,6 +103,7 @@ COMPARISONS = (  # what is executed now, and how many sentences are said of it
     ("the same", {ROW: NUMBERS}, 0),
     ("1 % more", {ROW: [NUMBERS[0] * 1.01, *NUMBERS[1:]]}, 0),
     ("5 % more", {ROW: [NUMBERS[0] * 1.05, *NUMBERS[1:]]}, 1),
+    ("5 % more for a unit", {ROW: [*NUMBERS[:2], NUMBERS[2] * 1.05, *NUMBERS[3:]]}, 1),
     ("half of the elements stored", {ROW: [*NUMBERS[:-1], 8.0]}, 1),
     ("a kernel more", {ROW: NUMBERS, ("forward", "bf16", "another"): NUMBERS}, 1),
     ("no kernel", {}, 1),

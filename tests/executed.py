@@ -8,7 +8,7 @@ tests/check_kernels.sh makes them); LIST_LAUNCHES the program of tests/simt that
 library launches for calls of real sizes. One thread of each launch, the first of the middle block,
 is followed from its first instruction to its last (tests/sass.py); what it executes, times the
 threads of the launch, is what the launch executes. The table tests/data/executed.txt has that for
-8 elements of the operator: not 2 % more, and as many bytes stored. --update writes the table anew;
+8 elements of the operator: not 2 % more, in all and for each unit, and as many bytes stored. --update writes the table anew;
 bench/limits.py makes times of it.
 
 A kernel that a call launches several times is one row. Instructions whose predicate is false count,
@@ -177,8 +177,9 @@ def compare(now, then):
             yield f"{name}: is {'executed' if key in now else 'in the table'}, and " \
                   f"{'not in the table' if key in now else 'is not executed'}"
             continue
-        if now[key][0] > then[key][0] * MORE + 0.005:
-            yield f"{name}: {now[key][0]:.2f} instructions for 8 elements, was {then[key][0]:.2f}"
+        for column, new, old in zip(COLUMNS[:-1], now[key], then[key]):
+            if new > old * MORE + 0.005:
+                yield f"{name}: {new:.2f} {column} for 8 elements, was {old:.2f}"
         if abs(now[key][-1] - then[key][-1]) > 0.01:
             yield f"{name}: stores {now[key][-1]:.2f} bytes for 8 elements, was {then[key][-1]:.2f}"
 
