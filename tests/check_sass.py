@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_sass.py - that tests/sass.py counts what a thread executes, and ends where it cannot know;
+"""check_sass.py - that tests/sass counts what a thread executes, and ends where it cannot know;
 that tests/executed.py notices 5 % more of it.
 
 Each case is code as nvdisasm prints it, and how many instructions its thread executes, or what the
@@ -19,7 +19,7 @@ LOOP = """
 /*0040*/ @!P0 BRA `(.L_x_1) ;
 /*0050*/ EXIT ;
 """
-# The argument is 5: blocks of 3 tiles, of which this is the one of block 7, tile 7 % 3.
+# Block 7 of rows of 3 blocks: 7 % 3 as the compiler divides.
 DIVISION = """
 /*0000*/ S2UR UR4, SR_CTAID.X ;
 /*0010*/ IMAD.MOV.U32 R1, RZ, RZ, 0x3 ;

@@ -6,10 +6,10 @@
 CODE is a folder with a file .cubin and a disassembly .sass of each kernel source, for sm_90 (as
 tests/check_kernels.sh makes them); LIST_LAUNCHES the program of tests/simt that says what the
 library launches for calls of real sizes. One thread of each launch, the first of the middle block,
-is followed from its first instruction to its last (tests/sass.py); what it executes, times the
+is followed from its first instruction to its last (tests/sass); what it executes, times the
 threads of the launch, is what the launch executes. The table tests/data/executed.txt has that for
-8 elements of the operator: not 2 % more, in all and for each unit, and as many bytes stored. --update writes the table anew;
-bench/limits.py makes times of it.
+8 elements of the operator: not 2 % more, in all and for each unit, and as many bytes stored.
+--update writes the table anew; bench/limits.py makes times of it.
 
 A kernel that a call launches several times is one row. Instructions whose predicate is false count,
 for they are issued. The followed thread is the first of its warp and of its block, and does what
@@ -60,7 +60,7 @@ def read_code(folder):
 
 
 def read_names(program):
-    """{place: name} of the functions of a program, and a short name for each kernel's."""
+    """{place: name} of the functions of a program."""
     lines = [line.split() for line in run("nm", program).splitlines()]
     return {int(words[0], 16): words[2] for words in lines if len(words) == 3}
 
@@ -163,7 +163,8 @@ def read_table():
 
 def write_table(rows):
     with TABLE.open("w", encoding="utf-8") as table:
-        print("# What the kernels execute for sm_90, for 8 elements; see tests/executed.py.", file=table)
+        print("# What the kernels execute for sm_90, for 8 elements; see tests/executed.py.",
+              file=table)
         print("# operator type kernel", *COLUMNS, file=table)
         for key, numbers in rows.items():
             print(*key, *(f"{number:.2f}" for number in numbers), file=table)
