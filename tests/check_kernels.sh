@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check_kernels.sh SOURCE NVCC [--update] - what the compiler makes of each kernel.
+# check_kernels.sh SOURCE NVCC LIST_LAUNCHES [--update] - what the compiler makes of each kernel.
 #
 # Compiles the kernels for sm_90 and compares registers and code size with the table
 # tests/data/kernels.txt, so that a regression shows without a GPU: not one register more, not
@@ -7,9 +7,11 @@
 # the wheel `triton` has one) it counts the instructions of the dense kernels' loop too, which
 # are spent on 8 elements, or on 16 of one byte, and of them those for integers: multiplications,
 # and all else, whose units take half a warp at a time. A call that is skipped but for ties does
-# not count. --update writes the table anew; bench/limits.py makes times of it.
+# not count. Then tests/executed.py follows a thread of each kernel that LIST_LAUNCHES (a program
+# of tests/simt) names, and compares with tests/data/executed.txt. --update writes both tables
+# anew; bench/limits.py makes times of them.
 set -euo pipefail
-source=$1 nvcc=$2 update=${3-}
+source=$1 nvcc=$2 list_launches=$3 update=${4-}
 table=$source/tests/data/kernels.txt
 disassembler=${NVDISASM-$(command -v nvdisasm || true)}
 work=$(mktemp -d)
@@ -44,7 +46,7 @@ sizes() {
 # The longest loop, less the calls that a branch may skip: MANGLED INSTRUCTIONS MULTIPLICATIONS
 # OTHERS
 loops() {
-  "$disassembler" -c "$1" | awk '
+  awk '
     function report(  k, from, hot, best, result) {
       for (k = 1; k <= n; ++k) {
         if (target[k] == "" || !(target[k] in at) || at[target[k]] > k) continue
@@ -81,14 +83,15 @@ loops() {
     /^ +\/\*[0-9a-f]+\*\/ / {
       ++n; target[n] = ""; call[n] = /CALL/; kind[n] = classify($0)
       if (/BRA/ && match($0, /\.L_x_[0-9]+/)) target[n] = substr($0, RSTART, RLENGTH) }
-    END { report() }'
+    END { report() }' "$1"
 }
 
 for cubin in "$work"/*.cubin; do
   base=${cubin%.cubin}
   registers "$base.log" | sort >"$base.registers"
   sizes "$cubin" | sort >"$base.sizes"
-  if [ -n "$disassembler" ]; then loops "$cubin"; else awk '{ print $1, "- - -" }' "$base.sizes"; fi |
+  [ -z "$disassembler" ] || "$disassembler" -c "$cubin" >"$base.sass"
+  if [ -n "$disassembler" ]; then loops "$base.sass"; else awk '{ print $1, "- - -" }' "$base.sizes"; fi |
     sort >"$base.loops"
   join "$base.registers" "$base.sizes" | join - "$base.loops"
 done | c++filt | sed 's/void //; s/cudropi_//g; s/([^()]*)//g; s/ >/>/g; s/, /,/g' |
@@ -102,10 +105,12 @@ if [ "$update" = --update ]; then
     echo "# kernel registers stack code-bytes loop-instructions multiplications other-integer"
     cat "$work/now"
   } >"$table"
+  "$source/tests/executed.py" "$work" "$list_launches" --update
   exit 0
 fi
 
 grep -v '^#' "$table" | sort >"$work/then"
+bad=0
 join -a1 -a2 -e none -o 0,2.2,2.3,2.4,2.5,1.2,1.4,1.5 "$work/then" "$work/now" | awk '
   $2 == "none" { print $1 ": is in the table and is not built"; bad = 1; next }
   $6 == "none" { print $1 ": is built and is not in the table"; bad = 1; next }
@@ -114,4 +119,12 @@ join -a1 -a2 -e none -o 0,2.2,2.3,2.4,2.5,1.2,1.4,1.5 "$work/then" "$work/now" |
   $4 > $7 * 1.05 { print $1 ": " $4 " bytes of code, was " $7; bad = 1 }
   $5 != "-" && $5 > $8 { print $1 ": " $5 " instructions a loop, was " $8; bad = 1 }
   $1 ~ /dense_drawn<scale<bf16>>/ && $8 > 102 { print $1 ": more than 102 instructions"; bad = 1 }
-  END { print NR " kernels"; exit bad }'
+  END { print NR " kernels"; exit bad }' || bad=1
+if [ -z "$disassembler" ]; then
+  echo "instructions, of loops and executed: skipped, there is no disassembler (NVDISASM)"
+elif ! command -v python3 >/dev/null; then
+  echo "instructions executed: skipped, there is no python3"
+else
+  "$source/tests/executed.py" "$work" "$list_launches" || bad=1
+fi
+exit $bad

@@ -2,6 +2,7 @@
 #include "fake_cudart.h"
 #include "fake_runtime.h"
 #include "simt.h"
+#include "watch.h"
 
 namespace fake {
 
@@ -67,7 +68,28 @@ using namespace fake;
 
 /* ---- Launches ---------------------------------------------------------------------- */
 
+namespace {
+bool (*observer)(const simt_launch_t *);
+}
+
+void simt_watch(bool (*see)(const simt_launch_t *launch)) {
+  observer = see;
+}
+
+/* Does a program that watches keep the launch from running? */
+static bool is_withheld(const simt::kernel_launch &launch) {
+  if (observer == nullptr || launch.function == nullptr) return false;
+  const simt_launch_t seen = {launch.function,
+                              {launch.grid.x, launch.grid.y, launch.grid.z},
+                              {launch.block.x, launch.block.y, launch.block.z},
+                              launch.shared,
+                              launch.arguments,
+                              launch.bytes};
+  return !observer(&seen);
+}
+
 cudaError_t simt::submit(const kernel_launch &launch, cudaStream_t stream) {
+  if (is_withheld(launch)) return cudaSuccess;
   return call_on_stream(
       "cudaLaunchKernelExC", stream,
       [&](const CUstream_st &on) {

@@ -91,6 +91,9 @@ struct kernel_launch {
   dim3 grid, block;
   std::size_t shared;
   std::function<void()> thread; /* what each CUDA thread does */
+  /* For watch.h, until submit() returns: the function, and its arguments. */
+  const void *function = nullptr, *arguments = nullptr;
+  std::size_t bytes = 0;
 };
 
 /* Whether a device could run a launch of this configuration; else it is a defect. */
@@ -108,7 +111,8 @@ cudaError_t launch(const char *name, void (*kernel)(Args), dim3 grid, dim3 block
                    std::size_t shared, cudaStream_t stream, const Args &args,
                    site from = site::of("LAUNCH")) {
   static_assert(std::is_trivially_copyable_v<Args>, "the GPU gets a copy of the bytes");
-  return submit({name, from, grid, block, shared, [kernel, args] { kernel(args); }},
+  return submit({name, from, grid, block, shared, [kernel, args] { kernel(args); },
+                 reinterpret_cast<const void *>(kernel), &args, sizeof args},
                 stream);
 }
 
