@@ -96,6 +96,8 @@ cudrop_attention_t take_attention(call_t *call, extent_t lengths, bool has_scale
   if (has_scale) attention.scale = (float)(take_byte(&call->bytes) % 4) * 0.5f;
   const unsigned causal = take_byte(&call->bytes), offset = take_byte(&call->bytes);
   attention.causal = (cudrop_causal_t)(causal == 255 ? 3 : causal % 3);
+  if (attention.causal != CUDROP_NOT_CAUSAL && causal >= 128) /* else it must be 0 */
+    attention.window = (int64_t)causal - 128;
   if (attention.causal == CUDROP_CAUSAL || offset >= 200) /* else it must be 0 */
     attention.query_offset = (int64_t)(offset % 9) - 1;
   attention.lengths = take(call, lengths, CUDROP_I32);

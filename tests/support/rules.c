@@ -76,6 +76,8 @@ SPOIL_ATTENTION(offset_negative, a->query_offset = -1)
 SPOIL_ATTENTION(negative_with_causal, a->causal = CUDROP_CAUSAL; a->query_offset = -1)
 SPOIL_ATTENTION(offset_alone, a->query_offset = 3)
 SPOIL_ATTENTION(offset_of_last, a->causal = CUDROP_CAUSAL_LAST; a->query_offset = 1)
+SPOIL_ATTENTION(window_negative, a->causal = CUDROP_CAUSAL; a->window = -1)
+SPOIL_ATTENTION(window_alone, a->window = 3)
 SPOIL_ATTENTION(mask_and_bits, a->bits = some_bits)
 SPOIL_ATTENTION(rate_without_bits, a->p = 0.25)
 SPOIL_ATTENTION(bits_with_bad_rate, a->mask = NULL; a->bits = some_bits; a->p = 1.5)
@@ -96,6 +98,9 @@ const attention_rule_t attention_rules[ATTENTION_RULES] = {
      "query_offset = 3 means nothing without CUDROP_CAUSAL"},
     {offset_of_last, CUDROP_ERROR_INVALID_ARGUMENT,
      "query_offset = 1 means nothing without CUDROP_CAUSAL"},
+    {window_negative, CUDROP_ERROR_INVALID_ARGUMENT, "window = -1 is negative"},
+    {window_alone, CUDROP_ERROR_INVALID_ARGUMENT,
+     "window = 3 means nothing without CUDROP_CAUSAL or CUDROP_CAUSAL_LAST"},
     {mask_and_bits, CUDROP_ERROR_INVALID_ARGUMENT,
      "mask and bits are both there, and one of them drops"},
     {rate_without_bits, CUDROP_ERROR_INVALID_ARGUMENT,

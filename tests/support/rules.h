@@ -61,7 +61,7 @@ typedef struct {
 } attention_rule_t;
 
 /* The last ones are about the scale, which cudrop_attention_reapply() does not look at. */
-enum { ATTENTION_RULES = 15, ATTENTION_SCALE_RULES = 2 };
+enum { ATTENTION_RULES = 17, ATTENTION_SCALE_RULES = 2 };
 extern const attention_rule_t attention_rules[ATTENTION_RULES];
 
 #endif /* CUDROP_RULES_H */
