@@ -65,6 +65,16 @@ function(cudrop_compile_cuda target)
     -Xcompiler=-Wall,-fno-fast-math,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
 endfunction()
 
+# CUB, apart from the caller's CUDA errors and from a C++ runtime (kernels/sort). Some of its
+# versions do not compile with -fno-exceptions; none of them throws here.
+function(cudrop_compile_cub)
+  include(CheckCompilerFlag)
+  check_compiler_flag(CUDA -Xcompiler=-fno-gnu-unique CUDROP_HAS_NO_GNU_UNIQUE)
+  set_property(SOURCE ${PROJECT_SOURCE_DIR}/kernels/sort/cub.cu APPEND PROPERTY COMPILE_OPTIONS
+    -Xcompiler=-fexceptions,-fno-rtti,-include,${PROJECT_SOURCE_DIR}/kernels/sort/redirect.h
+    $<$<BOOL:${CUDROP_HAS_NO_GNU_UNIQUE}>:-Xcompiler=-fno-gnu-unique>)
+endfunction()
+
 function(cudrop_link target)
   cudrop_refuse_fast_math(${target})
   if(CUDROP_SANITIZE)
