@@ -50,7 +50,7 @@ function(cudrop_compile_vectors target)
 endfunction()
 
 # The CUDA backend: its C files and the kernels, in which nothing rounds otherwise than in
-# the source, nothing spills, and no warning passes. The host's side of a kernel has neither
+# the source, and no warning passes. The host's side of a kernel has neither
 # exceptions nor statics that threads could race for (nvcc makes one for <<< >>>, which is not
 # used), so that the library needs no C++ runtime.
 function(cudrop_compile_cuda target)
@@ -61,7 +61,7 @@ function(cudrop_compile_cuda target)
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -ftz=false -prec-div=true -prec-sqrt=true
-    --compress-mode=size --Werror=all-warnings -Xptxas=-warn-spills,-Werror
+    --compress-mode=size --Werror=all-warnings
     -Xcompiler=-Wall,-fno-fast-math,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
 endfunction()
 

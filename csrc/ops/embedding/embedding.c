@@ -148,6 +148,7 @@ static cudropi_gather_t find_gather(const cudropi_call_t *call,
   gather.keys = gather.is_sorted ? lookup->vocabulary : lookup->places;
   if (gather.keys > (int64_t)INT32_MAX + 1) gather.keys = (int64_t)INT32_MAX + 1;
   while (gather.is_sorted && gather.keys >> gather.bits != 0) ++gather.bits;
+  gather.sorted = cudropi_count_passes(&gather) % 2;
   place_gather(&gather, plan->cols, call->workspace);
   return gather;
 }

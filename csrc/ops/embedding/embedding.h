@@ -86,12 +86,18 @@ typedef struct {
   int64_t batches;
   bool is_sorted;            /* by id; else entry e has place e / batches */
   uint32_t *key[2], *row[2]; /* if sorted: the sort begins with key[0] and row[0] */
-  int sorted;                /* the sorted list is in key[sorted] and row[sorted] */
+  int sorted;                /* the sorted list is in key[sorted] and row[sorted]; a GPU's
+                                sort says where */
   int bits;                  /* of a key */
   void *temporary;           /* of the GPU's sort */
   int64_t width;      /* entries of a way in a launch: 32, or a part in higher levels */
   float *head, *tail; /* cols sums for each segment of 32 entries */
 } cudropi_gather_t;
+
+/* The passes of the host's sort, each from one array to the other. */
+static inline int cudropi_count_passes(const cudropi_gather_t *gather) {
+  return (gather->bits + CUDROPI_SORT_BITS - 1) / CUDROPI_SORT_BITS;
+}
 
 /* How many elements the rows of the table are apart. */
 CUDROP_INLINE int64_t cudropi_table_stride(const cudropi_lookup_t *lookup,
@@ -148,12 +154,12 @@ CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
 }
 
 /*
- * The temporary bytes of the GPU's sort, which no list of fewer entries exceeds. CUB's sort keeps
- * 256 counts of 4 bytes for each tile of entries, and its tiles have more than 7,000 entries; and
- * once for each of up to 4 passes. tests/test_sort_calls.c compares this with what CUB asks for.
+ * The temporary bytes of the GPU's sort, enough for fewer entries too. CUB sorts up to 4,864 entries
+ * without any. For more it keeps 256 counts of 4 bytes for each of up to 4 passes and for each tile,
+ * and a tile has more than 7,000 entries. tests/test_sort_calls.c asks CUB.
  */
 CUDROP_INLINE int64_t cudropi_count_temporary_bytes(int64_t entries) {
-  return (entries / 2048 + 8) * 1024;
+  return entries <= 2048 ? 2048 : (entries / 2048 + 8) * 1024;
 }
 
 /* The options of a plan. */
