@@ -106,8 +106,8 @@ void **__cudaRegisterFatBinary(void *binary);
 void __cudaRegisterFatBinaryEnd(void **handle);
 void __cudaUnregisterFatBinary(void **handle);
 void __cudaRegisterFunction(void **handle, const char *function, char *device_function,
-                            const char *name, int limit, void *tid, void *bid, void *block,
-                            void *grid, int *size);
+                            const char *name, int limit, void *tid, void *bid,
+                            void *block, void *grid, int *size);
 void __cudaRegisterVar(void **handle, char *variable, char *address, const char *name,
                        int ext, size_t size, int constant, int global);
 
@@ -134,8 +134,8 @@ void __cudaUnregisterFatBinary(void **handle) {
   (void)handle;
 }
 void __cudaRegisterFunction(void **handle, const char *function, char *device_function,
-                            const char *name, int limit, void *tid, void *bid, void *block,
-                            void *grid, int *size) {
+                            const char *name, int limit, void *tid, void *bid,
+                            void *block, void *grid, int *size) {
   (void)handle, (void)function, (void)device_function, (void)name, (void)limit;
   (void)tid, (void)bid, (void)block, (void)grid, (void)size;
 }

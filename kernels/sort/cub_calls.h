@@ -29,8 +29,8 @@ CUDROPI_NOTHROW cudaError_t cudropi_cub_launch_kernel_ex(const cudaLaunchConfig_
 /* What the runtime has said before CUB is called. */
 CUDROPI_NOTHROW cudaError_t cudropi_cub_get_device(int *device);
 CUDROPI_NOTHROW cudaError_t cudropi_cub_get_device_count(int *count);
-CUDROPI_NOTHROW cudaError_t cudropi_cub_get_attributes(struct cudaFuncAttributes *attributes,
-                                                       const void *kernel);
+CUDROPI_NOTHROW cudaError_t
+cudropi_cub_get_attributes(struct cudaFuncAttributes *attributes, const void *kernel);
 
 /* CUB does not leave the current device: this succeeds for that device alone. */
 CUDROPI_NOTHROW cudaError_t cudropi_cub_set_device(int device);

@@ -21,10 +21,11 @@ extern "C" {
 #endif
 
 typedef struct {
-  uint32_t *key[2], *value[2]; /* n numbers each; the unsorted pairs are in key[0], value[0] */
-  uint32_t n;                  /* less than 2^31 */
-  int bits;                    /* every key is less than 2^bits */
-  void *temporary;             /* memory of the device */
+  /* Arrays of n numbers. The unsorted pairs are in key[0] and value[0]. */
+  uint32_t *key[2], *value[2];
+  uint32_t n;      /* less than 2^31 */
+  int bits;        /* every key is less than 2^bits */
+  void *temporary; /* memory of the device */
   size_t temporary_bytes;
 } cudropi_pairs_t;
 

@@ -47,8 +47,8 @@ enum {
 };
 
 enum {
-  CUDROPI_SEGMENT = 32,     /* entries, or parts in a higher level, of a segment */
-  CUDROPI_SORT_BITS = 8,    /* bits of a key by which a pass sorts */
+  CUDROPI_SEGMENT = 32,  /* entries, or parts in a higher level, of a segment */
+  CUDROPI_SORT_BITS = 8, /* bits of a key by which a pass sorts */
   CUDROPI_SORT_DIGITS = 1 << CUDROPI_SORT_BITS
 };
 
