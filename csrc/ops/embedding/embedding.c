@@ -192,10 +192,20 @@ static cudrop_status_t clear(cudrop_context_t *context, const cudrop_tensor_t *t
   return cudropi_run_checked(context, &call);
 }
 
+/* Does every place have a row of dy? Then the sums fill dpositions. */
+static bool has_every_place(const cudropi_call_t *call) {
+  const cudrop_tensor_t *dy = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY];
+  int64_t n = 0;
+  return cudropi_count(dy->rank, dy->shape, &n) && n > 0;
+}
+
 /* Sum the gradient of `table`, the only table of a checked call. */
 static cudrop_status_t sum_table(cudrop_context_t *context, const cudropi_call_t *call,
                                  const cudrop_tensor_t *table) {
-  if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0) TRY(clear(context, table));
+  const bool is_filled =
+      call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] == NULL && has_every_place(call);
+  if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0 && !is_filled)
+    TRY(clear(context, table));
   return cudropi_run_checked(context, call);
 }
 
