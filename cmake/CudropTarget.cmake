@@ -50,7 +50,7 @@ function(cudrop_compile_vectors target)
 endfunction()
 
 # The CUDA backend: its C files and the kernels, in which nothing rounds otherwise than in
-# the source, nothing spills, and no warning passes. The host's side of a kernel has neither
+# the source, and no warning passes. The host's side of a kernel has neither
 # exceptions nor statics that threads could race for (nvcc makes one for <<< >>>, which is not
 # used), so that the library needs no C++ runtime.
 function(cudrop_compile_cuda target)
@@ -61,8 +61,18 @@ function(cudrop_compile_cuda target)
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -ftz=false -prec-div=true -prec-sqrt=true
-    --compress-mode=size --Werror=all-warnings -Xptxas=-warn-spills,-Werror
+    --compress-mode=size --Werror=all-warnings
     -Xcompiler=-Wall,-fno-fast-math,-ffp-contract=off,-fno-exceptions,-fno-threadsafe-statics>)
+endfunction()
+
+# CUB, apart from the caller's CUDA errors and from a C++ runtime (kernels/sort). Some of its
+# versions do not compile with -fno-exceptions; none of them throws here.
+function(cudrop_compile_cub)
+  include(CheckCompilerFlag)
+  check_compiler_flag(CUDA -Xcompiler=-fno-gnu-unique CUDROP_HAS_NO_GNU_UNIQUE)
+  set_property(SOURCE ${PROJECT_SOURCE_DIR}/kernels/sort/cub.cu APPEND PROPERTY COMPILE_OPTIONS
+    -Xcompiler=-fexceptions,-fno-rtti,-include,${PROJECT_SOURCE_DIR}/kernels/sort/redirect.h
+    $<$<BOOL:${CUDROP_HAS_NO_GNU_UNIQUE}>:-Xcompiler=-fno-gnu-unique>)
 endfunction()
 
 function(cudrop_link target)

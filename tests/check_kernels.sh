@@ -22,7 +22,7 @@ compile() {
     -I"$source/include" -I"$source/csrc" \
     -o "$work/$(basename "$1" .cu).cubin" "$1" 2>"$work/$(basename "$1" .cu).log"
 }
-for file in $(find "$source/kernels" -name "*.cu" | sort); do
+for file in $(find "$source/kernels" -name "*.cu" -not -path "*/sort/*" | sort); do # not CUB's
   compile "$file" &
   [ "$(jobs -r | wc -l)" -lt "$(nproc)" ] || wait -n
 done

@@ -106,6 +106,57 @@ START_TEST(a_prepare_can_be_captured_too) {
 }
 END_TEST
 
+enum { IDS = 6000, VOCABULARY = 300, COLS = 8 };
+
+/* The tokens' gradient of as many ids. */
+static cudrop_status_t sum_tokens(cudrop_context_t *any, int64_t count, void *ids,
+                                  void *dy, void *dtokens, void *workspace,
+                                  size_t bytes) {
+  const cudrop_tensor_t in = cudrop_vector(ids, CUDROP_I32, count);
+  const cudrop_tensor_t rows = cudrop_matrix(dy, CUDROP_F32, count, COLS);
+  const cudrop_tensor_t table = cudrop_matrix(dtokens, CUDROP_F32, VOCABULARY, COLS);
+  const cudrop_mask_t mask = cudrop_mask(1, 2, 0.3);
+  return cudrop_embedding_backward(
+      any, &(cudrop_embedding_backward_t){.ids = &in,
+                                          .dy = &rows,
+                                          .mask = &mask,
+                                          .dtokens = &table,
+                                          .workspace = workspace,
+                                          .workspace_bytes = bytes});
+}
+
+/* Few ids, and more than one block sorts: each replay sorts the ids that are there then. */
+START_TEST(a_sort_is_captured_and_sorts_anew) {
+  static int32_t ids_host[IDS];
+  static float dy_host[IDS * COLS], expected[VOCABULARY * COLS], seen[VOCABULARY * COLS];
+  static float memory[1 << 18];
+  const int64_t count = _i == 0 ? IDS / 6 : IDS;
+  size_t bytes = 0;
+  ck_assert_ok(cudrop_embedding_backward_workspace(count, COLS, &bytes));
+  ck_assert_uint_le(bytes, sizeof memory);
+  void *ids = take(sizeof ids_host), *dy = take(sizeof dy_host),
+       *table = take(sizeof seen);
+  void *workspace = take(bytes);
+  for (int e = 0; e < IDS * COLS; ++e) dy_host[e] = (float)(e * 37 % 1009) - 500.0f;
+  ck_assert_ok(cudrop_upload(context, dy, dy_host, sizeof dy_host));
+  ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  ck_assert_ok(sum_tokens(context, count, ids, dy, table, workspace, bytes));
+  const cudaGraphExec_t step = end_capture();
+  for (int replay = 0; replay < 3; ++replay) {
+    for (int k = 0; k < IDS; ++k)
+      ids_host[k] = k * (41 + 2 * replay) % (VOCABULARY + 7) - 2; /* some out of range */
+    ck_assert_ok(cudrop_upload(context, ids, ids_host, sizeof ids_host));
+    ck_assert_cuda(cudaGraphLaunch(step, stream));
+    ck_assert_ok(cudrop_download(context, seen, table, sizeof seen));
+    ck_assert_ok(sum_tokens(host, count, ids_host, dy_host, expected, memory, bytes));
+    ck_assert_mem_eq(seen, expected, sizeof seen);
+  }
+  ck_assert_cuda(cudaGraphExecDestroy(step));
+  void *taken[] = {ids, dy, table, workspace};
+  for (int k = 0; k < 4; ++k) give(taken[k]);
+}
+END_TEST
+
 START_TEST(waiting_inside_a_capture_is_an_error_with_a_text) {
   cudaGraph_t graph = NULL;
   ck_assert_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
@@ -128,6 +179,7 @@ static TCase *graphs_case(void) {
   tcase_add_test(tests, a_replayed_step_drops_anew_and_backward_follows_forward);
   tcase_add_test(tests, a_new_rate_needs_no_new_capture);
   tcase_add_test(tests, a_prepare_can_be_captured_too);
+  tcase_add_loop_test(tests, a_sort_is_captured_and_sorts_anew, 0, 2);
   tcase_add_test(tests, waiting_inside_a_capture_is_an_error_with_a_text);
   return tests;
 }

@@ -14,6 +14,7 @@
 #include "core/status.h"
 #include "cuda/current.h"
 #include "launch.h"
+#include "sort/pairs.h"
 
 /* Tuning: the blocks that are launched for each multiprocessor, which runs 8 at a time. */
 enum { BLOCKS_PER_MULTIPROCESSOR = 32 };
@@ -102,7 +103,10 @@ static cudrop_status_t open_device(cudrop_context_t *context) {
   context->cuda.reads_host_memory = reads_host_memory != 0;
   TRY(translate_result(function, cudropi_open_gpu(context->device, &context->cuda.gpu)));
   atomic_store(&some_primary, context->cuda.gpu.primary);
-  return CUDROP_OK;
+  bool is_pushed = false;
+  TRY(enter(function, context, &is_pushed));
+  return leave(function, is_pushed,
+               translate(function, "cudaFuncGetAttributes", cudropi_open_sort()));
 }
 
 static void close_device(cudrop_context_t *context) {

@@ -182,7 +182,7 @@ CUDROPI_DEVICE void cudropi_keys_part(const cudropi_attend_args_t &args,
                                       cudropi_keys_t<cols, tiles> &state) {
   const int lane = (int)cudropi_lane(), g = lane / 4, t = lane % 4;
   const int queries = (int)args.options.attention.visible.queries;
-  const bool all = from + 16 <= queries &&
+  const bool all = (from + 16 <= queries) &
                    cudropi_all_see(head.sight, from, 16, state.first, 16 * tiles);
   cudropi_sum_t s[tiles][2] = {}, dp[tiles][2] = {};
   cudropi_left_t p[tiles], ds[tiles];

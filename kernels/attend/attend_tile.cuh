@@ -73,16 +73,20 @@ CUDROPI_DEVICE int cudropi_first_seen(const cudropi_sight_t &sight, int query) {
   return cudropi_larger(0, query + sight.skip);
 }
 
-/* Do the queries [query, query + n) all see the keys [key, key + keys)? Does one see one of them? */
+/* Do the queries [query, query + n) all see the keys [key, key + keys)? Does one see one of them?
+ * Both are worked out without a branch. */
 CUDROPI_DEVICE bool cudropi_all_see(const cudropi_sight_t &sight, int query, int n,
                                     int key, int keys) {
-  return key + keys <= cudropi_count_seen(sight, query) &&
-         key >= cudropi_first_seen(sight, query + n - 1);
+  const bool ends = key + keys <= cudropi_count_seen(sight, query),
+             begins = key >= cudropi_first_seen(sight, query + n - 1);
+  return ends & begins;
 }
 CUDROPI_DEVICE bool cudropi_any_sees(const cudropi_sight_t &sight, int query, int n,
                                      int key, int keys) {
-  return key < cudropi_count_seen(sight, query + n - 1) &&
-         key + keys > cudropi_first_seen(sight, query);
+  const bool begins =
+      key<cudropi_count_seen(sight, query + n - 1), ends = key + keys> cudropi_first_seen(
+          sight, query);
+  return begins & ends;
 }
 
 /* ---- Tiles ------------------------------------------------------------------------------- */

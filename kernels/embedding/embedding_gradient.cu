@@ -21,11 +21,12 @@ static const instance_t joins[] = {
 
 /* Launch a level: each way of a block takes `width` entries. */
 static cudaError_t launch_level(const instance_t (&level)[3], int slot,
-                                const cudropi_work_t *work, int64_t width) {
+                                const cudropi_work_t *work, int sorted, int64_t width) {
   const cudropi_plan_t *plan = work->plan;
   cudropi_embedding_args_t args = cudropi_rows_args<cudropi_embedding_args_t>(plan);
   const int64_t needed = (args.options.gather.entries + width - 1) / width;
   const int32_t ways = plan->tiling.ways;
+  args.options.gather.sorted = sorted;
   args.options.gather.width = width;
   return cudropi_rows_launch_args(level, plan->operand[slot].dtype,
                                   plan->operand[slot].dtype, work,
@@ -34,12 +35,13 @@ static cudaError_t launch_level(const instance_t (&level)[3], int slot,
 
 int cudropi_launch_embedding_gradient(const cudropi_work_t *work) {
   const cudropi_gather_t *gather = &cudropi_embedding(work->plan)->gather;
-  int error = cudaSuccess;
-  if (gather->is_sorted) error = cudropi_launch_sort(work);
+  int error = cudaSuccess, sorted = 0;
+  if (gather->is_sorted) error = cudropi_launch_list(work, &sorted);
   if (error == cudaSuccess)
-    error = launch_level(instances, CUDROPI_EMBEDDING_GRADIENT_DY, work, CUDROPI_SEGMENT);
+    error = launch_level(instances, CUDROPI_EMBEDDING_GRADIENT_DY, work, sorted,
+                         CUDROPI_SEGMENT);
   for (int64_t part = CUDROPI_SEGMENT; part < gather->entries && error == cudaSuccess;
        part *= CUDROPI_SEGMENT)
-    error = launch_level(joins, cudropi_find_table(gather), work, part);
+    error = launch_level(joins, cudropi_find_table(gather), work, sorted, part);
   return error;
 }

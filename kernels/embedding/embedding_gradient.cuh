@@ -70,6 +70,14 @@ CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_embedding_args_t &args,
   }
 }
 
+/* Is a row of dy added to its sum? A row whose id is out of range is not. In a sorted list such rows
+ * have a sum of their own, which is never stored. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE bool cudropi_is_added(const cudropi_embedding_args_t &args, int64_t row) {
+  return args.options.gather.is_sorted ||
+         cudropi_is_token(&args.options.lookup, cudropi_lookup_id<walk>(args, row));
+}
+
 template <class Type, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
     cudropi_embedding_gradient(const __grid_constant__ cudropi_embedding_args_t args) {
@@ -107,9 +115,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_GATHER_BLOCKS)
         key = keys[k];
         is_tail = false;
       }
-      if (!cudropi_is_token(&args.options.lookup,
-                            cudropi_lookup_id<walk>(args, row[k].row)))
-        continue;
+      if (!cudropi_is_added<walk>(args, row[k].row)) continue;
       bool keep[CUDROPI_CHUNK];
       cudropi_rows_keep<walk>(args, mask, row[k], keep);
 #pragma unroll

@@ -87,16 +87,11 @@ cudrop_status_t cudrop_embedding_forward(cudrop_context_t *context,
 
 /* ---- The gradient's memory --------------------------------------------------------------- */
 
-/* The size of gather->counts: for each digit, one count for each tile and one for all. */
-static int64_t count_counts(int64_t entries) {
-  const int64_t tiles = (entries + CUDROPI_SORT_TILE - 1) / CUDROPI_SORT_TILE;
-  return CUDROPI_SORT_DIGITS * (tiles + 1);
-}
-
 static bool count_bytes(uint32_t slots, int64_t entries, int64_t cols, ptrdiff_t *bytes) {
   const bool is_sorted = slots >> CUDROPI_EMBEDDING_GRADIENT_DTOKENS & 1;
   const int64_t size = sizeof(float); /* of a float, and of a uint32_t */
-  const int64_t of_sort = is_sorted ? (4 * entries + count_counts(entries)) * size : 0;
+  const int64_t of_sort =
+      is_sorted ? 4 * entries * size + cudropi_count_temporary_bytes(entries) : 0;
   const int64_t a_col = 2 * cudropi_count_segments(entries) * size; /* head and tail */
   return !__builtin_mul_overflow(a_col, cols, bytes) &&
          !__builtin_add_overflow(*bytes, of_sort, bytes);
@@ -113,7 +108,7 @@ static void place_gather(cudropi_gather_t *gather, int64_t cols, void *memory) {
     gather->row[k] = next + gather->entries;
     next += 2 * gather->entries;
   }
-  gather->counts = next;
+  gather->temporary = next;
 }
 
 /* ---- The gradient ------------------------------------------------------------------------ */
@@ -152,8 +147,8 @@ static cudropi_gather_t find_gather(const cudropi_call_t *call,
       .batches = plan->rows / lookup->places};
   gather.keys = gather.is_sorted ? lookup->vocabulary : lookup->places;
   if (gather.keys > (int64_t)INT32_MAX + 1) gather.keys = (int64_t)INT32_MAX + 1;
-  while (gather.is_sorted && gather.keys >> (gather.passes * CUDROPI_SORT_BITS) != 0)
-    ++gather.passes;
+  while (gather.is_sorted && gather.keys >> gather.bits != 0) ++gather.bits;
+  gather.sorted = cudropi_count_passes(&gather) % 2;
   place_gather(&gather, plan->cols, call->workspace);
   return gather;
 }
@@ -197,10 +192,20 @@ static cudrop_status_t clear(cudrop_context_t *context, const cudrop_tensor_t *t
   return cudropi_run_checked(context, &call);
 }
 
+/* Does every place have a row of dy? Then the sums fill dpositions. */
+static bool has_every_place(const cudropi_call_t *call) {
+  const cudrop_tensor_t *dy = call->tensor[CUDROPI_EMBEDDING_GRADIENT_DY];
+  int64_t n = 0;
+  return cudropi_count(dy->rank, dy->shape, &n) && n > 0;
+}
+
 /* Sum the gradient of `table`, the only table of a checked call. */
 static cudrop_status_t sum_table(cudrop_context_t *context, const cudropi_call_t *call,
                                  const cudrop_tensor_t *table) {
-  if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0) TRY(clear(context, table));
+  const bool is_filled =
+      call->tensor[CUDROPI_EMBEDDING_GRADIENT_DTOKENS] == NULL && has_every_place(call);
+  if ((call->accumulate & CUDROP_ACCUMULATE_PARAMETERS) == 0 && !is_filled)
+    TRY(clear(context, table));
   return cudropi_run_checked(context, call);
 }
 

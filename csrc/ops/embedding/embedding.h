@@ -47,9 +47,8 @@ enum {
 };
 
 enum {
-  CUDROPI_SEGMENT = 32,     /* entries, or parts in a higher level, of a segment */
-  CUDROPI_SORT_TILE = 2048, /* entries that a block sorts at a time */
-  CUDROPI_SORT_BITS = 8,    /* bits of a key by which a pass sorts */
+  CUDROPI_SEGMENT = 32,  /* entries, or parts in a higher level, of a segment */
+  CUDROPI_SORT_BITS = 8, /* bits of a key by which a pass sorts */
   CUDROPI_SORT_DIGITS = 1 << CUDROPI_SORT_BITS
 };
 
@@ -86,12 +85,19 @@ typedef struct {
   int64_t keys; /* rows of the table; a key >= keys is an id out of range */
   int64_t batches;
   bool is_sorted;            /* by id; else entry e has place e / batches */
-  uint32_t *key[2], *row[2]; /* if sorted: a pass sorts from one array to the other */
-  uint32_t *counts;   /* of the sort: of each digit in each tile, then of each digit */
-  int passes;         /* of the sort; the result is in key[passes % 2] */
+  uint32_t *key[2], *row[2]; /* if sorted: the sort begins with key[0] and row[0] */
+  int sorted;                /* the sorted list is in key[sorted] and row[sorted]; a GPU's
+                                sort says where */
+  int bits;                  /* of a key */
+  void *temporary;           /* of the GPU's sort */
   int64_t width;      /* entries of a way in a launch: 32, or a part in higher levels */
   float *head, *tail; /* cols sums for each segment of 32 entries */
 } cudropi_gather_t;
+
+/* The passes of the host's sort, each from one array to the other. */
+static inline int cudropi_count_passes(const cudropi_gather_t *gather) {
+  return (gather->bits + CUDROPI_SORT_BITS - 1) / CUDROPI_SORT_BITS;
+}
 
 /* How many elements the rows of the table are apart. */
 CUDROP_INLINE int64_t cudropi_table_stride(const cudropi_lookup_t *lookup,
@@ -100,13 +106,13 @@ CUDROP_INLINE int64_t cudropi_table_stride(const cudropi_lookup_t *lookup,
 }
 
 CUDROP_INLINE uint32_t cudropi_entry_key(const cudropi_gather_t *gather, int64_t entry) {
-  if (gather->is_sorted) return gather->key[gather->passes % 2][entry];
+  if (gather->is_sorted) return gather->key[gather->sorted][entry];
   return (uint32_t)entry / (uint32_t)gather->batches;
 }
 
 /* The row of dy for an entry. */
 CUDROP_INLINE uint32_t cudropi_entry_row(const cudropi_gather_t *gather, int64_t entry) {
-  if (gather->is_sorted) return gather->row[gather->passes % 2][entry];
+  if (gather->is_sorted) return gather->row[gather->sorted][entry];
   const uint32_t place = (uint32_t)entry / (uint32_t)gather->batches;
   const uint32_t batch = (uint32_t)entry - place * (uint32_t)gather->batches;
   return batch * (uint32_t)gather->keys + place;
@@ -147,6 +153,15 @@ CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
   return entries / CUDROPI_SEGMENT + (entries % CUDROPI_SEGMENT != 0);
 }
 
+/*
+ * The temporary bytes of the GPU's sort, enough for fewer entries too. CUB sorts up to 4,864 entries
+ * without any. For more it keeps 256 counts of 4 bytes for each of up to 4 passes and for each tile,
+ * and a tile has more than 7,000 entries. tests/test_sort_calls.c asks CUB.
+ */
+CUDROP_INLINE int64_t cudropi_count_temporary_bytes(int64_t entries) {
+  return entries <= 2048 ? 2048 : (entries / 2048 + 8) * 1024;
+}
+
 /* The options of a plan. */
 typedef struct {
   cudropi_lookup_t lookup;
@@ -167,7 +182,8 @@ CUDROPI_DECLARE_HOST(cudropi_embedding_forward);
 CUDROPI_DECLARE_HOST(cudropi_embedding_gradient);
 int cudropi_launch_embedding(const struct cudropi_work *work);
 int cudropi_launch_embedding_gradient(const struct cudropi_work *work); /* sorts first */
-int cudropi_launch_sort(const struct cudropi_work *work);
+/* List the entries and sort the list: *sorted is what gather->sorted becomes. */
+int cudropi_launch_list(const struct cudropi_work *work, int *sorted);
 
 #ifdef __cplusplus
 }

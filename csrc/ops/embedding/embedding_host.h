@@ -101,7 +101,7 @@ static void list_entries(const cudropi_rows_job_t *job) {
                               : (uint32_t)gather->keys;
     gather->row[0][row] = (uint32_t)row;
   }
-  for (int pass = 0; pass < gather->passes; ++pass) sort_by(gather, pass);
+  for (int pass = 0; pass < cudropi_count_passes(gather); ++pass) sort_by(gather, pass);
 }
 
 /* ---- The gradient's sums ---------------------------------------------------------- */
