@@ -26,9 +26,15 @@ CUDROP_INLINE uint32_t cudropi_bits_of_float(float value) {
   return bits;
 }
 
-/* min(x, most), but NaN for NaN. */
+/* min(x, most), but NaN for NaN. One instruction from sm_80. */
 CUDROP_INLINE float cudropi_at_most(float x, float most) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float least;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(least) : "f"(x), "f"(most));
+  return least;
+#else
   return x > most ? most : x;
+#endif
 }
 
 /*
@@ -62,12 +68,24 @@ typedef struct {
   float tail, density;
 } cudropi_normal_t;
 
+/* 1 / x, rounded correctly, for x from 1 to 8. nvcc's own division begins with the same
+ * instructions, behind a test of the range. */
+CUDROP_INLINE float cudropi_reciprocal(float x) {
+#if defined(__CUDA_ARCH__)
+  float guess;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(guess) : "f"(x));
+  return fmaf(guess, fmaf(-x, guess, 1.0f), guess);
+#else
+  return 1.0f / x;
+#endif
+}
+
 /* tail / density is t times a polynomial in t = 1 / (1 + z / 4), a minimax fit. */
 CUDROP_INLINE cudropi_normal_t cudropi_normal(float z) {
   const float square = z * z, rest = fmaf(z, z, -square);
   const float power = cudropi_exp(-0.5f * square);
   const float density = fmaf(power, -0.5f * rest, power);
-  const float t = 1.0f / fmaf(0.25f, z, 1.0f);
+  const float t = cudropi_reciprocal(fmaf(0.25f, z, 1.0f));
   float q = 0x1.14c460p-6f;
   q = fmaf(q, t, -0x1.0858ccp-4f);
   q = fmaf(q, t, 0x1.c9c6e6p-5f);
@@ -80,6 +98,27 @@ CUDROP_INLINE cudropi_normal_t cudropi_normal(float z) {
   q = fmaf(q, t, 0x1.988f9cp-4f);
   const cudropi_normal_t normal = {q * t * density, density};
   return normal;
+}
+
+/*
+ * The narrow functions are for results that are rounded to 16 bits, where fewer instructions do.
+ * tests/test_activation.c has what they are off by.
+ *
+ * 2^64 e^(-z^2 / 2) for z from 0 to 15: the factor keeps the result normal. The result for NaN is
+ * unspecified. The polynomial is a minimax fit of 2^f, |f| <= 1/2.
+ */
+CUDROP_INLINE float cudropi_narrow_density(float z) {
+  const float shift = 0x1.8p23f + 64.0f; /* after this sum the last bits are n + 64 */
+  const float square = z * z;
+  const float shifted = fmaf(square, -0x1.715476p-1f, shift);
+  const float f = fmaf(square, -0x1.715476p-1f, shift - shifted);
+  float q = 0x1.3997d6p-7f;
+  q = fmaf(q, f, 0x1.ca1442p-5f);
+  q = fmaf(q, f, 0x1.ec06dap-3f);
+  q = fmaf(q, f, 0x1.62e0dcp-1f);
+  q = fmaf(q, f, 0x1.ffffe8p-1f);
+  return cudropi_float_of(cudropi_bits_of_float(q) +
+                          (cudropi_bits_of_float(shifted) << 23));
 }
 
 /* ---- The activations -------------------------------------------------------------- */
@@ -106,6 +145,39 @@ CUDROP_INLINE float cudropi_gelu_slope(float x) {
   return x > 0.0f ? 1.0f - slope : slope;
 }
 
+/* x Phi(x) for a result of 16 bits. Phi(-z) / e^(-z^2 / 2) is t times a polynomial in
+ * t = 1 / (1 + z / 5), a minimax fit, here times 2^-64. */
+CUDROP_INLINE float cudropi_narrow_gelu(float x) {
+  const float z = cudropi_at_most(fabsf(x), 15.0f);
+  const float t = cudropi_reciprocal(fmaf(0x1.99999ap-3f, z, 1.0f));
+  float q = 0x1.1dcadap-66f;
+  q = fmaf(q, t, -0x1.8c1c08p-66f);
+  q = fmaf(q, t, 0x1.c9aa52p-66f);
+  q = fmaf(q, t, -0x1.f891b4p-68f);
+  q = fmaf(q, t, 0x1.0f6f7cp-67f);
+  q = fmaf(q, t, 0x1.23319p-68f);
+  q = fmaf(q, t, 0x1.491d46p-68f);
+  const float tail = q * t * cudropi_narrow_density(z);
+  return fmaf(-z, tail, x > 0.0f ? x : 0.0f);
+}
+
+/* Phi(x) + x phi(x) for a result of 16 bits. For -z it is e^(-z^2 / 2) (root - z) times a
+ * polynomial in t = 1 / (1 + z / 3), a minimax fit, here times 2^-64. The factor of z is one for which
+ * the constant beside it, as a float, is within 10^-12 of that factor times the root. */
+CUDROP_INLINE float cudropi_narrow_gelu_slope(float x) {
+  const float z = cudropi_at_most(fabsf(x), 15.0f);
+  const float t = cudropi_reciprocal(fmaf(0x1.555556p-2f, z, 1.0f));
+  float q = -0x1.955624p-70f;
+  q = fmaf(q, t, 0x1.040f9ap-68f);
+  q = fmaf(q, t, 0x1.80fff2p-70f);
+  q = fmaf(q, t, 0x1.1d469cp-68f);
+  q = fmaf(q, t, 0x1.3fb558p-68f);
+  q = fmaf(q, t, 0x1.42639ep-66f);
+  const float slope =
+      fmaf(z, -0x1.447p0f, 0x1.e7d198p-1f) * q * cudropi_narrow_density(z);
+  return x > 0.0f ? 1.0f - slope : slope;
+}
+
 /* x / (1 + e^-u) for x >= 0, else x e^u / (1 + e^u), where u has the sign of x. */
 CUDROP_INLINE float cudropi_silu(float x) {
   const float z = cudropi_at_most(fabsf(x), 104.0f), e = cudropi_exp(-z);
@@ -115,7 +187,7 @@ CUDROP_INLINE float cudropi_silu(float x) {
 /* s (1 + x (1 - s)) with s = 1 / (1 + e^-x) */
 CUDROP_INLINE float cudropi_silu_slope(float x) {
   const float z = cudropi_at_most(fabsf(x), 104.0f), e = cudropi_exp(-z);
-  const float large = 1.0f / (1.0f + e), small = e * large;
+  const float large = cudropi_reciprocal(1.0f + e), small = e * large;
   return x > 0.0f ? large * (1.0f + z * small) : small * (1.0f - z * large);
 }
 
@@ -135,7 +207,7 @@ CUDROP_INLINE float cudropi_gelu_tanh_slope(float x) {
   const float z = cudropi_at_most(fabsf(x), 15.0f);
   const float u = z * fmaf(CUDROPI_GELU_TANH_B * z, z, CUDROPI_GELU_TANH_A);
   const float e = cudropi_exp(-cudropi_at_most(u, 104.0f));
-  const float large = 1.0f / (1.0f + e), small = e * large;
+  const float large = cudropi_reciprocal(1.0f + e), small = e * large;
   const float rise = fmaf(3.0f * CUDROPI_GELU_TANH_B * z, z, CUDROPI_GELU_TANH_A);
   const float bend = z * small * large * rise;
   return x > 0.0f ? large + bend : small - bend;
