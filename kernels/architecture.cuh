@@ -20,6 +20,14 @@ static constexpr bool cudropi_has_wide_accesses = true; /* for host tests */
 static constexpr bool cudropi_has_wide_accesses = __CUDA_ARCH__ >= 1000;
 #endif
 
+/* Is it the architecture whose registers are counted (tests/check_kernels.sh)? Others need some more
+ * for the same kernel, as ptxas is today. */
+#if !defined(__CUDA_ARCH__)
+static constexpr bool cudropi_is_sm_90 = true;
+#else
+static constexpr bool cudropi_is_sm_90 = __CUDA_ARCH__ == 900;
+#endif
+
 /* Does the architecture have products of 16 x 16 matrices of BF16, and copies to shared memory that
  * nobody waits for? Kernels that need them are empty without. */
 #if !defined(__CUDA_ARCH__)

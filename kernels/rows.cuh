@@ -21,9 +21,12 @@ typedef enum {
   CUDROPI_ROWS_WALKS
 } cudropi_rows_walk_t;
 
-/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
+/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. Four
+ * spill from sm_100. */
 template <cudropi_rows_walk_t walk>
-static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2 : 4;
+static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2
+                                           : cudropi_has_wide_accesses  ? 3
+                                                                        : 4;
 
 /* An operand on the device. */
 struct cudropi_rows_side_t {
@@ -151,7 +154,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
   const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
   if (walk == CUDROPI_ROWS_GENERAL)
     return cudropi_load<Type::bytes>(side.data, at, 1, place.valid);
-  return static_cast<const chunk *>(side.data)[at / CUDROPI_CHUNK];
+  return static_cast<const chunk *>(side.data)[(uint64_t)at / CUDROPI_CHUNK];
 }
 
 /* Round values to a chunk of Type. */
@@ -175,7 +178,7 @@ CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args, int operan
   if (walk == CUDROPI_ROWS_GENERAL) {
     cudropi_store<Type::bytes>(side.data, at, 1, place.valid, stored);
   } else {
-    static_cast<chunk *>(side.data)[at / CUDROPI_CHUNK] = stored;
+    static_cast<chunk *>(side.data)[(uint64_t)at / CUDROPI_CHUNK] = stored;
   }
 }
 
@@ -225,49 +228,55 @@ CUDROPI_DEVICE void cudropi_rows_add_from(const cudropi_rows_args_t &args, int o
   }
 }
 
-/* values = a vector along the row, or `absent` if there is none. */
-template <class Type>
+/* The chunk of a vector along the row, which has the type Type. DRAWN and PREPARED have aligned
+ * vectors alone. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load_vector(
+    const cudropi_rows_side_t &side, const cudropi_rows_place_t &place) {
+  using chunk = cudropi_chunk_t<Type::bytes>;
+  if (walk == CUDROPI_ROWS_GENERAL)
+    return cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid);
+  return static_cast<const chunk *>(side.data)[(uint64_t)place.col / CUDROPI_CHUNK];
+}
+
+/* values = a vector along the row, which there is. */
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_read_vector(const cudropi_rows_args_t &args, int operand,
                                              const cudropi_rows_place_t &place,
-                                             float absent,
                                              float (&values)[CUDROPI_CHUNK]) {
   const cudropi_rows_side_t &side = args.side[operand];
-#pragma unroll
-  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = absent;
-  if (side.data == nullptr) return;
   if (side.is_f32) {
-    cudropi_rows_get<cudropi_f32>(cudropi_load<4>(side.data, place.col, 1, place.valid),
-                                  values);
+    cudropi_rows_get<cudropi_f32>(
+        cudropi_rows_load_vector<walk, cudropi_f32>(side, place), values);
   } else {
-    cudropi_rows_get<Type>(
-        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
+    cudropi_rows_get<Type>(cudropi_rows_load_vector<walk, Type>(side, place), values);
   }
 }
 
 /* Add a vector along the row to values. Each row loads the vector again, from the nearest cache, to
  * save registers. */
-template <class Type>
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
                                             const cudropi_rows_place_t &place,
                                             float (&values)[CUDROPI_CHUNK]) {
-  cudropi_rows_add_from<Type>(args, operand, place.col, place.valid, values);
+  float vector[CUDROPI_CHUNK];
+  if (args.side[operand].data == nullptr) return;
+  cudropi_rows_read_vector<walk, Type>(args, operand, place, vector);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = vector[j] + values[j];
 }
 
 /* Multiply values by a vector along the row. The rest is as in cudropi_rows_add_vector(). */
-template <class Type>
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args,
                                                  int operand,
                                                  const cudropi_rows_place_t &place,
                                                  float (&values)[CUDROPI_CHUNK]) {
-  const cudropi_rows_side_t &side = args.side[operand];
-  if (side.data == nullptr) return;
-  if (side.is_f32) {
-    cudropi_rows_multiply<cudropi_f32>(
-        cudropi_load<4>(side.data, place.col, 1, place.valid), values);
-  } else {
-    cudropi_rows_multiply<Type>(
-        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
-  }
+  float vector[CUDROPI_CHUNK];
+  if (args.side[operand].data == nullptr) return;
+  cudropi_rows_read_vector<walk, Type>(args, operand, place, vector);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * vector[j];
 }
 
 /* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
@@ -375,9 +384,11 @@ struct cudropi_rows_cursor_t {
   int64_t step;                        /* chunks from one row of the thread to the next */
 };
 
+/* A cursor at `place` that advances by `rows` rows and `cols` columns. */
 template <class Type>
 CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
-    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
+    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place,
+    int32_t rows, int32_t cols) {
   using chunk = cudropi_chunk_t<Type::bytes>;
   const cudropi_rows_side_t &side = args.side[operand];
   const int64_t stride = side.stride[0] / CUDROPI_CHUNK;
@@ -385,6 +396,13 @@ CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
       operand,
       static_cast<chunk *>(side.data) + (place.row * stride + place.col / CUDROPI_CHUNK),
       args.tiling.ways * stride};
+}
+
+/* The same, for the walk down a thread's rows. */
+template <class Type>
+CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
+    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
+  return cudropi_rows_point<Type>(args, operand, place, args.tiling.ways, 0);
 }
 
 template <class Type>
@@ -401,15 +419,23 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load_at(
 }
 
 template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_put_at(const cudropi_rows_args_t &args,
+                                        const cudropi_rows_cursor_t<Type> &to,
+                                        const cudropi_rows_place_t &place,
+                                        const cudropi_chunk_t<Type::bytes> &stored) {
+  if (walk != CUDROPI_ROWS_GENERAL) {
+    *to.chunk = stored;
+  } else {
+    cudropi_rows_put<walk, Type>(args, to.operand, place, stored);
+  }
+}
+
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_store_at(const cudropi_rows_args_t &args,
                                           const cudropi_rows_cursor_t<Type> &to,
                                           const cudropi_rows_place_t &place,
                                           const float (&values)[CUDROPI_CHUNK]) {
-  if (walk != CUDROPI_ROWS_GENERAL) {
-    *to.chunk = cudropi_rows_pack<Type>(values);
-  } else {
-    cudropi_rows_store<walk, Type>(args, to.operand, place, values);
-  }
+  cudropi_rows_put_at<walk>(args, to, place, cudropi_rows_pack<Type>(values));
 }
 
 /* The thread's group of the mask, which goes down the rows as a cursor does. */

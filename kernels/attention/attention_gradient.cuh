@@ -45,11 +45,17 @@ CUDROPI_DEVICE float cudropi_gradient_add(
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
     const uint32_t seen = cudropi_bits_before(row.seen, col + t * row.step);
+    float product[CUDROPI_CHUNK];
+    if (seen == 0) break;
 #pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; ++j) {
-      const float product = part.dropped[t][j] * Type::get(part.weights[t], j);
-      sum = sum + (seen >> j & 1 ? product : 0.0f);
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      product[j] = part.dropped[t][j] * Type::get(part.weights[t], j);
+    if (seen != 0xff) {
+#pragma unroll
+      for (int j = 0; j < CUDROPI_CHUNK; ++j)
+        if (!(seen >> j & 1)) product[j] = 0.0f;
     }
+    sum = sum + cudropi_row_chunk(product);
   }
   return sum;
 }

@@ -7,8 +7,9 @@
 /* Tuning: the least number of blocks that fit on a multiprocessor. */
 constexpr int cudropi_embedding_blocks(cudropi_rows_walk_t walk) {
   const int most = cudropi_most_threads / CUDROPI_TILE_THREADS;
-  const int wanted = walk == CUDROPI_ROWS_DRAWN      ? 6
-                     : walk == CUDROPI_ROWS_PREPARED ? 5
+  const int drawn = cudropi_has_wide_accesses ? 5 : 6; /* one more spills */
+  const int wanted = walk == CUDROPI_ROWS_DRAWN      ? drawn
+                     : walk == CUDROPI_ROWS_PREPARED ? drawn - 1
                                                      : 2;
   return wanted < most ? wanted : most;
 }

@@ -18,7 +18,10 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   auto drawn = cudropi_rows_point_at_group(args, mask, place);
   const bool has_residual = args.side[CUDROPI_FUSED_RESIDUAL].data != nullptr;
   float bias[CUDROPI_CHUNK]; /* x + -0 has the bits of x */
-  cudropi_rows_read_vector<Type>(args, CUDROPI_FUSED_BIAS, place, -0.0f, bias);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) bias[j] = -0.0f;
+  if (args.side[CUDROPI_FUSED_BIAS].data != nullptr && place.valid != 0)
+    cudropi_rows_read_vector<walk, Type>(args, CUDROPI_FUSED_BIAS, place, bias);
 #pragma unroll 1
   for (int32_t turns = cudropi_rows_turns(args, place); turns > 0; --turns) {
     bool keep[CUDROPI_CHUNK];

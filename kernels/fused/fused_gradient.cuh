@@ -6,33 +6,32 @@
 #include "ops/fused/fused.h"
 #include "rows.cuh"
 
-/* Tuning: the least number of blocks that fit on a multiprocessor. PREPARED with four spills in
- * F32. */
-constexpr int cudropi_fused_gradient_blocks(cudropi_rows_walk_t walk, int bytes) {
-  return walk == CUDROPI_ROWS_GENERAL                  ? 2
-         : walk == CUDROPI_ROWS_PREPARED && bytes == 4 ? 3
-                                                       : 4;
-}
+/* Tuning, as cudropi_rows_blocks. Some kernels spill with four. */
+template <cudropi_rows_walk_t walk, class Stream>
+static constexpr bool cudropi_fused_gradient_is_large =
+    (walk == CUDROPI_ROWS_PREPARED && Stream::bytes == 4) ||
+    (!cudropi_is_sm_90 && (walk == CUDROPI_ROWS_PREPARED || Stream::bytes == 4));
+template <cudropi_rows_walk_t walk, class Stream>
+static constexpr int cudropi_fused_gradient_blocks =
+    walk != CUDROPI_ROWS_GENERAL &&cudropi_fused_gradient_is_large<walk, Stream>
+        ? 3
+        : cudropi_rows_blocks<walk>;
 
 /* Type is the type of the branch, Stream the type of dy. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
 __global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
-                                  cudropi_fused_gradient_blocks(walk, Type::bytes))
+                                  (cudropi_fused_gradient_blocks<walk, Stream>))
     cudropi_fused_gradient(
         const __grid_constant__ cudropi_rows_args_of<cudropi_fused_t> args) {
   SHARED_ARRAY(float, shared_sums, CUDROPI_TILE_THREADS *CUDROPI_CHUNK);
   CUDROPI_ROWS_MASK(walk, args, mask);
-  /* Where registers are short, each row loads the bias again, from the nearest cache. */
-  constexpr bool holds_bias = Type::bytes == 2 && walk != CUDROPI_ROWS_PREPARED;
   const bool has_slope = args.options.activation != CUDROP_IDENTITY;
   cudropi_rows_place_t place = cudropi_rows_begin(args);
   auto from_dy = cudropi_rows_point<Stream>(args, CUDROPI_FUSED_GRADIENT_DY, place);
   auto from_x = cudropi_rows_point<Type>(args, CUDROPI_FUSED_GRADIENT_X, place);
   auto to_dx = cudropi_rows_point<Type>(args, CUDROPI_FUSED_GRADIENT_DX, place);
   auto drawn = cudropi_rows_point_at_group(args, mask, place);
-  float sums[CUDROPI_CHUNK] = {}, bias[CUDROPI_CHUNK]; /* x + -0 has the bits of x */
-  if (holds_bias)
-    cudropi_rows_read_vector<Type>(args, CUDROPI_FUSED_GRADIENT_BIAS, place, -0.0f, bias);
+  float sums[CUDROPI_CHUNK] = {};
 #pragma unroll 1
   for (int32_t turns = cudropi_rows_turns(args, place); turns > 0; --turns) {
     bool keep[CUDROPI_CHUNK];
@@ -44,11 +43,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
     float slope[CUDROPI_CHUNK], gradient[CUDROPI_CHUNK];
     if (walk != CUDROPI_ROWS_GENERAL)
       cudropi_rows_keep_at<walk>(args, mask, drawn, place, keep);
-    if (!holds_bias)
-      cudropi_rows_read_vector<Type>(args, CUDROPI_FUSED_GRADIENT_BIAS, place, -0.0f,
-                                     bias);
-#pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; ++j) slope[j] = Type::get(x, j) + bias[j];
+    cudropi_rows_get<Type>(x, slope);
+    cudropi_rows_add_vector<walk, Type>(args, CUDROPI_FUSED_GRADIENT_BIAS, place, slope);
     cudropi_find_slopes<Type>(args.options.activation, slope);
     cudropi_rows_get<Stream>(dy, gradient);
 #pragma unroll

@@ -37,6 +37,17 @@ CUDROP_INLINE float cudropi_at_most(float x, float most) {
 #endif
 }
 
+/* max(x, least), but NaN for NaN. */
+CUDROP_INLINE float cudropi_at_least(float x, float least) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float most;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(most) : "f"(x), "f"(least));
+  return most;
+#else
+  return x < least ? least : x;
+#endif
+}
+
 /*
  * e^x for x from -110 to 88 and NaN, within 1.1 ulp: 2^n e^r with |r| <= ln(2) / 2. 2^n is split in
  * two factors, because the result may be subnormal. The polynomial is a minimax fit of
@@ -56,6 +67,43 @@ CUDROP_INLINE float cudropi_exp(float x) {
   const uint32_t biased = cudropi_bits_of_float(shifted) - 0x4b400000u + 2 * 127;
   const uint32_t half = biased >> 1;
   return power * cudropi_float_of(half << 23) * cudropi_float_of((biased - half) << 23);
+}
+
+/* 2^f for |f| <= 1/2, a minimax fit within 2^-18.5. */
+CUDROP_INLINE float cudropi_narrow_power(float f) {
+  float q = 0x1.3997d6p-7f;
+  q = fmaf(q, f, 0x1.ca1442p-5f);
+  q = fmaf(q, f, 0x1.ec06dap-3f);
+  q = fmaf(q, f, 0x1.62e0dcp-1f);
+  return fmaf(q, f, 0x1.ffffe8p-1f);
+}
+
+/*
+ * 2^64 e^x for x up to 0, and NaN: the factor keeps the result normal, and what is below e^-104 is as
+ * good as 0 beside e^0. Otherwise like cudropi_exp().
+ */
+CUDROP_INLINE float cudropi_lifted_exp(float x) {
+  const float least = cudropi_at_least(x, -104.0f);
+  const float shift = 0x1.8p23f + 191.0f; /* after this sum the last bits are n + 191 */
+  const float shifted = fmaf(least, 0x1.715476p0f, shift);
+  const float n = shifted - shift;
+  const float r = fmaf(n, 0x1.05c61p-29f, fmaf(n, -0x1.62e43p-1f, least));
+  float q = 0x1.6a241cp-10f;
+  q = fmaf(q, r, 0x1.1239f0p-7f);
+  q = fmaf(q, r, 0x1.5558f2p-5f);
+  q = fmaf(q, r, 0x1.555492p-3f);
+  q = fmaf(q, r, 0x1.fffffcp-2f);
+  const float power = fmaf(q * r, r, r) + 1.0f;
+  return power * cudropi_float_of(cudropi_bits_of_float(shifted) << 23);
+}
+
+/* The same within 2^-17, for results that are rounded to 16 bits. */
+CUDROP_INLINE float cudropi_narrow_exp(float x) {
+  const float least = cudropi_at_least(x, -104.0f);
+  const float shift = 0x1.8p23f + 191.0f;
+  const float shifted = fmaf(least, 0x1.715476p0f, shift);
+  const float q = cudropi_narrow_power(fmaf(least, 0x1.715476p0f, shift - shifted));
+  return q * cudropi_float_of(cudropi_bits_of_float(shifted) << 23);
 }
 
 /* e^x like cudropi_exp(), and 0 for x below -110. */
@@ -105,18 +153,14 @@ CUDROP_INLINE cudropi_normal_t cudropi_normal(float z) {
  * tests/test_activation.c has what they are off by.
  *
  * 2^64 e^(-z^2 / 2) for z from 0 to 15: the factor keeps the result normal. The result for NaN is
- * unspecified. The polynomial is a minimax fit of 2^f, |f| <= 1/2.
+ * unspecified.
  */
 CUDROP_INLINE float cudropi_narrow_density(float z) {
   const float shift = 0x1.8p23f + 64.0f; /* after this sum the last bits are n + 64 */
   const float square = z * z;
   const float shifted = fmaf(square, -0x1.715476p-1f, shift);
   const float f = fmaf(square, -0x1.715476p-1f, shift - shifted);
-  float q = 0x1.3997d6p-7f;
-  q = fmaf(q, f, 0x1.ca1442p-5f);
-  q = fmaf(q, f, 0x1.ec06dap-3f);
-  q = fmaf(q, f, 0x1.62e0dcp-1f);
-  q = fmaf(q, f, 0x1.ffffe8p-1f);
+  const float q = cudropi_narrow_power(f);
   return cudropi_float_of(cudropi_bits_of_float(q) +
                           (cudropi_bits_of_float(shifted) << 23));
 }
