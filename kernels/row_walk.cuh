@@ -71,14 +71,14 @@ CUDROPI_DEVICE float *cudropi_row_element(const cudropi_rows_args_t &args, int o
 }
 
 /* Element `row` of an operand that has one F32 per row; 0 if the operand is absent. */
-template <cudropi_rows_walk_t walk>
+template <cudropi_rows_walk_t walk = CUDROPI_ROWS_GENERAL>
 CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args, int operand,
                                       int64_t row) {
   if (args.side[operand].data == nullptr) return 0.0f;
   return *cudropi_row_element<walk>(args, operand, row);
 }
 
-template <cudropi_rows_walk_t walk>
+template <cudropi_rows_walk_t walk = CUDROPI_ROWS_GENERAL>
 CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args, int operand,
                                       int64_t row, float value) {
   if (args.side[operand].data == nullptr) return;

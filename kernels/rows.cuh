@@ -395,7 +395,7 @@ CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
   return {
       operand,
       static_cast<chunk *>(side.data) + (place.row * stride + place.col / CUDROPI_CHUNK),
-      args.tiling.ways * stride};
+      rows * stride + cols / CUDROPI_CHUNK};
 }
 
 /* The same, for the walk down a thread's rows. */

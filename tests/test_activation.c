@@ -83,6 +83,29 @@ START_TEST(floats_are_within_two_to_the_minus_17) {
 }
 END_TEST
 
+/* 2^64 e^x, down to where it is nothing beside e^0. Found: 0.99 units of F32, and
+ * 2^-17.92. */
+START_TEST(powers_are_within_their_bounds) {
+  double worst = 0.0, narrow = 0.0;
+  for (uint32_t bits = 0x2f000000; bits < 0x42d00000; bits += 61) { /* 2^-33 to 104 */
+    const float x = -cudropi_float_of(bits);
+    const double value = ldexp(exp((double)x), 64);
+    int exponent;
+    frexp(value, &exponent);
+    worst = fmax(worst, fabs(cudropi_lifted_exp(x) - value) / ldexp(1.0, exponent - 24));
+    narrow = fmax(narrow, fabs(cudropi_narrow_exp(x) - value) / value);
+  }
+  ck_assert_double_le(worst, 1.1);
+  ck_assert_double_le(narrow, 0x1p-17);
+  ck_assert_double_ge(worst, 0.5);
+  ck_assert(cudropi_lifted_exp(0.0f) == 0x1p64f);
+  /* What is not seen: nothing, and not so much as rounding, beside 2^64 and times 2^-64. */
+  ck_assert(cudropi_lifted_exp(-INFINITY) * 0x1p-64f == 0.0f);
+  ck_assert(cudropi_narrow_exp(-INFINITY) * 0x1p-64f == 0.0f);
+  ck_assert(isnan(cudropi_lifted_exp(NAN)) && isnan(cudropi_narrow_exp(NAN)));
+}
+END_TEST
+
 /* What is exact: far away, at infinities, for NaN, and the sign of what is left on the far side. */
 START_TEST(limits_are_exact) {
   static const float far[] = {15.0f, 1000.0f, 0x1.fffffep127f, INFINITY};
@@ -103,6 +126,7 @@ static TCase *activation_case(void) {
   tcase_add_loop_test(
       tests, all_numbers_of_16_bits_are_within_a_sixtieth_of_their_rounding, 0, TYPES);
   tcase_add_loop_test(tests, floats_are_within_two_to_the_minus_17, 0, FUNCTIONS);
+  tcase_add_test(tests, powers_are_within_their_bounds);
   tcase_add_test(tests, limits_are_exact);
   return tests;
 }

@@ -48,9 +48,9 @@ static inline void cudropi_turn_chunks(const float *values, cudropi_eight_t *val
   }
 }
 
-/* The sums of 8 chunks that are transposed. */
-static inline cudropi_eight_t cudropi_fold_chunks(const cudropi_eight_t *v) {
-  return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+/* *sums += the sums of 8 chunks that are transposed. */
+static inline void cudropi_fold_chunks(const cudropi_eight_t *v, cudropi_eight_t *sums) {
+  *sums += ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
 }
 
 /* sum[c] += the sum of chunk c, for 8 chunks. */
@@ -58,7 +58,7 @@ static inline void cudropi_add_chunks(float *sum, const float *values) {
   cudropi_eight_t value[CHUNK], total;
   cudropi_turn_chunks(values, value);
   memcpy(&total, sum, sizeof total);
-  total = total + cudropi_fold_chunks(value);
+  cudropi_fold_chunks(value, &total);
   memcpy(sum, &total, sizeof total);
 }
 
@@ -69,9 +69,9 @@ static inline void cudropi_add_squared_chunks(float *sum, float *squares,
   cudropi_turn_chunks(values, value);
   memcpy(&total, sum, sizeof total);
   memcpy(&squared, squares, sizeof squared);
-  total = total + cudropi_fold_chunks(value);
+  cudropi_fold_chunks(value, &total);
   for (int j = 0; j < CHUNK; ++j) value[j] = value[j] * value[j];
-  squared = squared + cudropi_fold_chunks(value);
+  cudropi_fold_chunks(value, &squared);
   memcpy(sum, &total, sizeof total);
   memcpy(squares, &squared, sizeof squared);
 }

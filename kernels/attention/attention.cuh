@@ -98,7 +98,8 @@ CUDROPI_DEVICE void cudropi_attention_store(const cudropi_attention_args_t &args
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_ATTENTION_BLOCKS)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
+                                  cudropi_attention_blocks(walk, turns))
     cudropi_attention(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   CUDROPI_ROWS_MASK(walk, args, mask);

@@ -82,14 +82,18 @@ CUDROPI_DEVICE void cudropi_gradient_store(
   }
 }
 
-/* Tuning: the least number of blocks that fit on a multiprocessor. GENERAL with two blocks spills
- * on sm_120. */
-constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk) {
-  return walk == CUDROPI_ROWS_GENERAL ? 1 : CUDROPI_ATTENTION_BLOCKS;
+/* Tuning: the least number of blocks that fit on a multiprocessor. With more, GENERAL and, from
+ * sm_100, PREPARED spill. */
+constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk, int turns, int bytes) {
+  const bool is_prepared = walk == CUDROPI_ROWS_PREPARED && cudropi_has_wide_accesses;
+  if (walk == CUDROPI_ROWS_GENERAL) return 1;
+  if (is_prepared) return turns > 1 && bytes == 4 ? 1 : 2;
+  return cudropi_attention_blocks(walk, turns);
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_gradient_blocks(walk))
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
+                                  cudropi_gradient_blocks(walk, turns, Type::bytes))
     cudropi_attention_gradient(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   CUDROPI_ROWS_MASK(walk, args, mask);

@@ -26,7 +26,9 @@ using cudropi_attention_args_t = cudropi_rows_args_of<cudropi_attention_t>;
 enum { CUDROPI_ONE_TURN = CUDROPI_WARP * CUDROPI_CHUNK };
 
 /* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
-enum { CUDROPI_ATTENTION_BLOCKS = 2 };
+constexpr int cudropi_attention_blocks(cudropi_rows_walk_t walk, int turns) {
+  return turns == 1 && walk != CUDROPI_ROWS_GENERAL ? 4 : 2;
+}
 
 /* The row of a thread. */
 struct cudropi_attention_row_t {
