@@ -27,9 +27,11 @@ static cudrop_status_t call_forward(const bench_work_t *work) {
   return cudrop_attention_forward(work->context, &args);
 }
 
-/* The part of itself by which e^z is off where z, at most 0, is rounded: by |z| u and 1.1 ulp. */
-static double find_part(double z) {
-  return BENCH_U * (3.0 - z);
+/* The part of itself by which e^z is off where z, at most 0, is rounded: by |z| u and 1.1 ulp, or in
+ * types of 16 bits 2^-17. */
+static double find_part(const bench_reference_t *row, double z) {
+  const bool is_wide = row->work->operand[SCORES].dtype == CUDROP_F32;
+  return BENCH_U * (3.0 - z) + (is_wide ? 0.0 : 0x1p-17);
 }
 
 /* e^(z - max z), and its sum. */
@@ -42,7 +44,7 @@ static void begin_forward(bench_reference_t *row) {
   for (int64_t c = 0; c < seen; ++c) {
     const double z = (double)row->at[SCORES][c] * (double)scale - most;
     row->held[c] = exp(z);
-    bench_sum_add(&sum, row->held[c], find_part(z) * row->held[c]);
+    bench_sum_add(&sum, row->held[c], find_part(row, z) * row->held[c]);
   }
   row->sum[0] = bench_sum_finish(&sum, seen);
 }
@@ -60,7 +62,7 @@ static void expect_forward(const bench_reference_t *row, int64_t col,
     return;
   }
   const double power = row->held[col], weight = power / sum.value;
-  const double part = find_part(log(power)) + sum.error / sum.value +
+  const double part = find_part(row, log(power)) + sum.error / sum.value +
                       2.0 * BENCH_U; /* 1 / sum, times it */
   near[WEIGHTS] = (bench_near_t){weight, part * weight};
   if (!bench_reference_keeps(row, col)) return;

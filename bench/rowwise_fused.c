@@ -5,8 +5,11 @@ enum { X, BIAS };                /* of both */
 enum { RESIDUAL = BIAS + 1, Y }; /* of forward */
 enum { DY = BIAS + 1, DX, DBIAS };
 
-/* How far the library's GELU may be from itself, as a part; and its slope, which is near 1. */
-static const double gelu_error = 0x1p-20;
+/* How far the library's GELU may be from itself, as a part; and its slope, which is near 1. The type
+ * is that of the result. */
+static double find_gelu_error(const bench_reference_t *row) {
+  return row->work->operand[X].dtype == CUDROP_F32 ? 0x1p-20 : 0x1p-17;
+}
 
 /* What both share. */
 static cudrop_fused_t get_fused(const bench_work_t *work) {
@@ -42,7 +45,8 @@ static void expect_forward(const bench_reference_t *row, int64_t col,
   if (!bench_reference_keeps(row, col)) return;
   const double z = find_z(row, col), kept = z * phi(z) * row->scale;
   near[Y].value = residual + kept;
-  near[Y].error = (gelu_error + BENCH_U) * fabs(kept) + BENCH_U * fabs(near[Y].value);
+  near[Y].error =
+      (find_gelu_error(row) + BENCH_U) * fabs(kept) + BENCH_U * fabs(near[Y].value);
 }
 
 const bench_rowwise_t bench_fused_forward = {
@@ -80,7 +84,8 @@ static void expect_backward(const bench_reference_t *row, int64_t col,
   if (bench_reference_keeps(row, col)) {
     const double dropped = bench_round((double)row->at[DY][col] * row->scale);
     near[DX].value = dropped * find_slope(find_z(row, col));
-    near[DX].error = gelu_error * fabs(dropped) + BENCH_U * fabs(near[DX].value);
+    near[DX].error =
+        find_gelu_error(row) * fabs(dropped) + BENCH_U * fabs(near[DX].value);
   }
   near[DBIAS] = near[DX];
 }

@@ -41,30 +41,48 @@ CUDROPI_DEVICE void cudropi_row_next(const cudropi_rows_args_t &args,
   place.valid = cudropi_rows_valid(args, place.col);
 }
 
-/* sum += the elements of a chunk, one by one. */
+/* A cursor that goes along the row with the thread. */
+template <class Type>
+CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_row_point(
+    const cudropi_rows_args_t &args, int operand, const cudropi_row_walk_t &walk) {
+  return cudropi_rows_point<Type>(args, operand, walk.first, 0, walk.step);
+}
+
+/* sum += the valid elements of a chunk, in the order of row_sum.h. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_row_add(const cudropi_rows_place_t &place,
                                     const float (&values)[CUDROPI_CHUNK], float &sum) {
+  float valid[CUDROPI_CHUNK];
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j)
-    if (walk != CUDROPI_ROWS_GENERAL || place.valid >> j & 1) sum = sum + values[j];
+    valid[j] = walk != CUDROPI_ROWS_GENERAL || place.valid >> j & 1 ? values[j] : 0.0f;
+  sum = sum + cudropi_row_chunk(valid);
+}
+
+/* Where an operand with one F32 per row has that of `row`. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE float *cudropi_row_element(const cudropi_rows_args_t &args, int operand,
+                                          int64_t row) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  return static_cast<float *>(side.data) +
+         (walk != CUDROPI_ROWS_GENERAL
+              ? row * side.stride[0]
+              : cudropi_row_place(args.rank, args.shape, side.stride, row));
 }
 
 /* Element `row` of an operand that has one F32 per row; 0 if the operand is absent. */
+template <cudropi_rows_walk_t walk = CUDROPI_ROWS_GENERAL>
 CUDROPI_DEVICE float cudropi_row_read(const cudropi_rows_args_t &args, int operand,
                                       int64_t row) {
-  const cudropi_rows_side_t &side = args.side[operand];
-  if (side.data == nullptr) return 0.0f;
-  return static_cast<const float *>(
-      side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)];
+  if (args.side[operand].data == nullptr) return 0.0f;
+  return *cudropi_row_element<walk>(args, operand, row);
 }
 
+template <cudropi_rows_walk_t walk = CUDROPI_ROWS_GENERAL>
 CUDROPI_DEVICE void cudropi_row_write(const cudropi_rows_args_t &args, int operand,
                                       int64_t row, float value) {
-  const cudropi_rows_side_t &side = args.side[operand];
-  if (side.data == nullptr) return;
-  static_cast<float *>(
-      side.data)[cudropi_row_place(args.rank, args.shape, side.stride, row)] = value;
+  if (args.side[operand].data == nullptr) return;
+  *cudropi_row_element<walk>(args, operand, row) = value;
 }
 
 /* Like cudropi_rows_launch(), but with one block per group of rows. */

@@ -3,9 +3,9 @@
  * thread takes one chunk of 8 columns, in every row of its way.
  *
  * A kernel is compiled for three walks. DRAWN and PREPARED move whole chunks, each of which is a
- * group of the mask. DRAWN takes the mask by value, PREPARED takes the mask from a prepared block.
- * GENERAL takes any alignment, number of columns, row strides and index map, and either kind of
- * mask.
+ * group of the mask. DRAWN takes a mask with 0 < p < 1 by value, or the caller's keep bits.
+ * PREPARED takes the mask from a prepared block, and masks that need no drawing. GENERAL takes any
+ * alignment, number of columns, row strides and index map, and any mask.
  */
 #ifndef CUDROP_KERNEL_ROWS_CUH
 #define CUDROP_KERNEL_ROWS_CUH
@@ -21,9 +21,12 @@ typedef enum {
   CUDROPI_ROWS_WALKS
 } cudropi_rows_walk_t;
 
-/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
+/* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. Four
+ * spill from sm_100. */
 template <cudropi_rows_walk_t walk>
-static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2 : 3;
+static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2
+                                           : cudropi_has_wide_accesses  ? 3
+                                                                        : 4;
 
 /* An operand on the device. */
 struct cudropi_rows_side_t {
@@ -151,7 +154,7 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load(
   const int64_t at = cudropi_rows_position<walk>(args, side.stride, place);
   if (walk == CUDROPI_ROWS_GENERAL)
     return cudropi_load<Type::bytes>(side.data, at, 1, place.valid);
-  return static_cast<const chunk *>(side.data)[at / CUDROPI_CHUNK];
+  return static_cast<const chunk *>(side.data)[(uint64_t)at / CUDROPI_CHUNK];
 }
 
 /* Round values to a chunk of Type. */
@@ -175,7 +178,7 @@ CUDROPI_DEVICE void cudropi_rows_put(const cudropi_rows_args_t &args, int operan
   if (walk == CUDROPI_ROWS_GENERAL) {
     cudropi_store<Type::bytes>(side.data, at, 1, place.valid, stored);
   } else {
-    static_cast<chunk *>(side.data)[at / CUDROPI_CHUNK] = stored;
+    static_cast<chunk *>(side.data)[(uint64_t)at / CUDROPI_CHUNK] = stored;
   }
 }
 
@@ -225,30 +228,55 @@ CUDROPI_DEVICE void cudropi_rows_add_from(const cudropi_rows_args_t &args, int o
   }
 }
 
+/* The chunk of a vector along the row, which has the type Type. DRAWN and PREPARED have aligned
+ * vectors alone. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load_vector(
+    const cudropi_rows_side_t &side, const cudropi_rows_place_t &place) {
+  using chunk = cudropi_chunk_t<Type::bytes>;
+  if (walk == CUDROPI_ROWS_GENERAL)
+    return cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid);
+  return static_cast<const chunk *>(side.data)[(uint64_t)place.col / CUDROPI_CHUNK];
+}
+
+/* values = a vector along the row, which there is. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_read_vector(const cudropi_rows_args_t &args, int operand,
+                                             const cudropi_rows_place_t &place,
+                                             float (&values)[CUDROPI_CHUNK]) {
+  const cudropi_rows_side_t &side = args.side[operand];
+  if (side.is_f32) {
+    cudropi_rows_get<cudropi_f32>(
+        cudropi_rows_load_vector<walk, cudropi_f32>(side, place), values);
+  } else {
+    cudropi_rows_get<Type>(cudropi_rows_load_vector<walk, Type>(side, place), values);
+  }
+}
+
 /* Add a vector along the row to values. Each row loads the vector again, from the nearest cache, to
  * save registers. */
-template <class Type>
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_add_vector(const cudropi_rows_args_t &args, int operand,
                                             const cudropi_rows_place_t &place,
                                             float (&values)[CUDROPI_CHUNK]) {
-  cudropi_rows_add_from<Type>(args, operand, place.col, place.valid, values);
+  float vector[CUDROPI_CHUNK];
+  if (args.side[operand].data == nullptr) return;
+  cudropi_rows_read_vector<walk, Type>(args, operand, place, vector);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = vector[j] + values[j];
 }
 
 /* Multiply values by a vector along the row. The rest is as in cudropi_rows_add_vector(). */
-template <class Type>
+template <cudropi_rows_walk_t walk, class Type>
 CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args,
                                                  int operand,
                                                  const cudropi_rows_place_t &place,
                                                  float (&values)[CUDROPI_CHUNK]) {
-  const cudropi_rows_side_t &side = args.side[operand];
-  if (side.data == nullptr) return;
-  if (side.is_f32) {
-    cudropi_rows_multiply<cudropi_f32>(
-        cudropi_load<4>(side.data, place.col, 1, place.valid), values);
-  } else {
-    cudropi_rows_multiply<Type>(
-        cudropi_load<Type::bytes>(side.data, place.col, 1, place.valid), values);
-  }
+  float vector[CUDROPI_CHUNK];
+  if (args.side[operand].data == nullptr) return;
+  cudropi_rows_read_vector<walk, Type>(args, operand, place, vector);
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * vector[j];
 }
 
 /* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
@@ -264,6 +292,28 @@ CUDROPI_DEVICE void cudropi_rows_store_gradient(const cudropi_rows_args_t &args,
   cudropi_rows_store<walk, Type>(args, operand, place, gradient);
 }
 
+/* The group of the mask that a chunk is. Not in GENERAL. */
+CUDROPI_DEVICE uint64_t cudropi_rows_group(const cudropi_rows_args_t &args,
+                                           const cudropi_rows_mask_t &mask,
+                                           const cudropi_rows_place_t &place) {
+  const int64_t index = place.row * args.index_stride[0] + place.col;
+  return (mask.index_base + (uint64_t)index) / CUDROPI_CHUNK;
+}
+
+/* The keep bits of a group. Not in GENERAL. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_rows_keep_group(const cudropi_rows_mask_t &mask,
+                                            uint64_t group, bool (&keep)[CUDROPI_CHUNK]) {
+  const cudropi_from_schedule source = {mask.schedule};
+  if (walk == CUDROPI_ROWS_DRAWN || mask.schedule.fate == CUDROP_MASK_DRAWN) {
+    source.keep8(group, keep);
+  } else {
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      keep[j] = mask.schedule.fate == CUDROP_MASK_KEPT;
+  }
+}
+
 /* keep[j] is true if column place.col + j is kept. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
@@ -271,16 +321,13 @@ CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
                                       const cudropi_rows_place_t &place,
                                       bool (&keep)[CUDROPI_CHUNK]) {
   uint32_t bits = 0xff;
-  if (walk != CUDROPI_ROWS_GENERAL && mask.schedule.fate == CUDROP_MASK_DRAWN) {
-    const uint64_t index =
-        mask.index_base + (uint64_t)(place.row * args.index_stride[0] + place.col);
-    const cudropi_from_schedule source = {mask.schedule};
-    source.keep8(index / CUDROPI_CHUNK, keep);
+  if (walk != CUDROPI_ROWS_GENERAL) {
+    cudropi_rows_keep_group<walk>(mask, cudropi_rows_group(args, mask, place), keep);
     return;
   }
   if (mask.schedule.fate == CUDROP_MASK_DROPPED) {
     bits = 0;
-  } else if (walk == CUDROPI_ROWS_GENERAL && mask.schedule.fate == CUDROP_MASK_DRAWN) {
+  } else if (mask.schedule.fate == CUDROP_MASK_DRAWN) {
     const int64_t row =
         cudropi_row_place(args.rank, args.shape, args.index_stride, place.row);
     bits = cudropi_keep_strided(
@@ -313,6 +360,108 @@ CUDROPI_DEVICE int64_t cudropi_rows_end(const cudropi_rows_args_t &args,
   const int64_t end = (slab + 1) * args.tiling.slab_rows;
   if (place.valid == 0) return 0;
   return end < args.rows ? end : args.rows;
+}
+
+/* How many rows the thread has, from `place` on. */
+CUDROPI_DEVICE int32_t cudropi_rows_turns(const cudropi_rows_args_t &args,
+                                          const cudropi_rows_place_t &place) {
+  const int64_t left = cudropi_rows_end(args, place) - place.row;
+  return left <= 0 ? 0
+                   : (int32_t)(((uint32_t)left + (uint32_t)args.tiling.ways - 1) >>
+                               (8 - args.lanes_log2));
+}
+static_assert(CUDROPI_TILE_THREADS == 1 << 8, "ways are 1 << (8 - lanes_log2)");
+
+/*
+ * The walk down a thread's rows. In DRAWN and PREPARED a cursor has the address of the thread's
+ * chunk of an operand, and the group of the mask has one too: going to the next row is a sum, where
+ * finding the row is several products. GENERAL finds each row from its place.
+ */
+template <class Type>
+struct cudropi_rows_cursor_t {
+  int operand;
+  cudropi_chunk_t<Type::bytes> *chunk; /* unspecified if the operand is absent */
+  int64_t step;                        /* chunks from one row of the thread to the next */
+};
+
+/* A cursor at `place` that advances by `rows` rows and `cols` columns. */
+template <class Type>
+CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
+    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place,
+    int32_t rows, int32_t cols) {
+  using chunk = cudropi_chunk_t<Type::bytes>;
+  const cudropi_rows_side_t &side = args.side[operand];
+  const int64_t stride = side.stride[0] / CUDROPI_CHUNK;
+  return {
+      operand,
+      static_cast<chunk *>(side.data) + (place.row * stride + place.col / CUDROPI_CHUNK),
+      rows * stride + cols / CUDROPI_CHUNK};
+}
+
+/* The same, for the walk down a thread's rows. */
+template <class Type>
+CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
+    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
+  return cudropi_rows_point<Type>(args, operand, place, args.tiling.ways, 0);
+}
+
+template <class Type>
+CUDROPI_DEVICE void cudropi_rows_advance(cudropi_rows_cursor_t<Type> &cursor) {
+  cursor.chunk += cursor.step;
+}
+
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load_at(
+    const cudropi_rows_args_t &args, const cudropi_rows_cursor_t<Type> &from,
+    const cudropi_rows_place_t &place) {
+  if (walk != CUDROPI_ROWS_GENERAL) return *from.chunk;
+  return cudropi_rows_load<walk, Type>(args, from.operand, place);
+}
+
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_put_at(const cudropi_rows_args_t &args,
+                                        const cudropi_rows_cursor_t<Type> &to,
+                                        const cudropi_rows_place_t &place,
+                                        const cudropi_chunk_t<Type::bytes> &stored) {
+  if (walk != CUDROPI_ROWS_GENERAL) {
+    *to.chunk = stored;
+  } else {
+    cudropi_rows_put<walk, Type>(args, to.operand, place, stored);
+  }
+}
+
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_store_at(const cudropi_rows_args_t &args,
+                                          const cudropi_rows_cursor_t<Type> &to,
+                                          const cudropi_rows_place_t &place,
+                                          const float (&values)[CUDROPI_CHUNK]) {
+  cudropi_rows_put_at<walk>(args, to, place, cudropi_rows_pack<Type>(values));
+}
+
+/* The thread's group of the mask, which goes down the rows as a cursor does. */
+struct cudropi_rows_drawn_t {
+  uint64_t group, step;
+};
+
+CUDROPI_DEVICE cudropi_rows_drawn_t cudropi_rows_point_at_group(
+    const cudropi_rows_args_t &args, const cudropi_rows_mask_t &mask,
+    const cudropi_rows_place_t &place) {
+  return {cudropi_rows_group(args, mask, place),
+          (uint64_t)(args.tiling.ways * (args.index_stride[0] / CUDROPI_CHUNK))};
+}
+
+/* keep[j] is true if column place.col + j is kept. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_rows_keep_at(const cudropi_rows_args_t &args,
+                                         const cudropi_rows_mask_t &mask,
+                                         const cudropi_rows_drawn_t &drawn,
+                                         const cudropi_rows_place_t &place,
+                                         bool (&keep)[CUDROPI_CHUNK]) {
+  if (walk != CUDROPI_ROWS_GENERAL) {
+    cudropi_rows_keep_group<walk>(mask, drawn.group, keep);
+  } else {
+    cudropi_rows_keep<walk>(args, mask, place, keep);
+  }
 }
 
 /*
@@ -389,9 +538,11 @@ struct cudropi_rows_instance_t {
   }
 
 static inline cudropi_rows_walk_t cudropi_rows_walk(const cudropi_work_t *work) {
-  return work->walk == CUDROPI_WALK_GENERAL                 ? CUDROPI_ROWS_GENERAL
-         : work->plan->draw.source == CUDROPI_FROM_PREPARED ? CUDROPI_ROWS_PREPARED
-                                                            : CUDROPI_ROWS_DRAWN;
+  const cudropi_source_t source = work->plan->draw.source;
+  if (work->walk == CUDROPI_WALK_GENERAL) return CUDROPI_ROWS_GENERAL;
+  return source == CUDROPI_FROM_PHILOX || source == CUDROPI_FROM_OPERAND
+             ? CUDROPI_ROWS_DRAWN
+             : CUDROPI_ROWS_PREPARED;
 }
 
 /* Launch `blocks` blocks of the kernel for these types and for the walk of `work`. */

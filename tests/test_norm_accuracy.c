@@ -140,7 +140,7 @@ static long double get(const case_t *given, name_t name, int64_t e) {
 
 static exact_t find_exact(const case_t *given, int64_t row) {
   const int64_t cols = given->row->cols, first = row * cols;
-  const long double n = (long double)cols, a = n / 256.0L + 21.0L;
+  const long double n = (long double)cols, a = n / 2048.0L + 20.0L;
   const bool is_centred = given->kind == CUDROP_LAYER_NORM;
   long double sum = 0.0L, size = 0.0L, away = 0.0L, squares = 0.0L;
   exact_t s = {0};

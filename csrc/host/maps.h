@@ -15,25 +15,25 @@ DEFINE_MAP(relu)
 DEFINE_MAP(relu_slope)
 DEFINE_MAP(gelu)
 DEFINE_MAP(gelu_slope)
+DEFINE_MAP(narrow_gelu)
+DEFINE_MAP(narrow_gelu_slope)
 DEFINE_MAP(gelu_tanh)
 DEFINE_MAP(gelu_tanh_slope)
 DEFINE_MAP(silu)
 DEFINE_MAP(silu_slope)
-DEFINE_MAP(exp_to_zero)
+DEFINE_MAP(lifted_exp)
+DEFINE_MAP(narrow_exp)
 
 enum { ACTIVATIONS = 5 };
 
-/* The function of each cudrop_activation_t; NULL for the identity. */
-static cudropi_map_t *const activation_values[ACTIVATIONS] = {
-    [CUDROP_RELU] = map_relu,
-    [CUDROP_GELU] = map_gelu,
-    [CUDROP_GELU_TANH] = map_gelu_tanh,
-    [CUDROP_SILU] = map_silu};
-/* The derivative of each cudrop_activation_t; NULL for the identity. */
-static cudropi_map_t *const activation_slopes[ACTIVATIONS] = {
-    [CUDROP_RELU] = map_relu_slope,
-    [CUDROP_GELU] = map_gelu_slope,
-    [CUDROP_GELU_TANH] = map_gelu_tanh_slope,
-    [CUDROP_SILU] = map_silu_slope};
+/* The function of each cudrop_activation_t, for results that are F32 and for those of 16 bits; NULL
+ * for the identity. */
+static cudropi_map_t *const activation_values[2][ACTIVATIONS] = {
+    {NULL, map_relu, map_gelu, map_gelu_tanh, map_silu},
+    {NULL, map_relu, map_narrow_gelu, map_gelu_tanh, map_silu}};
+/* The derivative of each cudrop_activation_t, in the same way. */
+static cudropi_map_t *const activation_slopes[2][ACTIVATIONS] = {
+    {NULL, map_relu_slope, map_gelu_slope, map_gelu_tanh_slope, map_silu_slope},
+    {NULL, map_relu_slope, map_narrow_gelu_slope, map_gelu_tanh_slope, map_silu_slope}};
 
 #endif /* CUDROP_MAPS_H */

@@ -5,7 +5,7 @@
 #include "call/row_sum.h"
 #include "host/strip.h"
 
-enum { CHUNK = 8 }; /* columns that a thread adds one by one */
+enum { CHUNK = 8 }; /* columns that a thread adds as a tree */
 
 /* The sums so far of each thread of a row. */
 typedef struct {
@@ -48,43 +48,44 @@ static inline void cudropi_turn_chunks(const float *values, cudropi_eight_t *val
   }
 }
 
-/* sum[c] += the values of chunk c one by one, for 8 chunks. */
+/* *sums += the sums of 8 chunks that are transposed. */
+static inline void cudropi_fold_chunks(const cudropi_eight_t *v, cudropi_eight_t *sums) {
+  *sums += ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+}
+
+/* sum[c] += the sum of chunk c, for 8 chunks. */
 static inline void cudropi_add_chunks(float *sum, const float *values) {
   cudropi_eight_t value[CHUNK], total;
   cudropi_turn_chunks(values, value);
   memcpy(&total, sum, sizeof total);
-  for (int j = 0; j < CHUNK; ++j) total = total + value[j];
+  cudropi_fold_chunks(value, &total);
   memcpy(sum, &total, sizeof total);
 }
 
-/* The same, and squares[c] += the squares of the values. */
+/* The same, and squares[c] += the sum of the squares of chunk c. */
 static inline void cudropi_add_squared_chunks(float *sum, float *squares,
                                               const float *values) {
   cudropi_eight_t value[CHUNK], total, squared;
   cudropi_turn_chunks(values, value);
   memcpy(&total, sum, sizeof total);
   memcpy(&squared, squares, sizeof squared);
-  for (int j = 0; j < CHUNK; ++j) {
-    total = total + value[j];
-    squared = squared + value[j] * value[j];
-  }
+  cudropi_fold_chunks(value, &total);
+  for (int j = 0; j < CHUNK; ++j) value[j] = value[j] * value[j];
+  cudropi_fold_chunks(value, &squared);
   memcpy(sum, &total, sizeof total);
   memcpy(squares, &squared, sizeof squared);
 }
 #else
 static inline void cudropi_add_chunks(float *sum, const float *values) {
-  for (int j = 0; j < CHUNK; ++j)
-    for (int c = 0; c < CHUNK; ++c) sum[c] = sum[c] + values[c * CHUNK + j];
+  for (int c = 0; c < CHUNK; ++c) sum[c] = sum[c] + cudropi_row_chunk(values + c * CHUNK);
 }
 
 static inline void cudropi_add_squared_chunks(float *sum, float *squares,
                                               const float *values) {
-  for (int j = 0; j < CHUNK; ++j)
-    for (int c = 0; c < CHUNK; ++c) {
-      const float value = values[c * CHUNK + j];
-      sum[c] = sum[c] + value;
-      squares[c] = squares[c] + value * value;
-    }
+  float squared[CHUNK * CHUNK];
+  for (int j = 0; j < CHUNK * CHUNK; ++j) squared[j] = values[j] * values[j];
+  cudropi_add_chunks(sum, values);
+  cudropi_add_chunks(squares, squared);
 }
 #endif
 
@@ -102,8 +103,7 @@ static inline void cudropi_add_to_total(cudropi_row_total_t *row,
   float *sum = row->sum + strip->first / CHUNK % row->threads;
   int c = 0;
   for (; c + CHUNK <= chunks; c += CHUNK) cudropi_add_chunks(sum + c, values + c * CHUNK);
-  for (; c < chunks; ++c)
-    for (int j = 0; j < CHUNK; ++j) sum[c] = sum[c] + values[c * CHUNK + j];
+  for (; c < chunks; ++c) sum[c] = sum[c] + cudropi_row_chunk(values + c * CHUNK);
 }
 
 /* Add a strip's values to `row` and their squares to `of_squares`, which has as many threads. */
@@ -116,12 +116,13 @@ static inline void cudropi_add_to_totals(cudropi_row_total_t *row,
   int c = 0;
   for (; c + CHUNK <= chunks; c += CHUNK)
     cudropi_add_squared_chunks(sum + c, squares + c, values + c * CHUNK);
-  for (; c < chunks; ++c)
-    for (int j = 0; j < CHUNK; ++j) {
-      const float value = values[c * CHUNK + j];
-      sum[c] = sum[c] + value;
-      squares[c] = squares[c] + value * value;
-    }
+  for (; c < chunks; ++c) {
+    float squared[CHUNK];
+    for (int j = 0; j < CHUNK; ++j)
+      squared[j] = values[c * CHUNK + j] * values[c * CHUNK + j];
+    sum[c] = sum[c] + cudropi_row_chunk(values + c * CHUNK);
+    squares[c] = squares[c] + cudropi_row_chunk(squared);
+  }
 }
 
 /* Return the sum, and begin a new one. */

@@ -51,7 +51,7 @@ extern "C" {
  * place): give P to the calls of this section alone, and y, which is +0 there, to matrix products.
  *
  * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
- * within 1.1 ulp, and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
+ * within 1.1 ulp (within 2^-17 of itself for F16 and BF16), and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
  * rounded P. `scale` is finite; 0, as of a member that is left out, stands for 1. A row that sees
  * no key has y = +0, and one that sees scores of -infinity alone P = y = +0. A NaN or +infinity
  * that is seen makes all that the row sees NaN, but for what is dropped of y.

@@ -110,8 +110,9 @@ typedef enum {
  *
  * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
  * each rounded, and the last rounded to y's type. y may be x or residual itself, if the types are
- * equal. The value of GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16) while it is not
- * subnormal. Mixed precision: the residual and y are of the stream, x of the branch.
+ * equal. The value of GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16; GELU for a y of F16
+ * or BF16: 2^-17) while it is not subnormal. Mixed precision: the residual and y are of the stream, x
+ * of the branch.
  */
 typedef struct {
   const cudrop_tensor_t *bias; /* vector, or NULL */
@@ -195,7 +196,7 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *
  * The drift is what rounding has done to m; RMSNorm has m = drift = 0. So values may lie close
  * together far from 0, and the mean of up to 2^19 equal values is that value. The errors against
- * exact arithmetic on h are at most the following, with a = cols / 256 + 21, u = 2^-24, and avg for
+ * exact arithmetic on h are at most the following, with a = cols / 2048 + 20, u = 2^-24, and avg for
  * the average over the row.
  *
  *   m      w = (a + 2) u avg |h|                                RMSNorm: w = D = 0

@@ -3,9 +3,9 @@
 
 static const cudropi_attention_instance_t one_turn[] =
     CUDROPI_ATTENTION_INSTANCES(cudropi_attention, 1);
-static const cudropi_attention_instance_t two_turns[] =
-    CUDROPI_ATTENTION_INSTANCES(cudropi_attention, 2);
+static const cudropi_attention_instance_t all_turns[] =
+    CUDROPI_ATTENTION_INSTANCES(cudropi_attention, CUDROPI_ROW_TURNS);
 
 int cudropi_launch_attention(const cudropi_work_t *work) {
-  return cudropi_attention_launch(one_turn, two_turns, work);
+  return cudropi_attention_launch(one_turn, all_turns, work);
 }

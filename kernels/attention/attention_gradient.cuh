@@ -45,11 +45,17 @@ CUDROPI_DEVICE float cudropi_gradient_add(
 #pragma unroll
   for (int t = 0; t < turns; ++t) {
     const uint32_t seen = cudropi_seen_bits(row.seen, col + t * row.step);
+    float product[CUDROPI_CHUNK];
+    if (seen == 0) continue;
 #pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; ++j) {
-      const float product = part.dropped[t][j] * Type::get(part.weights[t], j);
-      sum = sum + (seen >> j & 1 ? product : 0.0f);
+    for (int j = 0; j < CUDROPI_CHUNK; ++j)
+      product[j] = part.dropped[t][j] * Type::get(part.weights[t], j);
+    if (seen != 0xff) {
+#pragma unroll
+      for (int j = 0; j < CUDROPI_CHUNK; ++j)
+        if (!(seen >> j & 1)) product[j] = 0.0f;
     }
+    sum = sum + cudropi_row_chunk(product);
   }
   return sum;
 }
@@ -76,14 +82,18 @@ CUDROPI_DEVICE void cudropi_gradient_store(
   }
 }
 
-/* Tuning: the least number of blocks that fit on a multiprocessor. GENERAL with two blocks spills
- * on sm_120. */
-constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk) {
-  return walk == CUDROPI_ROWS_GENERAL ? 1 : CUDROPI_ATTENTION_BLOCKS;
+/* Tuning: the least number of blocks that fit on a multiprocessor. With more, GENERAL and, from
+ * sm_100, PREPARED spill. */
+constexpr int cudropi_gradient_blocks(cudropi_rows_walk_t walk, int turns, int bytes) {
+  const bool is_prepared = walk == CUDROPI_ROWS_PREPARED && cudropi_has_wide_accesses;
+  if (walk == CUDROPI_ROWS_GENERAL) return 1;
+  if (is_prepared) return turns > 1 && bytes == 4 ? 1 : 2;
+  return cudropi_attention_blocks(walk, turns);
 }
 
 template <class Type, cudropi_rows_walk_t walk, int turns>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_gradient_blocks(walk))
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
+                                  cudropi_gradient_blocks(walk, turns, Type::bytes))
     cudropi_attention_gradient(const __grid_constant__ cudropi_attention_args_t args) {
   SHARED_ARRAY(float, shared, CUDROPI_ROW_SHARED);
   CUDROPI_ROWS_MASK(walk, args, mask);

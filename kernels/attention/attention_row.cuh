@@ -8,7 +8,7 @@
  *   taken by  thread 0 | thread 1 | thread 0 | thread 1 | thread 0
  *   turn         0          0          1          1          2
  *
- * A kernel of one turn holds one chunk per thread at a time, a kernel of two turns holds two. If
+ * A kernel of one turn holds one chunk per thread at a time, a kernel of four turns holds four. If
  * these chunks are the whole row, their values stay in registers from one pass over the row to the
  * next. In longer rows each pass loads and computes the values again.
  */
@@ -21,12 +21,14 @@
 
 using cudropi_attention_args_t = cudropi_rows_args_of<cudropi_attention_t>;
 
-/* The most keys of a row in a kernel of one turn, which needs fewer registers. A kernel of two
- * turns takes any row. */
-enum { CUDROPI_ONE_TURN = CUDROPI_ROW_MOST_THREADS * CUDROPI_CHUNK };
+/* The most keys of a row in a kernel of one turn, which needs fewer registers. A kernel of
+ * CUDROPI_ROW_TURNS turns takes any row. */
+enum { CUDROPI_ONE_TURN = CUDROPI_WARP * CUDROPI_CHUNK };
 
 /* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. */
-enum { CUDROPI_ATTENTION_BLOCKS = 2 };
+constexpr int cudropi_attention_blocks(cudropi_rows_walk_t walk, int turns) {
+  return turns == 1 && walk != CUDROPI_ROWS_GENERAL ? 4 : 2;
+}
 
 /* The row of a thread. */
 struct cudropi_attention_row_t {
@@ -103,6 +105,31 @@ CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
   }
 }
 
+/* keep[j] is false if column j is not valid. Few chunks have such columns. */
+CUDROPI_DEVICE void cudropi_keep_seen(const cudropi_rows_place_t &place,
+                                      bool (&keep)[CUDROPI_CHUNK]) {
+  if (place.valid == 0xff) return;
+#pragma unroll
+  for (int j = 0; j < CUDROPI_CHUNK; ++j) keep[j] = keep[j] && (place.valid >> j & 1);
+}
+
+/* keep[j] is true if column j of a chunk is valid and kept. Not in GENERAL. `group` is the chunk's
+ * group of the mask. */
+template <cudropi_rows_walk_t walk>
+CUDROPI_DEVICE void cudropi_attention_keep8(const cudropi_attention_args_t &args,
+                                            const cudropi_rows_mask_t &mask,
+                                            const cudropi_rows_place_t &place,
+                                            uint64_t group, bool (&keep)[CUDROPI_CHUNK]) {
+  if (args.bits != nullptr) {
+    const uint32_t bits = cudropi_read_bits<walk>(args, place);
+#pragma unroll
+    for (int j = 0; j < CUDROPI_CHUNK; ++j) keep[j] = bits >> j & 1;
+  } else {
+    cudropi_rows_keep_group<walk>(mask, group, keep);
+  }
+  cudropi_keep_seen(place, keep);
+}
+
 /* The keep bits of a chunk; 0 for columns that are not valid. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &args,
@@ -146,22 +173,24 @@ CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_load_seen(
   return cudropi_rows_load<walk, Type>(args, operand, place);
 }
 
+/* A cursor at column `col` of a row, which goes along the row with the thread. */
+template <class Type>
+CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_attention_point(
+    const cudropi_attention_args_t &args, int operand, const cudropi_attention_row_t &row,
+    int64_t col) {
+  return cudropi_rows_point<Type>(args, operand, {row.row, col, 0}, 0, (int32_t)row.step);
+}
+
 /* Store the valid columns of a chunk, which are the ones that the row sees. */
 template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_store_seen(const cudropi_attention_args_t &args, int operand,
-                                       const cudropi_rows_place_t &place,
-                                       const float (&values)[CUDROPI_CHUNK]) {
+CUDROPI_DEVICE void cudropi_put_seen(const cudropi_attention_args_t &args,
+                                     const cudropi_rows_cursor_t<Type> &to,
+                                     const cudropi_rows_place_t &place,
+                                     const cudropi_chunk_t<Type::bytes> &stored) {
   if (place.valid == 0xff || walk == CUDROPI_ROWS_GENERAL) {
-    cudropi_rows_store<walk, Type>(args, operand, place, values);
+    cudropi_rows_put_at<walk>(args, to, place, stored);
   } else if (place.valid != 0) {
-    const cudropi_rows_side_t &side = args.side[operand];
-    cudropi_chunk_t<Type::bytes> stored = {};
-#pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; j += 2)
-      Type::set(stored, j, values[j], values[j + 1]);
-    cudropi_store<Type::bytes>(side.data,
-                               cudropi_rows_position<walk>(args, side.stride, place), 1,
-                               place.valid, stored);
+    cudropi_store<Type::bytes>(to.chunk, 0, 1, place.valid, stored);
   }
 }
 
@@ -174,14 +203,14 @@ CUDROPI_DEVICE void cudropi_store_all(const cudropi_attention_args_t &args, int 
   cudropi_rows_store<walk, Type>(args, operand, place, values);
 }
 
-/* The kernels of an operator in one type, with TURNS turns. GENERAL always has two turns. */
-#define CUDROPI_ATTENTION_INSTANCE(KERNEL, DTYPE, TYPE, TURNS) \
-  {                                                            \
-    DTYPE, DTYPE, {                                            \
-      KERNEL<TYPE, CUDROPI_ROWS_DRAWN, TURNS>,                 \
-          KERNEL<TYPE, CUDROPI_ROWS_PREPARED, TURNS>,          \
-          KERNEL<TYPE, CUDROPI_ROWS_GENERAL, 2>                \
-    }                                                          \
+/* The kernels of an operator in one type, with TURNS turns. GENERAL always has all. */
+#define CUDROPI_ATTENTION_INSTANCE(KERNEL, DTYPE, TYPE, TURNS)  \
+  {                                                             \
+    DTYPE, DTYPE, {                                             \
+      KERNEL<TYPE, CUDROPI_ROWS_DRAWN, TURNS>,                  \
+          KERNEL<TYPE, CUDROPI_ROWS_PREPARED, TURNS>,           \
+          KERNEL<TYPE, CUDROPI_ROWS_GENERAL, CUDROPI_ROW_TURNS> \
+    }                                                           \
   }
 
 /* The kernels of an operator in every type. */
@@ -197,11 +226,11 @@ using cudropi_attention_instance_t = cudropi_rows_instance_t<cudropi_attention_a
 /* Launch one block per group of rows, up to the largest grid. */
 static inline cudaError_t cudropi_attention_launch(
     const cudropi_attention_instance_t (&one_turn)[3],
-    const cudropi_attention_instance_t (&two_turns)[3], const cudropi_work_t *work) {
+    const cudropi_attention_instance_t (&all_turns)[3], const cudropi_work_t *work) {
   const cudropi_plan_t *plan = work->plan;
   const int64_t each = CUDROPI_TILE_THREADS / cudropi_row_threads(plan->cols);
   const int64_t groups = (plan->rows + each - 1) / each, most = INT32_MAX;
-  return cudropi_rows_launch_blocks(plan->cols <= CUDROPI_ONE_TURN ? one_turn : two_turns,
+  return cudropi_rows_launch_blocks(plan->cols <= CUDROPI_ONE_TURN ? one_turn : all_turns,
                                     work, groups < most ? groups : most);
 }
 

@@ -4,8 +4,18 @@
 
 #include "embedding/lookup.cuh"
 
+/* Tuning: the least number of blocks that fit on a multiprocessor. */
+constexpr int cudropi_embedding_blocks(cudropi_rows_walk_t walk) {
+  const int most = cudropi_most_threads / CUDROPI_TILE_THREADS;
+  const int drawn = cudropi_has_wide_accesses ? 5 : 6; /* one more spills */
+  const int wanted = walk == CUDROPI_ROWS_DRAWN      ? drawn
+                     : walk == CUDROPI_ROWS_PREPARED ? drawn - 1
+                                                     : 2;
+  return wanted < most ? wanted : most;
+}
+
 template <class Type, cudropi_rows_walk_t walk>
-__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk>)
+__global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_embedding_blocks(walk))
     cudropi_embedding(const __grid_constant__ cudropi_embedding_args_t args) {
   CUDROPI_ROWS_MASK(walk, args, mask);
   cudropi_rows_place_t place = cudropi_rows_begin(args);

@@ -8,7 +8,8 @@
 #define CUDROPI_FOR_CHUNK(values, function) \
   _Pragma("unroll") for (int j = 0; j < 8; ++j) values[j] = function(values[j])
 
-/* values = act(values) */
+/* values = act(values), for results of the type Type */
+template <class Type>
 CUDROPI_DEVICE void cudropi_activate(cudrop_activation_t activation, float (&values)[8]) {
   switch (activation) {
     case CUDROP_IDENTITY:
@@ -17,7 +18,11 @@ CUDROPI_DEVICE void cudropi_activate(cudrop_activation_t activation, float (&val
       CUDROPI_FOR_CHUNK(values, cudropi_relu);
       break;
     case CUDROP_GELU:
-      CUDROPI_FOR_CHUNK(values, cudropi_gelu);
+      if (Type::bytes == 2) {
+        CUDROPI_FOR_CHUNK(values, cudropi_narrow_gelu);
+      } else {
+        CUDROPI_FOR_CHUNK(values, cudropi_gelu);
+      }
       break;
     case CUDROP_GELU_TANH:
       CUDROPI_FOR_CHUNK(values, cudropi_gelu_tanh);
@@ -28,7 +33,8 @@ CUDROPI_DEVICE void cudropi_activate(cudrop_activation_t activation, float (&val
   }
 }
 
-/* values = act'(values); 1 for the identity */
+/* values = act'(values), for results of the type Type; 1 for the identity */
+template <class Type>
 CUDROPI_DEVICE void cudropi_find_slopes(cudrop_activation_t activation,
                                         float (&values)[8]) {
   switch (activation) {
@@ -40,7 +46,11 @@ CUDROPI_DEVICE void cudropi_find_slopes(cudrop_activation_t activation,
       CUDROPI_FOR_CHUNK(values, cudropi_relu_slope);
       break;
     case CUDROP_GELU:
-      CUDROPI_FOR_CHUNK(values, cudropi_gelu_slope);
+      if (Type::bytes == 2) {
+        CUDROPI_FOR_CHUNK(values, cudropi_narrow_gelu_slope);
+      } else {
+        CUDROPI_FOR_CHUNK(values, cudropi_gelu_slope);
+      }
       break;
     case CUDROP_GELU_TANH:
       CUDROPI_FOR_CHUNK(values, cudropi_gelu_tanh_slope);

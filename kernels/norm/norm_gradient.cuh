@@ -24,8 +24,10 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     const auto h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_H, place);
     if (has_dh)
       from_h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_DH, place);
-    const float mean = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_MEAN, place.row);
-    const float rstd = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_RSTD, place.row);
+    const float mean =
+        cudropi_row_read<walk>(args, CUDROPI_NORM_GRADIENT_MEAN, place.row);
+    const float rstd =
+        cudropi_row_read<walk>(args, CUDROPI_NORM_GRADIENT_RSTD, place.row);
     const float mean_g = args.of_rows[place.row];
     const float mean_gh = args.of_rows[args.rows + place.row];
     bool keep[CUDROPI_CHUNK];
@@ -33,8 +35,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_norm_blocks(walk
     cudropi_rows_keep<walk>(args, mask, place, keep);
     cudropi_rows_get<Type>(from_y, dy);
     cudropi_rows_get<Type>(from_y, dresidual);
-    cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place,
-                                       dresidual);
+    cudropi_rows_multiply_vector<walk, Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place,
+                                             dresidual);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) {
       const float hhat = cudropi_normalise(Stream::get(h, j), mean, rstd);

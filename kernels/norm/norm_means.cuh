@@ -19,15 +19,15 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
   const int64_t at = row.first.row;
   float mean = 0.0f, rstd = 0.0f, sum_g = 0.0f, sum_gh = 0.0f;
   if (row.end > 0) {
-    mean = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_MEAN, at);
-    rstd = cudropi_row_read(args, CUDROPI_NORM_GRADIENT_RSTD, at);
+    mean = cudropi_row_read<walk>(args, CUDROPI_NORM_GRADIENT_MEAN, at);
+    rstd = cudropi_row_read<walk>(args, CUDROPI_NORM_GRADIENT_RSTD, at);
   }
   for (auto place = row.first; place.col < row.end; cudropi_row_next(args, row, place)) {
     const auto dy = cudropi_rows_load<walk, Type>(args, CUDROPI_NORM_GRADIENT_DY, place);
     const auto h = cudropi_rows_load<walk, Stream>(args, CUDROPI_NORM_GRADIENT_H, place);
     float g[CUDROPI_CHUNK], gh[CUDROPI_CHUNK];
     cudropi_rows_get<Type>(dy, g);
-    cudropi_rows_multiply_vector<Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place, g);
+    cudropi_rows_multiply_vector<walk, Type>(args, CUDROPI_NORM_GRADIENT_GAMMA, place, g);
     cudropi_rows_get<Stream>(h, gh);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)

@@ -44,17 +44,19 @@ static bool is_near(const view_t *view, int64_t e, double value, double bound,
   return view_is_near(view, e, value, bound);
 }
 
-/* Additions that a summand of a row goes through: of its thread, of the tree, of the warps. */
+/* Additions that a summand of a row goes through: of its chunk, of its thread, of the tree, of the
+ * warps. */
 static double count_additions(int64_t keys) {
   int64_t threads = 32;
-  while (threads < 256 && threads * 8 < keys) threads *= 2;
+  while (threads < 256 && threads * 32 < keys) threads *= 2;
   const int64_t turns = (keys + threads * 8 - 1) / (threads * 8);
-  return (double)(turns * 8 + 5 + 8);
+  return (double)(3 + turns + 5 + 8);
 }
 
 /*
  * Weights of a row. With u = 2^-24, z is right within u |z|, z - max within u of itself and the
- * errors of both, and its power within 1.1 ulp, which is at most 2.2 u. The sum inherits these as
+ * errors of both, and its power within 1.1 ulp, which is at most 2.2 u, or in types of 16 bits within
+ * 2^-17 = 128 u. The sum inherits these as
  * the weights average them, and adds u an addition; the quotient rounds twice. Below 2^-126
  * errors are absolute.
  */
@@ -63,6 +65,7 @@ static const char *check_weights(const attention_trial_t *trial, const tensors_t
                                  double *p) {
   const double u = 0x1p-24, scale = trial->scale != 0.0f ? (double)trial->scale : 1.0;
   const int64_t keys = count_keys(trial), first = row * keys;
+  const double power = trial->dtype == CUDROP_F32 ? 2.2 : 128.0;
   double most = -INFINITY, average = 0.0;
   for (int64_t k = seen.begin; k < seen.end; ++k) {
     s[k] = view_get(&t->scores, first + k);
@@ -71,7 +74,7 @@ static const char *check_weights(const attention_trial_t *trial, const tensors_t
   attention_trial_softmax(seen.end - seen.begin, s + seen.begin, scale, p + seen.begin);
   for (int64_t k = seen.begin; k < seen.end; ++k) {
     const double z = scale * s[k];
-    s[k] = isinf(z) ? 2.2 * u : u * (fabs(z) + fabs(most) + fabs(z - most) + 2.2);
+    s[k] = isinf(z) ? power * u : u * (fabs(z) + fabs(most) + fabs(z - most) + power);
     average += p[k] * s[k];
   }
   for (int64_t k = seen.begin; k < seen.end; ++k) {

@@ -240,6 +240,12 @@ static const cudrop_mask_t *get_mask(const rows_trial_t *trial) {
   return trial->no_mask ? NULL : &trial->mask;
 }
 
+/* How far an activation may be off, relative to its value, if the result has the type `dtype`. */
+static double activation_bound(cudrop_activation_t activation, cudrop_dtype_t dtype) {
+  if (activation == CUDROP_GELU_TANH) return 0x1p-16;
+  return activation == CUDROP_GELU && dtype != CUDROP_F32 ? 0x1p-17 : 0x1p-20;
+}
+
 static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) {
   const float scale = trial_scale(get_mask(trial));
   for (int64_t e = 0; e < view_count(&t->x); ++e) {
@@ -254,9 +260,8 @@ static const char *check_forward(const rows_trial_t *trial, const tensors_t *t) 
     } else {
       const double dropped = kept ? as_float(a * scale) : 0.0;
       value = as_float(residual + dropped);
-      bound =
-          fabs(dropped) * (trial->activation == CUDROP_GELU_TANH ? 0x1p-16 : 0x1p-20) +
-          fabs(value) * 0x1p-23 + 0x1p-140;
+      bound = fabs(dropped) * activation_bound(trial->activation, t->y.tensor.dtype) +
+              fabs(value) * 0x1p-23 + 0x1p-140;
     }
     if (!view_is_near(&t->y, e, value, bound))
       return trial_complain(

@@ -2,6 +2,8 @@
 #ifndef CUDROP_OPS_ATTENTION_H
 #define CUDROP_OPS_ATTENTION_H
 
+#include <math.h>
+
 #include "call/plan.h"
 
 #ifdef __cplusplus
@@ -101,6 +103,14 @@ CUDROP_INLINE cudropi_seen_t cudropi_find_seen(const cudropi_visible_t *visible,
     skip = skip < 0 ? 0 : skip < count ? skip : count;
   }
   return (cudropi_seen_t){skip, count};
+}
+
+/*
+ * What 2^64 e^(z - max z) is multiplied by, given max z and the sum of these: weights are at most 1,
+ * and keep their bits down to the subnormal ones. 0 if the row sees nothing above -infinity.
+ */
+CUDROP_INLINE float cudropi_attention_inverse(float most, float sum) {
+  return most == -INFINITY && sum == sum ? 0.0f : 1.0f / sum;
 }
 
 CUDROPI_DECLARE_HOST(cudropi_attention_forward);

@@ -92,10 +92,24 @@ static void load_scores(const row_t *row, const cudropi_strip_t *strip, float *z
   hide(row, strip, -INFINITY, z);
 }
 
-/* z = e^(z - reference). Not inlined: the constants of e^x need the registers. */
+/* z = 2^64 e^(z - reference). Not inlined: the constants of e^x need the registers. */
 CUDROPI_ONCE void exponentiate(int n, float reference, float *z) {
   for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
-  map_exp_to_zero(n, z, z);
+  map_lifted_exp(n, z, z);
+}
+
+/* The same for weights of 16 bits. */
+CUDROPI_ONCE void exponentiate_narrow(int n, float reference, float *z) {
+  for (int j = 0; j < n; ++j) z[j] = z[j] - reference;
+  map_narrow_exp(n, z, z);
+}
+
+static void exponentiate_strip(const cudropi_strip_t *strip, float reference, float *z) {
+  if (strip->plan->branch == CUDROP_F32) {
+    exponentiate(strip->n, reference, z);
+  } else {
+    exponentiate_narrow(strip->n, reference, z);
+  }
 }
 
 /* Round values to the type in which they are stored. */
@@ -124,7 +138,7 @@ static float sum_powers(const row_t *row, float reference, float *held) {
     const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float *z = row->is_held ? held + col : held;
     if (!row->is_held) load_scores(row, &strip, z);
-    exponentiate(strip.n, reference, z);
+    exponentiate_strip(&strip, reference, z);
     cudropi_add_to_total(&total, &strip, z);
   }
   return cudropi_finish_total(&total);
@@ -136,7 +150,7 @@ static void do_attention_row(const row_t *row) {
   const float most = find_most(row, held);
   const float reference = most == -INFINITY ? 0.0f : most;
   const float total = sum_powers(row, reference, held);
-  const float inverse = total == 0.0f ? 0.0f : 1.0f / total;
+  const float inverse = cudropi_attention_inverse(most, total);
   const bool has_weights = cudropi_has(plan, CUDROPI_ATTENTION_WEIGHTS);
   const bool has_y = cudropi_has(plan, CUDROPI_ATTENTION_Y);
   for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
@@ -144,7 +158,7 @@ static void do_attention_row(const row_t *row) {
     float *z = row->is_held ? held + col : held;
     if (!row->is_held) {
       load_scores(row, &strip, z);
-      exponentiate(strip.n, reference, z);
+      exponentiate_strip(&strip, reference, z);
     }
     for (int j = 0; j < strip.n; ++j) z[j] = z[j] * inverse;
     round_values(&strip, z);

@@ -9,7 +9,8 @@
 
 static void do_fused(const cudropi_rows_job_t *job, int64_t slab) {
   const cudropi_plan_t *plan = job->plan;
-  cudropi_map_t *const activate = activation_values[cudropi_fused(plan)->activation];
+  cudropi_map_t *const activate =
+      activation_values[plan->stream != CUDROP_F32][cudropi_fused(plan)->activation];
   int64_t first = 0, end = 0;
   cudropi_find_slab(plan, slab, &first, &end);
   for (int64_t row = first; row < end; ++row) {
@@ -52,7 +53,8 @@ static void find_gradient(const cudropi_strip_t *strip, cudropi_map_t *find_slop
 static void do_fused_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
                           int width) {
   const cudropi_plan_t *plan = job->plan;
-  cudropi_map_t *const find_slopes = activation_slopes[cudropi_fused(plan)->activation];
+  cudropi_map_t *const find_slopes =
+      activation_slopes[plan->branch != CUDROP_F32][cudropi_fused(plan)->activation];
   float *partial = plan->partial[CUDROPI_FUSED_GRADIENT_DBIAS];
   const int ways = cudropi_count_ways(plan, slab);
   float sums[CUDROPI_TILE_THREADS * 8], gradient[CUDROPI_STRIP];

@@ -16,7 +16,7 @@
  * the distances h - first.
  *
  * The bounds of transformer.h (a, w, D, R) follow to first order in u = 2^-24. In a sum along a row
- * a value goes through 8 ceil(cols / 2048) + 5 + 8 <= a additions. A mean adds a division and the
+ * a value goes through 3 + max(4, ceil(cols / 2048)) + 5 + 8 <= a additions. A mean adds a division and the
  * rounding of cols. So `first` is off by w = (a + 2) u avg |h|. The distances are rounded, so the
  * drift is off by (a + 3) u avg |h - first|, where avg |h - first| <= avg |h - mean| + w. The mean
  * square is v + e^2 with a relative error of (a + 5) u, where v is the variance and |e| <= w. The
