@@ -24,9 +24,10 @@ typedef enum {
 /* Tuning: the least number of blocks that fit on a multiprocessor, which limits registers. Four
  * spill from sm_100. */
 template <cudropi_rows_walk_t walk>
-static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL ? 2
-                                           : cudropi_has_wide_accesses  ? 3
-                                                                        : 4;
+static constexpr int cudropi_rows_blocks = walk == CUDROPI_ROWS_GENERAL
+                                               ? (cudropi_is_sm_90 ? 4 : 2)
+                                           : cudropi_has_wide_accesses ? 3
+                                                                       : 4;
 
 /* An operand on the device. */
 struct cudropi_rows_side_t {

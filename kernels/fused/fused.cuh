@@ -17,10 +17,12 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
   auto to_y = cudropi_rows_point<Stream>(args, CUDROPI_FUSED_Y, place);
   auto drawn = cudropi_rows_point_at_group(args, mask, place);
   const bool has_residual = args.side[CUDROPI_FUSED_RESIDUAL].data != nullptr;
-  float bias[CUDROPI_CHUNK]; /* x + -0 has the bits of x */
+  /* Loaded once; in GENERAL, which is short of registers, in each row. x + -0 has the bits of x. */
+  float bias[CUDROPI_CHUNK];
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j) bias[j] = -0.0f;
-  if (args.side[CUDROPI_FUSED_BIAS].data != nullptr && place.valid != 0)
+  if (walk != CUDROPI_ROWS_GENERAL && args.side[CUDROPI_FUSED_BIAS].data != nullptr &&
+      place.valid != 0)
     cudropi_rows_read_vector<walk, Type>(args, CUDROPI_FUSED_BIAS, place, bias);
 #pragma unroll 1
   for (int32_t turns = cudropi_rows_turns(args, place); turns > 0; --turns) {
@@ -35,6 +37,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
       cudropi_rows_keep_at<walk>(args, mask, drawn, place, keep);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = Type::get(x, j) + bias[j];
+    if (walk == CUDROPI_ROWS_GENERAL)
+      cudropi_rows_add_vector<walk, Type>(args, CUDROPI_FUSED_BIAS, place, values);
     cudropi_activate<Stream>(args.options.activation, values);
 #pragma unroll
     for (int j = 0; j < CUDROPI_CHUNK; ++j)
