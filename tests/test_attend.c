@@ -305,8 +305,14 @@ START_TEST(long_sums_are_within_the_bound) {
 }
 END_TEST
 
-/* The bounds of the oracle are not so wide that anything would do. */
+/* The bounds of the oracle are not so wide that anything would do: errors come as near to them as
+ * they do on the host. Those of dq and dk add up what cancels in a sum. */
 START_TEST(the_bounds_are_tight) {
+  static const double most[ATTEND_OUTPUTS] = {[ATTEND_O] = 0.086,
+                                              [ATTEND_LSE] = 0.117,
+                                              [ATTEND_DQ] = 0.0084,
+                                              [ATTEND_DK] = 0.0098,
+                                              [ATTEND_DV] = 0.0327};
   static const attend_shape_t square = {"a square", 3, {2, 64, 32}, 2, 64};
   expect_right(&(attend_trial_t){.shape = &square,
                                  .scale = 0.2f,
@@ -314,7 +320,7 @@ START_TEST(the_bounds_are_tight) {
                                  .causal = CUDROP_CAUSAL,
                                  .mask = cudrop_mask(1, 1, 0.1)});
   for (int y = 0; y < ATTEND_OUTPUTS; ++y)
-    ck_assert_double_gt(attend_trial_worst((attend_output_t)y), 0.005);
+    ck_assert_double_gt(attend_trial_worst((attend_output_t)y), most[y] / 2.0);
 }
 END_TEST
 

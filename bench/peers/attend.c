@@ -1,7 +1,7 @@
 /*
  * attend.c - the step that compare.py sets beside PyTorch's scaled_dot_product_attention.
  *
- *   attend BACKEND DTYPE HEADS TOKENS P CAUSAL THREADS REPEATS
+ *   attend host|cuda F32|BF16 HEADS TOKENS P CAUSAL THREADS REPEATS      CAUSAL is 0 or 1
  *
  * prints, as one JSON object, what a call of cudrop_attend_forward() and of _backward() took, warm,
  * by the clock of `cudrop bench`, and by how much a step made the host's memory larger, after some
@@ -294,13 +294,24 @@ static bool run(step_t *step) {
   return true;
 }
 
+/* Is a word one of two? *is_second says which. */
+static bool read_choice(const char *word, const char *first, const char *second,
+                        bool *is_second) {
+  *is_second = strcmp(word, second) == 0;
+  return *is_second || strcmp(word, first) == 0;
+}
+
 static bool read_arguments(char **words, step_t *step, cudrop_backend_t *backend) {
-  *backend = strcmp(words[1], "cuda") == 0 ? CUDROP_CUDA : CUDROP_HOST;
-  step->dtype = strcmp(words[2], "BF16") == 0 ? CUDROP_BF16 : CUDROP_F32;
+  bool is_cuda = false, is_bf16 = false;
+  if (!read_choice(words[1], "host", "cuda", &is_cuda) ||
+      !read_choice(words[2], "F32", "BF16", &is_bf16) ||
+      !read_choice(words[6], "0", "1", &step->is_causal))
+    return false;
+  *backend = is_cuda ? CUDROP_CUDA : CUDROP_HOST;
+  step->dtype = is_bf16 ? CUDROP_BF16 : CUDROP_F32;
   step->heads = strtoll(words[3], NULL, 10);
   step->tokens = strtoll(words[4], NULL, 10);
   step->p = strtod(words[5], NULL);
-  step->is_causal = strcmp(words[6], "1") == 0;
   step->threads = (int)strtol(words[7], NULL, 10);
   step->repeats = (int)strtol(words[8], NULL, 10);
   return step->heads > 0 && step->tokens >= 2 * CHECKED && step->p >= 0.0 &&
@@ -313,7 +324,7 @@ int main(int count, char **words) {
   cudrop_backend_t backend = CUDROP_HOST;
   if (count != 9 || !read_arguments(words, &step, &backend)) {
     fprintf(stderr,
-            "usage: attend host|cuda F32|BF16 HEADS TOKENS P CAUSAL THREADS REPEATS\n");
+            "usage: attend host|cuda F32|BF16 HEADS TOKENS P 0|1 THREADS REPEATS\n");
     return 2;
   }
   const bool ran = open_step(&step, backend) && run(&step);

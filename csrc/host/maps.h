@@ -21,6 +21,7 @@ DEFINE_MAP(gelu_tanh)
 DEFINE_MAP(gelu_tanh_slope)
 DEFINE_MAP(silu)
 DEFINE_MAP(silu_slope)
+DEFINE_MAP(exp_to_zero)
 DEFINE_MAP(lifted_exp)
 DEFINE_MAP(narrow_exp)
 

@@ -56,7 +56,7 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   memcpy(&lse, cudropi_locate(of->plan, CUDROPI_ATTEND_LSE, tile->row + r, 0),
          sizeof lse);
   fill_around(p, seen, -INFINITY); /* whose weight is +0 */
-  exponentiate(TILE_KEYS, lse == -INFINITY ? INFINITY : lse, p);
+  exponentiate_tile(lse == -INFINITY ? INFINITY : lse, p);
   cudropi_scale(n, ds, scale);
   cudropi_select(n, ds, kept);
   for (int j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - delta);

@@ -26,7 +26,7 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   fill_around(values, seen, -INFINITY); /* whose weight is +0 */
   const float most = find_tile_most(values, before);
   const float reference = most == -INFINITY ? 0.0f : most;
-  exponentiate(TILE_KEYS, reference, values);
+  exponentiate_tile(reference, values);
   const float factor = cudropi_exp_to_zero(before - reference);
   held->most[at] = most;
   held->sum[at] = held->sum[at] * factor + sum_tile_row(values);

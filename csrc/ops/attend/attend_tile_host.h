@@ -205,6 +205,12 @@ static void keep_tile(const attend_t *of, const tile_t *tile, uint8_t *kept) {
   }
 }
 
+/* Make e^(score - reference) of a tile's row. Not inlined: the constants of e^x need the registers. */
+CUDROPI_ONCE void exponentiate_tile(float reference, float *values) {
+  for (int j = 0; j < TILE_KEYS; ++j) values[j] = values[j] - reference;
+  map_exp_to_zero(TILE_KEYS, values, values);
+}
+
 enum { SUMS = 16 }; /* lanes of a sum or a maximum along a row of a tile */
 
 /* The largest of `most` and a row of a tile; NaN is ignored. */
