@@ -45,7 +45,8 @@ extern "C" {
  * be views of one activation [batch, tokens, 3, heads, D]: the shape of each is [batch, heads,
  * tokens, D], the strides are {tokens * 3 * heads * D, D, 3 * heads * D, 1}, and k and v begin
  * heads * D and 2 * heads * D elements after q. Samples of one input are [samples, batch, ...]
- * with stride 0 along the samples; `lengths` is then a dense [samples, batch].
+ * with stride 0 along the samples; `lengths` is then a dense [samples, batch]. Sequences of different
+ * lengths, packed one behind the other in [tokens, heads, D], take a call each, on views of theirs.
  *
  * q, k, v, o and their gradients have one type, F32, F16 or BF16; lse is F32.
  *
