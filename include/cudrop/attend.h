@@ -45,8 +45,9 @@ extern "C" {
  * be views of one activation [batch, tokens, 3, heads, D]: the shape of each is [batch, heads,
  * tokens, D], the strides are {tokens * 3 * heads * D, D, 3 * heads * D, 1}, and k and v begin
  * heads * D and 2 * heads * D elements after q. Samples of one input are [samples, batch, ...]
- * with stride 0 along the samples; `lengths` is then a dense [samples, batch]. Sequences of different
- * lengths, packed one behind the other in [tokens, heads, D], take a call each, on views of theirs.
+ * with stride 0 along the samples; `lengths` is then a dense [samples, batch]. Sequences of
+ * different lengths, packed one behind the other in [tokens, heads, D], take a call each, on views
+ * of theirs.
  *
  * q, k, v, o and their gradients have one type, F32, F16 or BF16; lse is F32.
  *
@@ -108,14 +109,15 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * would be wrong without a status.
  *
  * dk and dv of a shared head are the sums over the heads that read it. A query that sees no key
- * has dq = +0, and a key that no query sees has dk = dv = +0. Keys before the first and behind the
- * last that is seen are not looked at. dq, dk and dv have the shapes of q, k and v; each may be
- * NULL, not all three. They may be views of one tensor, as q, k and v may. dq may be q, o or dout
- * itself; dk and dv share no byte with an input.
+ * has dq = +0, and what q and dout hold for it has no effect. A key that no query sees has dk = dv
+ * = +0. Keys before the first and behind the last that a query of these heads sees are not looked
+ * at. dq, dk and dv have the shapes of q, k and v; each may be NULL, not all three. They may be
+ * views of one tensor, as q, k and v may. dq may be q, o or dout itself; dk and dv share no byte
+ * with an input.
  *
  * They are gradients of data: `accumulate` may be CUDROP_ACCUMULATE_DATA. This leaves dk and dv of
- * the keys that are not looked at as they are, adds +0 to the dq of a query that sees no key, and
- * adds to a dq that is q, o or dout what was there.
+ * the keys that are not looked at as they are, adds +0 to those of other keys that no query sees
+ * and to the dq of a query that sees no key, and adds to a dq that is q, o or dout what was there.
  *
  * P is e^(score - lse) and so off by u (|score| + |lse|) of itself, beside the error of the score;
  * no bound is given for the gradients. A NaN or infinity in a row that sees or is seen, of any

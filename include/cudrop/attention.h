@@ -43,18 +43,21 @@ extern "C" {
  *                                       all, stride 0. One below 0 counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
- * With a `window` of w > 0, which needs `causal`, it does not see the first q + query_offset + 1 - w
- * of these: a query sees itself and the w - 1 keys before it, as far as `lengths` lets it.
+ * With a `window` of w > 0, which needs `causal`, a query does not see the first q + query_offset
+ * + 1 - w of these (with CUDROP_CAUSAL_LAST, q + keys - queries + 1 - w): of the keys that
+ * `causal` shows it, it sees the last w, as far as `lengths` goes. So a query w or more behind the
+ * end of its sequence sees none.
  *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for them,
  * and their weights are not written. So P holds anything there (the old scores, if P is in their
  * place): give P to the calls of this section alone, and y, which is +0 there, to matrix products.
  *
  * In float: z = scale * s; e = exp(z - max z); P = e * (1 / sum e), each operation rounded, exp
- * within 1.1 ulp (within 2^-17 of itself for F16 and BF16), and P rounded to the tensors' type; y = keep ? P * 1/(1 - p) : +0 of this
- * rounded P. `scale` is finite; 0, as of a member that is left out, stands for 1. A row that sees
- * no key has y = +0, and one that sees scores of -infinity alone P = y = +0. A NaN or +infinity
- * that is seen makes all that the row sees NaN, but for what is dropped of y.
+ * within 1.1 ulp in F32, and within 2^-17 of itself in F16 and BF16. Then P is rounded to the
+ * tensors' type, and y = keep ? P * 1/(1 - p) : +0 of this rounded P. `scale` is finite; 0, as of
+ * a member that is left out, stands for 1. A row that sees no key has y = +0, and one that sees
+ * scores of -infinity alone P = y = +0. A NaN or +infinity that is seen makes all that the row
+ * sees NaN, but for what is dropped of y.
  *
  * `mask` NULL keeps everything. `bits` in place of a mask are keep bits drawn ahead, on another
  * stream or from elsewhere: of the tensor S, as cudrop_export_bits() writes them; with them comes

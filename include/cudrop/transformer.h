@@ -110,9 +110,9 @@ typedef enum {
  *
  * In float: z = x + bias, then a = act(z), then d = keep ? a * scale : +0, then residual + d,
  * each rounded, and the last rounded to y's type. y may be x or residual itself, if the types are
- * equal. The value of GELU and SiLU is within 2^-20 of itself (GELU_TANH: 2^-16; GELU for a y of F16
- * or BF16: 2^-17) while it is not subnormal. Mixed precision: the residual and y are of the stream, x
- * of the branch.
+ * equal. While it is not subnormal, the value of GELU and SiLU is within 2^-20 of itself
+ * (GELU_TANH: 2^-16; GELU for a y of F16 or BF16, and SiLU below z = -87: 2^-17). Mixed precision:
+ * the residual and y are of the stream, x of the branch.
  */
 typedef struct {
   const cudrop_tensor_t *bias; /* vector, or NULL */

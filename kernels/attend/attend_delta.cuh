@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS)
   for (int64_t row =
            (int64_t)blockIdx.x * CUDROPI_ATTEND_WARPS + threadIdx.x / CUDROPI_WARP;
        row < args.rows; row += (int64_t)gridDim.x * CUDROPI_ATTEND_WARPS) {
-    float o[CUDROPI_CHUNK] = {}, sum = 0.0f;
+    float o[CUDROPI_CHUNK] = {};
     if (col < args.cols) {
       const int64_t at_o = cudropi_attend_place(args, CUDROPI_ATTEND_O, row) + col,
                     at_dout = cudropi_attend_place(args, CUDROPI_ATTEND_DOUT, row) + col;
@@ -30,9 +30,7 @@ __global__ void __launch_bounds__(CUDROPI_ATTEND_THREADS)
                                     0xff),
           o);
     }
-#pragma unroll
-    for (int j = 0; j < CUDROPI_CHUNK; ++j) sum = sum + o[j];
-    sum = cudropi_row_sum(CUDROPI_WARP, sum, nullptr);
+    const float sum = cudropi_row_sum(CUDROPI_WARP, 0.0f + cudropi_row_chunk(o), nullptr);
     if (cudropi_lane() != 0) continue;
     args.of_rows[row] = sum;
     args.of_rows[args.rows + row] =

@@ -31,6 +31,7 @@ struct cudropi_keys_head_t {
   cudropi_lines_t q, dout;
   cudropi_groups_t groups;
   cudropi_sight_t sight;
+  cudropi_range_t seers;
 };
 
 /* The state of a warp. */

@@ -12,11 +12,6 @@ struct cudropi_keys_place_t {
   int side;    /* where the head is kept: heads take turns */
 };
 
-/* The keys [begin, end) of a block, whatever queries see of them. */
-struct cudropi_keys_range_t {
-  int begin, end;
-};
-
 /* Begin to copy the queries of a step. */
 template <int cols>
 CUDROPI_DEVICE void cudropi_keys_fetch(const cudropi_attend_args_t &args,
@@ -24,18 +19,19 @@ CUDROPI_DEVICE void cudropi_keys_fetch(const cudropi_attend_args_t &args,
                                        const cudropi_keys_head_t &head,
                                        const cudropi_keys_shared_t<cols> &shared) {
   constexpr int rows = CUDROPI_STEP_QUERIES;
-  const int queries = (int)args.options.attention.visible.queries;
-  const int lane = (int)cudropi_lane();
-  const bool is_there = place.from + lane < queries;
-  const int query = is_there ? place.from + lane : 0;
-  cudropi_fetch_tile<cols, rows, cudropi_by_ones>(shared.q, head.q, place.from, queries);
+  const cudropi_range_t seers = head.seers;
+  const int own = place.from + (int)cudropi_lane();
+  const bool is_there = own >= seers.begin && own < seers.end;
+  const int query = is_there ? own : 0;
+  cudropi_fetch_tile<cols, rows, cudropi_by_ones>(shared.q, head.q, place.from, seers.end,
+                                                  seers.begin);
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(shared.dout, head.dout, place.from,
-                                                  queries);
+                                                  seers.end, seers.begin);
   const float *const numbers = args.of_rows + args.rows + place.row + query;
   if (threadIdx.x < CUDROPI_WARP)
-    cudropi_copy4(shared.lifted + lane, numbers, is_there);
+    cudropi_copy4(shared.lifted + cudropi_lane(), numbers, is_there);
   else if (threadIdx.x < 2 * CUDROPI_WARP)
-    cudropi_copy4(shared.delta + lane, numbers + args.rows, is_there);
+    cudropi_copy4(shared.delta + cudropi_lane(), numbers + args.rows, is_there);
 }
 
 /* The end of the queries of a head that see a key before `end`. */
@@ -49,7 +45,7 @@ CUDROPI_DEVICE int64_t cudropi_keys_queries(const cudropi_attend_args_t &args, i
  * keys. A head that is gone to is kept in head[place.side]. */
 CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
                                       const cudropi_rows_mask_t &mask, int64_t end,
-                                      const cudropi_keys_range_t &keys,
+                                      const cudropi_range_t &keys,
                                       cudropi_keys_place_t &place,
                                       cudropi_keys_head_t *head) {
   const int64_t queries = args.options.attention.visible.queries;
@@ -65,7 +61,8 @@ CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
     if (cudropi_lane() == 0)
       head[place.side] = {cudropi_query_lines(args, CUDROPI_ATTEND_Q, place.row),
                           cudropi_query_lines(args, CUDROPI_ATTEND_DOUT, place.row),
-                          cudropi_find_groups(args, mask, place.row), sight};
+                          cudropi_find_groups(args, mask, place.row), sight,
+                          cudropi_find_seers(sight, (int)queries)};
     __syncwarp();
     return;
   }
@@ -73,7 +70,7 @@ CUDROPI_DEVICE void cudropi_keys_seek(const cudropi_attend_args_t &args,
 
 CUDROPI_DEVICE void cudropi_keys_next(const cudropi_attend_args_t &args,
                                       const cudropi_rows_mask_t &mask, int64_t end,
-                                      const cudropi_keys_range_t &keys,
+                                      const cudropi_range_t &keys,
                                       cudropi_keys_place_t &place,
                                       cudropi_keys_head_t *head) {
   place.from += CUDROPI_STEP_QUERIES;
@@ -83,10 +80,10 @@ CUDROPI_DEVICE void cudropi_keys_next(const cudropi_attend_args_t &args,
 }
 
 /* The keys that the queries of the heads [row, end) see, and those between. */
-CUDROPI_DEVICE cudropi_keys_range_t cudropi_keys_seen(const cudropi_attend_args_t &args,
-                                                      int64_t row, int64_t end) {
+CUDROPI_DEVICE cudropi_range_t cudropi_keys_seen(const cudropi_attend_args_t &args,
+                                                 int64_t row, int64_t end) {
   const int64_t queries = args.options.attention.visible.queries;
-  cudropi_keys_range_t seen = {};
+  cudropi_range_t seen = {};
 #pragma unroll 1
   for (; row < end; row += queries) {
     const cudropi_sight_t sight = cudropi_find_sight(args, row);
@@ -100,7 +97,7 @@ CUDROPI_DEVICE cudropi_keys_range_t cudropi_keys_seen(const cudropi_attend_args_
 template <class Type, int cols, int tiles>
 CUDROPI_DEVICE void cudropi_keys_store(const cudropi_attend_args_t &args, int operand,
                                        int64_t row, int first,
-                                       const cudropi_keys_range_t &stored, float factor,
+                                       const cudropi_range_t &stored, float factor,
                                        const cudropi_sum_t (&sum)[tiles][cols / 8]) {
   const int lane = (int)cudropi_lane();
   const int64_t begin = cudropi_attend_place(args, operand, row) + 2 * (lane % 4);
@@ -131,8 +128,8 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
                                        cudropi_keys_head_t *head) {
   constexpr int rows = CUDROPI_ATTEND_WARPS * 16 * tiles, step = CUDROPI_STEP_QUERIES;
   const int64_t end = row + args.options.group * args.options.attention.visible.queries;
-  const cudropi_keys_range_t seen = cudropi_keys_seen(args, row, end),
-                             keys = {first, first + rows};
+  const cudropi_range_t seen = cudropi_keys_seen(args, row, end),
+                        keys = {first, first + rows};
   const cudropi_slopes_t slopes = cudropi_find_slopes<Type>(args, mask);
   cudropi_keys_place_t place = {row, 0, 0};
   cudropi_keys_t<cols, tiles> state;
@@ -170,7 +167,7 @@ CUDROPI_DEVICE void cudropi_keys_block(const cudropi_attend_args_t &args,
     cudropi_await_batches<0>();
     __syncthreads();
   }
-  cudropi_keys_range_t stored = {0, (int)args.options.attention.visible.keys};
+  cudropi_range_t stored = {0, (int)args.options.attention.visible.keys};
   if (args.adds_to_data) stored = seen;
   cudropi_keys_store<Type, cols, tiles>(args, CUDROPI_ATTEND_DK, row, state.first, stored,
                                         args.options.attention.scores_scale, state.dk);

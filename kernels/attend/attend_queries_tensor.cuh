@@ -101,13 +101,15 @@ template <int cols>
 CUDROPI_DEVICE void cudropi_queries_begin(const cudropi_attend_args_t &args, int64_t row,
                                           int own, const uint16_t *tile_q,
                                           cudropi_queries_t<cols> &state) {
+  const cudropi_range_t seers =
+      cudropi_find_seers(state.sight, (int)args.options.attention.visible.queries);
   cudropi_load_queries<cols, 1>(tile_q, own, state.q);
 #pragma unroll
   for (int d = 0; d < cols / 8; ++d) state.dq[0][d] = {};
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int query = state.first + (int)cudropi_lane() / 4 + 8 * h;
-    const bool is_there = query < args.options.attention.visible.queries;
+    const bool is_there = query >= seers.begin && query < seers.end;
     state.row[h].lifted = is_there ? args.of_rows[args.rows + row + query] : -INFINITY;
     state.row[h].delta = is_there ? args.of_rows[2 * args.rows + row + query] : 0.0f;
   }
@@ -157,10 +159,13 @@ CUDROPI_DEVICE void cudropi_queries_block(const cudropi_attend_args_t &args,
   const int begin = cudropi_first_seen(state.sight, first);
   const int start = begin / CUDROPI_STEP_KEYS * CUDROPI_STEP_KEYS;
 
+  const cudropi_range_t seers = cudropi_find_seers(state.sight, queries);
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(
-      shared, cudropi_query_lines(args, CUDROPI_ATTEND_Q, row), first, queries);
+      shared, cudropi_query_lines(args, CUDROPI_ATTEND_Q, row), first, seers.end,
+      seers.begin);
   cudropi_fetch_tile<cols, rows, cudropi_by_ones>(
-      shared_dout, cudropi_query_lines(args, CUDROPI_ATTEND_DOUT, row), first, queries);
+      shared_dout, cudropi_query_lines(args, CUDROPI_ATTEND_DOUT, row), first, seers.end,
+      seers.begin);
   cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_k, k, start, end,
                                                                 begin);
   cudropi_fetch_tile<cols, CUDROPI_STEP_KEYS, cudropi_by_pairs>(shared_v, v, start, end,

@@ -73,6 +73,19 @@ CUDROPI_DEVICE int cudropi_first_seen(const cudropi_sight_t &sight, int query) {
   return cudropi_larger(0, query + sight.skip);
 }
 
+/* What lies from `begin` on, before `end`. */
+struct cudropi_range_t {
+  int begin, end;
+};
+
+/* The queries of a head that see a key, if one does. Others are not looked at: a NaN there would be
+ * in every sum. */
+CUDROPI_DEVICE cudropi_range_t cudropi_find_seers(const cudropi_sight_t &sight,
+                                                  int queries) {
+  return {cudropi_larger(0, 1 - sight.ahead),
+          cudropi_smaller(queries, sight.end - sight.skip)};
+}
+
 /* Do the queries [query, query + n) all see the keys [key, key + keys)? Does one see one of them?
  * Both are worked out without a branch. */
 CUDROPI_DEVICE bool cudropi_all_see(const cudropi_sight_t &sight, int query, int n,

@@ -110,6 +110,15 @@ static void hide_unseen(const attend_trial_t *trial, view_t *view) {
   }
 }
 
+/* NaN in the rows of queries that see no key. */
+static void hide_blind(const attend_trial_t *trial, view_t *view) {
+  const int64_t cols = trial->shape->q[trial->shape->rank - 1];
+  for (int64_t e = 0; e < view_count(view); ++e) {
+    const attend_seen_t seen = attend_find_seen(trial, e / cols);
+    if (seen.begin == seen.end) oracle_write(trial->dtype, NAN, view_element(view, e));
+  }
+}
+
 /* Scores of q that begin with 1 or more and of keys that begin with infinities or NaN. */
 static void make_special(const attend_trial_t *trial, attend_tensors_t *t) {
   const int64_t cols = trial->shape->q[trial->shape->rank - 1], keys = trial->shape->keys;
@@ -156,6 +165,8 @@ static attend_tensors_t make_tensors(const attend_trial_t *trial) {
   if (trial->values == ATTEND_SPECIAL) make_special(trial, &t);
   hide_unseen(trial, &t.input[ATTEND_K]);
   hide_unseen(trial, &t.input[ATTEND_V]);
+  hide_blind(trial, &t.input[ATTEND_Q]);
+  hide_blind(trial, &t.input[ATTEND_DOUT]);
   return t;
 }
 

@@ -66,10 +66,16 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   fill_around(ds, seen, 0.0f);
 }
 
+/* Rows that see no key are not looked at: a NaN there would be in every sum. */
 static void load_queries(const attend_t *of, gradient_t *held, const tile_t *tile) {
+  const size_t bytes = (size_t)of->width * sizeof *held->q;
   load_rows(of, CUDROPI_ATTEND_Q, tile->row, tile->rows, of->scale, held->q);
   load_rows(of, CUDROPI_ATTEND_DOUT, tile->row, tile->rows, 1.0f, held->dout);
   for (int r = 0; r < tile->rows; ++r) {
+    if (tile->seen[r].begin == tile->seen[r].end) {
+      memset(held->q + r * of->width, 0, bytes);
+      memset(held->dout + r * of->width, 0, bytes);
+    }
     cudropi_pack_row(held->q + r * of->width, r, of->width, TILE_QUERIES, held->q_panels);
     cudropi_pack_row(held->dout + r * of->width, r, of->width, TILE_QUERIES,
                      held->dout_panels);
