@@ -27,8 +27,8 @@ static cudrop_status_t call_forward(const bench_work_t *work) {
   return cudrop_attention_forward(work->context, &args);
 }
 
-/* The part of itself by which e^z is off where z, at most 0, is rounded: by |z| u and 1.1 ulp, or in
- * types of 16 bits 2^-17. */
+/* The part of itself by which e^z is off where z, at most 0, is rounded: by |z| u and 1.1 ulp,
+ * or in types of 16 bits 2^-17. */
 static double find_part(const bench_reference_t *row, double z) {
   const bool is_wide = row->work->operand[SCORES].dtype == CUDROP_F32;
   return BENCH_U * (3.0 - z) + (is_wide ? 0.0 : 0x1p-17);

@@ -5,8 +5,8 @@ enum { X, BIAS };                /* of both */
 enum { RESIDUAL = BIAS + 1, Y }; /* of forward */
 enum { DY = BIAS + 1, DX, DBIAS };
 
-/* How far the library's GELU may be from itself, as a part; and its slope, which is near 1. The type
- * is that of the result. */
+/* How far the library's GELU may be from itself, as a part; and its slope, which is near 1. The
+ * type is that of the result. */
 static double find_gelu_error(const bench_reference_t *row) {
   return row->work->operand[X].dtype == CUDROP_F32 ? 0x1p-20 : 0x1p-17;
 }

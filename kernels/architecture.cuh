@@ -20,8 +20,8 @@ static constexpr bool cudropi_has_wide_accesses = true; /* for host tests */
 static constexpr bool cudropi_has_wide_accesses = __CUDA_ARCH__ >= 1000;
 #endif
 
-/* Is it the architecture whose registers are counted (tests/check_kernels.sh)? Others need some more
- * for the same kernel, as ptxas is today. */
+/* Is it the architecture whose registers are counted (tests/check_kernels.sh)? Others need some
+ * more for the same kernel, as ptxas is today. */
 #if !defined(__CUDA_ARCH__)
 static constexpr bool cudropi_is_sm_90 = true;
 #else

@@ -7,8 +7,8 @@
  *
  *   LAUNCH(kernel, grid, block, shared, stream, args)
  *       launch `kernel` with `shared` bytes of dynamic shared memory, up to what the device can
- *       give to a block. `kernel` is a __global__ function whose one parameter is a struct. `args` is a variable of that struct. The
- *       value is the cudaError_t of this launch alone.
+ *       give to a block. `kernel` is a __global__ function whose one parameter is a struct.
+ *       `args` is a variable of that struct. The value is the cudaError_t of this launch alone.
  *   SHARED_ARRAY(type, name, n)
  *       declare name[n] in the block's shared memory
  *   DYNAMIC_SHARED(type, name)

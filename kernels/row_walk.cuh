@@ -6,7 +6,8 @@
 #define CUDROP_KERNEL_ROW_WALK_CUH
 
 #include "row_sum.cuh"
-#include "rows.cuh"
+#include "rows_cursor.cuh"
+#include "rows_launch.cuh"
 
 /* Tuning: the least number of blocks of a norm that fit on a multiprocessor. GENERAL needs more
  * registers. */

@@ -339,6 +339,18 @@ CUDROPI_DEVICE void cudropi_rows_keep(const cudropi_rows_args_t &args,
   for (int j = 0; j < CUDROPI_CHUNK; ++j) keep[j] = bits >> j & 1;
 }
 
+/* The caller's keep bits of the 8 elements from `first` on, of those in `wanted`; the others are
+ * 0. */
+CUDROPI_DEVICE uint32_t cudropi_rows_bits(const uint8_t *bits, int64_t first,
+                                          uint32_t wanted) {
+  uint32_t kept = 0;
+#pragma unroll 1
+  for (int j = 0; j < CUDROPI_CHUNK; ++j)
+    if (wanted >> j & 1)
+      kept |= (uint32_t)(bits[(first + j) >> 3] >> ((first + j) & 7) & 1) << j;
+  return kept;
+}
+
 /* ---- The walk ------------------------------------------------------------------------ */
 
 /* The thread's first place: its columns, in the first row of its way in the block's slab. */
@@ -374,98 +386,6 @@ CUDROPI_DEVICE int32_t cudropi_rows_turns(const cudropi_rows_args_t &args,
 static_assert(CUDROPI_TILE_THREADS == 1 << 8, "ways are 1 << (8 - lanes_log2)");
 
 /*
- * The walk down a thread's rows. In DRAWN and PREPARED a cursor has the address of the thread's
- * chunk of an operand, and the group of the mask has one too: going to the next row is a sum, where
- * finding the row is several products. GENERAL finds each row from its place.
- */
-template <class Type>
-struct cudropi_rows_cursor_t {
-  int operand;
-  cudropi_chunk_t<Type::bytes> *chunk; /* unspecified if the operand is absent */
-  int64_t step;                        /* chunks from one row of the thread to the next */
-};
-
-/* A cursor at `place` that advances by `rows` rows and `cols` columns. */
-template <class Type>
-CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
-    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place,
-    int32_t rows, int32_t cols) {
-  using chunk = cudropi_chunk_t<Type::bytes>;
-  const cudropi_rows_side_t &side = args.side[operand];
-  const int64_t stride = side.stride[0] / CUDROPI_CHUNK;
-  return {
-      operand,
-      static_cast<chunk *>(side.data) + (place.row * stride + place.col / CUDROPI_CHUNK),
-      rows * stride + cols / CUDROPI_CHUNK};
-}
-
-/* The same, for the walk down a thread's rows. */
-template <class Type>
-CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
-    const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
-  return cudropi_rows_point<Type>(args, operand, place, args.tiling.ways, 0);
-}
-
-template <class Type>
-CUDROPI_DEVICE void cudropi_rows_advance(cudropi_rows_cursor_t<Type> &cursor) {
-  cursor.chunk += cursor.step;
-}
-
-template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE cudropi_chunk_t<Type::bytes> cudropi_rows_load_at(
-    const cudropi_rows_args_t &args, const cudropi_rows_cursor_t<Type> &from,
-    const cudropi_rows_place_t &place) {
-  if (walk != CUDROPI_ROWS_GENERAL) return *from.chunk;
-  return cudropi_rows_load<walk, Type>(args, from.operand, place);
-}
-
-template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_put_at(const cudropi_rows_args_t &args,
-                                        const cudropi_rows_cursor_t<Type> &to,
-                                        const cudropi_rows_place_t &place,
-                                        const cudropi_chunk_t<Type::bytes> &stored) {
-  if (walk != CUDROPI_ROWS_GENERAL) {
-    *to.chunk = stored;
-  } else {
-    cudropi_rows_put<walk, Type>(args, to.operand, place, stored);
-  }
-}
-
-template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_store_at(const cudropi_rows_args_t &args,
-                                          const cudropi_rows_cursor_t<Type> &to,
-                                          const cudropi_rows_place_t &place,
-                                          const float (&values)[CUDROPI_CHUNK]) {
-  cudropi_rows_put_at<walk>(args, to, place, cudropi_rows_pack<Type>(values));
-}
-
-/* The thread's group of the mask, which goes down the rows as a cursor does. */
-struct cudropi_rows_drawn_t {
-  uint64_t group, step;
-};
-
-CUDROPI_DEVICE cudropi_rows_drawn_t cudropi_rows_point_at_group(
-    const cudropi_rows_args_t &args, const cudropi_rows_mask_t &mask,
-    const cudropi_rows_place_t &place) {
-  return {cudropi_rows_group(args, mask, place),
-          (uint64_t)(args.tiling.ways * (args.index_stride[0] / CUDROPI_CHUNK))};
-}
-
-/* keep[j] is true if column place.col + j is kept. */
-template <cudropi_rows_walk_t walk>
-CUDROPI_DEVICE void cudropi_rows_keep_at(const cudropi_rows_args_t &args,
-                                         const cudropi_rows_mask_t &mask,
-                                         const cudropi_rows_drawn_t &drawn,
-                                         const cudropi_rows_place_t &place,
-                                         bool (&keep)[CUDROPI_CHUNK]) {
-  if (walk != CUDROPI_ROWS_GENERAL) {
-    cudropi_rows_keep_group<walk>(mask, drawn.group, keep);
-  } else {
-    cudropi_rows_keep<walk>(args, mask, place, keep);
-  }
-}
-
-/*
  * Write the block's column sums to args.partial[operand], unless that is NULL. Each thread
  * passes the sums of its way and chunk. All threads of the block must call this function.
  * `shared` has room for CUDROPI_CHUNK floats per thread.
@@ -489,92 +409,6 @@ CUDROPI_DEVICE void cudropi_rows_sum(const cudropi_rows_args_t &args, int operan
       total = total + shared[(uint32_t)way * width + c];
     if (col < args.cols) partial[(int64_t)slab * args.cols + col] = total;
   }
-}
-
-/* ---- Launch -------------------------------------------------------------------------- */
-
-/* An operator's kernels, by walk, for one type of the branch and one of the residual stream. */
-template <class Args>
-struct cudropi_rows_instance_t {
-  cudrop_dtype_t branch, stream;
-  void (*kernel[CUDROPI_ROWS_WALKS])(Args);
-};
-
-/* The instance of a kernel template <type, walk> for one type. */
-#define CUDROPI_ROWS_INSTANCE(KERNEL, DTYPE, TYPE)                           \
-  {                                                                          \
-    DTYPE, DTYPE, {                                                          \
-      KERNEL<TYPE, CUDROPI_ROWS_DRAWN>, KERNEL<TYPE, CUDROPI_ROWS_PREPARED>, \
-          KERNEL<TYPE, CUDROPI_ROWS_GENERAL>                                 \
-    }                                                                        \
-  }
-
-/* The instances of a kernel template <type, walk> for every type. */
-#define CUDROPI_ROWS_INSTANCES(KERNEL)                           \
-  {                                                              \
-    CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_F32, cudropi_f32),      \
-        CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_F16, cudropi_f16),  \
-        CUDROPI_ROWS_INSTANCE(KERNEL, CUDROP_BF16, cudropi_bf16) \
-  }
-
-/* The instance of a kernel template <branch type, stream type, walk> for one pair of types.
- * PREPARED is the walk for a prepared mask. */
-#define CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BRANCH, Branch, STREAM, Stream)   \
-  {                                                                                 \
-    CUDROP_##BRANCH, CUDROP_##STREAM, {                                             \
-      KERNEL<Branch, Stream, CUDROPI_ROWS_DRAWN>, KERNEL<Branch, Stream, PREPARED>, \
-          KERNEL<Branch, Stream, CUDROPI_ROWS_GENERAL>                              \
-    }                                                                               \
-  }
-
-/* The instances of such a kernel template for every pair of types. */
-#define CUDROPI_STREAM_INSTANCES(KERNEL, PREPARED)                                      \
-  {                                                                                     \
-    CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F32, cudropi_f32, F32, cudropi_f32),      \
-        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F16, cudropi_f16, F16, cudropi_f16),  \
-        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BF16, cudropi_bf16, BF16,             \
-                                cudropi_bf16),                                          \
-        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, F16, cudropi_f16, F32, cudropi_f32),  \
-        CUDROPI_STREAM_INSTANCE(KERNEL, PREPARED, BF16, cudropi_bf16, F32, cudropi_f32) \
-  }
-
-static inline cudropi_rows_walk_t cudropi_rows_walk(const cudropi_work_t *work) {
-  const cudropi_source_t source = work->plan->draw.source;
-  if (work->walk == CUDROPI_WALK_GENERAL) return CUDROPI_ROWS_GENERAL;
-  return source == CUDROPI_FROM_PHILOX || source == CUDROPI_FROM_OPERAND
-             ? CUDROPI_ROWS_DRAWN
-             : CUDROPI_ROWS_PREPARED;
-}
-
-/* Launch `blocks` blocks of the kernel for these types and for the walk of `work`. */
-template <class Args, int count>
-static cudaError_t cudropi_rows_launch_args(
-    const cudropi_rows_instance_t<Args> (&instances)[count], cudrop_dtype_t branch,
-    cudrop_dtype_t stream, const cudropi_work_t *work, int64_t blocks, const Args &args) {
-  const dim3 grid((unsigned)blocks);
-  for (const cudropi_rows_instance_t<Args> &instance : instances)
-    if (instance.branch == branch && instance.stream == stream)
-      return LAUNCH(instance.kernel[cudropi_rows_walk(work)], grid, CUDROPI_TILE_THREADS,
-                    0, work->stream, args);
-  return cudaErrorInvalidDeviceFunction;
-}
-
-/* Launch `blocks` blocks of the kernel for the plan's types, with the plan's arguments. */
-template <class Args, int count>
-static cudaError_t cudropi_rows_launch_blocks(
-    const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work,
-    int64_t blocks) {
-  const cudropi_plan_t *plan = work->plan;
-  return cudropi_rows_launch_args(instances, plan->branch, plan->stream, work, blocks,
-                                  cudropi_rows_args<Args>(plan));
-}
-
-/* Launch one block for every tile of every slab. */
-template <class Args, int count>
-static cudaError_t cudropi_rows_launch(
-    const cudropi_rows_instance_t<Args> (&instances)[count], const cudropi_work_t *work) {
-  const cudropi_tiling_t &tiling = work->plan->tiling;
-  return cudropi_rows_launch_blocks(instances, work, tiling.slabs * tiling.tiles);
 }
 
 #endif /* CUDROP_KERNEL_ROWS_CUH */

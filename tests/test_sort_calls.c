@@ -1,8 +1,8 @@
 /*
  * test_sort_calls.c - what CUB's sort calls, beside a CUDA runtime that does nothing.
  *
- * CUB's host code runs here without a GPU. The program is linked without CUDA's runtime: a call of a
- * function that stands in none of the lists below does not link. Device k of this runtime has the
+ * CUB's host code runs here without a GPU. The program is linked without CUDA's runtime: a call of
+ * a function that stands in none of the lists below does not link. Device k of this runtime has the
  * k-th of the architectures that the library is compiled for.
  */
 #include <cuda_runtime_api.h>
@@ -249,8 +249,8 @@ START_TEST(only_the_bits_of_keys_are_sorted_by) {
 }
 END_TEST
 
-/* Opening or sorting fails in its k-th call: the error comes back, the caller's errors are not looked
- * at, and the next attempt succeeds. */
+/* Opening or sorting fails in its k-th call: the error comes back, the caller's errors are not
+ * looked at, and the next attempt succeeds. */
 START_TEST(every_call_that_fails_is_returned_and_leaves_no_trace) {
   const cudropi_pairs_t pairs = make_pairs(100000, 17);
   int sorted = 0, k = 0;

@@ -5,8 +5,8 @@
  *
  * prints, as one JSON object, what a call of cudrop_attend_forward() and of _backward() took, warm,
  * by the clock of `cudrop bench`, and by how much a step made the host's memory larger, after some
- * elements of o and dq, and of up to 1,024 tokens of dk and dv, have been compared with the formulas
- * in double.
+ * elements of o and dq, and of up to 1,024 tokens of dk and dv, have been compared with the
+ * formulas in double.
  */
 #include <math.h>
 #include <stdio.h>

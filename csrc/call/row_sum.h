@@ -2,10 +2,10 @@
  * row_sum.h - how the elements of a row are summed, the same on every device.
  *
  * A row is cut into chunks of 8 columns, whose elements are added as a tree, ((0 1) (2 3)) ((4 5)
- * (6 7)). Thread t takes the chunks t, t + threads, ... and adds their sums one by one, from +0. The
- * sums of a warp's threads are added as a tree: thread i adds the sum of thread i + 16, then of i + 8,
- * down to i + 1. The sums of the warps are added in order, from +0. So a sum has the same bits on the
- * host and on every GPU.
+ * (6 7)). Thread t takes the chunks t, t + threads, ... and adds their sums one by one, from +0.
+ * The sums of a warp's threads are added as a tree: thread i adds the sum of thread i + 16, then of
+ * i + 8, down to i + 1. The sums of the warps are added in order, from +0. So a sum has the same
+ * bits on the host and on every GPU.
  */
 #ifndef CUDROP_ROW_SUM_H
 #define CUDROP_ROW_SUM_H

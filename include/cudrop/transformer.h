@@ -196,8 +196,8 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *
  * The drift is what rounding has done to m; RMSNorm has m = drift = 0. So values may lie close
  * together far from 0, and the mean of up to 2^19 equal values is that value. The errors against
- * exact arithmetic on h are at most the following, with a = cols / 2048 + 20, u = 2^-24, and avg for
- * the average over the row.
+ * exact arithmetic on h are at most the following, with a = cols / 2048 + 20, u = 2^-24, and avg
+ * for the average over the row.
  *
  *   m      w = (a + 2) u avg |h|                                RMSNorm: w = D = 0
  *   mean   D = u |mean| + (a + 3) u (avg |h - mean| + w)

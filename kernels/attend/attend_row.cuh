@@ -87,7 +87,6 @@ CUDROPI_DEVICE uint64_t cudropi_attend_index(const cudropi_attend_args_t &args,
 CUDROPI_DEVICE uint32_t cudropi_attend_keep(const cudropi_attend_args_t &args,
                                             const cudropi_rows_mask_t &mask, int64_t row,
                                             int64_t key, uint32_t wanted) {
-  uint32_t kept = 0;
   if (args.bits == nullptr && mask.schedule.fate != CUDROP_MASK_DRAWN)
     return mask.schedule.fate == CUDROP_MASK_KEPT ? 0xff : 0;
   if (args.bits == nullptr)
@@ -95,12 +94,8 @@ CUDROPI_DEVICE uint32_t cudropi_attend_keep(const cudropi_attend_args_t &args,
         mask.schedule,
         cudropi_attend_index(args, mask, row) + (uint64_t)(key * args.index_step),
         (uint64_t)args.index_step, wanted);
-  const int64_t first = row * args.options.attention.visible.keys + key;
-#pragma unroll 1
-  for (int j = 0; j < CUDROPI_CHUNK; ++j)
-    if (wanted >> j & 1)
-      kept |= (uint32_t)(args.bits[(first + j) >> 3] >> ((first + j) & 7) & 1) << j;
-  return kept;
+  return cudropi_rows_bits(args.bits, row * args.options.attention.visible.keys + key,
+                           wanted);
 }
 
 /* ---- The walk ---------------------------------------------------------------------------- */

@@ -17,7 +17,8 @@
 
 #include "ops/attention/attention.h"
 #include "row_sum.cuh"
-#include "rows.cuh"
+#include "rows_cursor.cuh"
+#include "rows_launch.cuh"
 
 using cudropi_attention_args_t = cudropi_rows_args_of<cudropi_attention_t>;
 
@@ -93,16 +94,8 @@ template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE uint32_t cudropi_read_bits(const cudropi_attention_args_t &args,
                                           const cudropi_rows_place_t &place) {
   const int64_t first = place.row * args.cols + place.col;
-  if constexpr (walk != CUDROPI_ROWS_GENERAL) {
-    return args.bits[first >> 3];
-  } else {
-    uint32_t bits = 0;
-#pragma unroll 1
-    for (int j = 0; j < CUDROPI_CHUNK; ++j)
-      if (place.valid >> j & 1)
-        bits |= (uint32_t)(args.bits[(first + j) >> 3] >> ((first + j) & 7) & 1) << j;
-    return bits;
-  }
+  if (walk != CUDROPI_ROWS_GENERAL) return args.bits[first >> 3];
+  return cudropi_rows_bits(args.bits, first, place.valid);
 }
 
 /* keep[j] is false if column j is not valid. Few chunks have such columns. */

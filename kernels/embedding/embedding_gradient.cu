@@ -1,5 +1,6 @@
 /* embedding_gradient.cu - embedding_gradient.cuh in each type and walk, and the launch. */
 #include "embedding/embedding_gradient.cuh"
+#include "rows_launch.cuh"
 
 using instance_t = cudropi_rows_instance_t<cudropi_embedding_args_t>;
 

@@ -70,8 +70,8 @@ CUDROPI_DEVICE void cudropi_gather_end_run(const cudropi_embedding_args_t &args,
   }
 }
 
-/* Is a row of dy added to its sum? A row whose id is out of range is not. In a sorted list such rows
- * have a sum of their own, which is never stored. */
+/* Is a row of dy added to its sum? A row whose id is out of range is not. In a sorted list such
+ * rows have a sum of their own, which is never stored. */
 template <cudropi_rows_walk_t walk>
 CUDROPI_DEVICE bool cudropi_is_added(const cudropi_embedding_args_t &args, int64_t row) {
   return args.options.gather.is_sorted ||

@@ -4,7 +4,7 @@
 
 #include "fused/activate.cuh"
 #include "ops/fused/fused.h"
-#include "rows.cuh"
+#include "rows_cursor.cuh"
 
 /* Type is the type of the branch, Stream the type of the residual and of y. */
 template <class Type, class Stream, cudropi_rows_walk_t walk>
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, cudropi_rows_blocks<walk
     cudropi_rows_advance(from_x);
     cudropi_rows_advance(from_residual);
     cudropi_rows_advance(to_y);
-    drawn.group += drawn.step;
+    cudropi_rows_advance(drawn);
     place.row += args.tiling.ways;
   }
 }

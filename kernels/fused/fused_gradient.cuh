@@ -4,7 +4,7 @@
 
 #include "fused/activate.cuh"
 #include "ops/fused/fused.h"
-#include "rows.cuh"
+#include "rows_cursor.cuh"
 
 /* Tuning, as cudropi_rows_blocks. Some kernels spill with four. */
 template <cudropi_rows_walk_t walk, class Stream>
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
     cudropi_rows_advance(from_dy);
     cudropi_rows_advance(from_x);
     cudropi_rows_advance(to_dx);
-    drawn.group += drawn.step;
+    cudropi_rows_advance(drawn);
     place.row += args.tiling.ways;
   }
   cudropi_rows_sum(args, CUDROPI_FUSED_GRADIENT_DBIAS, sums, shared_sums);

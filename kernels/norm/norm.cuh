@@ -64,8 +64,8 @@ CUDROPI_DEVICE void cudropi_norm_again(const cudropi_rows_args_of<cudropi_norm_t
 /*
  * A thread passes over its chunks of h three times. The first pass adds the elements up. The second
  * pass adds up their distances from the first mean, and the squares of the distances. The third
- * pass writes y. The first chunks of h stay in shared memory. The second and the third pass load later
- * chunks of h from one of three places:
+ * pass writes y. The first chunks of h stay in shared memory. The second and the third pass load
+ * later chunks of h from one of three places:
  *
  *   - the output h, if there is one;
  *   - else the residual, if there is no x;
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
     cudropi_rows_advance(from.x);
     cudropi_rows_advance(from.residual);
     cudropi_rows_advance(to_stored);
-    from.drawn.group += from.drawn.step;
+    cudropi_rows_advance(from.drawn);
     cudropi_rows_get<Stream>(h, values);
     cudropi_row_add<walk>(place, values, sum);
   }

@@ -29,7 +29,8 @@ static void take_options(call_t *call, unsigned bits) {
   give_bits(call, &call->attention, bits);
 }
 
-cudrop_status_t attend_forward(cudrop_context_t *context, call_t *call) {
+/* What both calls take. */
+static heads_t *take_shared(call_t *call) {
   const unsigned bits = take_byte(&call->bytes);
   heads_t *heads = &call->heads;
   take_heads(call);
@@ -39,6 +40,11 @@ cudrop_status_t attend_forward(cudrop_context_t *context, call_t *call) {
   heads->v = take(call, KEYS, call->dtype);
   heads->o = take_full(call);
   heads->lse = take_each(call);
+  return heads;
+}
+
+cudrop_status_t attend_forward(cudrop_context_t *context, call_t *call) {
+  const heads_t *heads = take_shared(call);
   const cudrop_attend_forward_t args = {.attention = &call->attention,
                                         .q = heads->q,
                                         .k = heads->k,
@@ -49,15 +55,7 @@ cudrop_status_t attend_forward(cudrop_context_t *context, call_t *call) {
 }
 
 cudrop_status_t attend_backward(cudrop_context_t *context, call_t *call) {
-  const unsigned bits = take_byte(&call->bytes);
-  heads_t *heads = &call->heads;
-  take_heads(call);
-  take_options(call, bits);
-  heads->q = take_full(call);
-  heads->k = take(call, KEYS, call->dtype);
-  heads->v = take(call, KEYS, call->dtype);
-  heads->o = take_full(call);
-  heads->lse = take_each(call);
+  heads_t *heads = take_shared(call);
   heads->dout = take_full(call);
   heads->dq = take_full(call);
   heads->dk = take(call, KEYS, call->dtype);

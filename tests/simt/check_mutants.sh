@@ -54,7 +54,7 @@ mutants=(
   'kernels/norm/norm_means.cuh: sum_g / cols : 0.0f => sum_g / cols : sum_g / cols'
   'kernels/row_sum.cuh: distance > 0; => distance > 1;'
   'kernels/attention/attention_row.cuh: bits \& place.valid => bits'
-  'kernels/attention/attention_row.cuh: first + j) >> 3 => first + j) >> 4'
+  'kernels/attention/attention_row.cuh: cudropi_rows_bits(args.bits, first, => cudropi_rows_bits(args.bits, first + 8,'
   'kernels/attention/attention.cuh: most == -INFINITY ? 0.0f : most => most'
   'kernels/attention/attention.cuh: cudropi_attention_inverse(most, sum) => 1.0f / sum'
   'kernels/attention/attention_row.cuh: keep\[j\] \&\& (place.valid => keep[j] \&\& (0xff | place.valid'

@@ -15,8 +15,8 @@ struct sort_t {
   int sorted;
 };
 
-/* One thread sorts by the lowest bits, and spoils what a caller may not use: the temporary memory and
- * the other arrays. */
+/* One thread sorts by the lowest bits, and spoils what a caller may not use: the temporary
+ * memory and the other arrays. */
 void sort_pairs(const sort_t args) {
   const cudropi_pairs_t &pairs = args.pairs;
   const std::uint64_t below = (std::uint64_t{1} << pairs.bits) - 1;
@@ -40,8 +40,8 @@ cudaError_t cudropi_open_sort() {
   return cudaSuccess;
 }
 
-/* As CUB does, in one pass up to 4,864 pairs, and above that in passes of 8 bits; without bits there
- * is nothing to do. */
+/* As CUB does, in one pass up to 4,864 pairs, and above that in passes of 8 bits; without bits
+ * there is nothing to do. */
 cudaError_t cudropi_sort_pairs(const cudropi_pairs_t *pairs, cudaStream_t stream,
                                int *sorted) {
   const int passes = pairs->n <= 4864 ? 1 : (pairs->bits + 7) / 8;

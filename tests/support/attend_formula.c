@@ -227,7 +227,8 @@ static attend_query_t get_query(const problem_t *of, int64_t row, uint8_t *kept)
   return query;
 }
 
-/* lse is off as its sum is, relative to itself, and so are weights that are made of it once more. */
+/* lse is off as its sum is, relative to itself, and so are weights that are made of it once
+ * more. */
 static const char *check_query(problem_t *of, int64_t row, attend_query_t *query,
                                double *weights, attend_sum_t sum) {
   const int64_t cols = of->cols, first = attend_find_shared(of->trial, row) * of->keys +

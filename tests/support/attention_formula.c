@@ -55,10 +55,9 @@ static double count_additions(int64_t keys) {
 
 /*
  * Weights of a row. With u = 2^-24, z is right within u |z|, z - max within u of itself and the
- * errors of both, and its power within 1.1 ulp, which is at most 2.2 u, or in types of 16 bits within
- * 2^-17 = 128 u. The sum inherits these as
- * the weights average them, and adds u an addition; the quotient rounds twice. Below 2^-126
- * errors are absolute.
+ * errors of both, and its power within 1.1 ulp, which is at most 2.2 u, or in types of 16 bits
+ * within 2^-17 = 128 u. The sum inherits these as the weights average them, and adds u an addition;
+ * the quotient rounds twice. Below 2^-126 errors are absolute.
  */
 static const char *check_weights(const attention_trial_t *trial, const tensors_t *t,
                                  int64_t row, attention_seen_t seen, double *s,

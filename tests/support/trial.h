@@ -93,8 +93,8 @@ void trial_take_back(cudrop_context_t *context, trial_given_t *given);
 /* The formatted text, which lives until the next call. */
 const char *trial_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Is a key not among the last `window` ones that a causal query sees? These end with the key query +
- * offset. No sum here overflows. */
+/* Is a key not among the last `window` ones that a causal query sees? These end with the key
+ * query + offset. No sum here overflows. */
 static inline bool trial_is_before(int64_t window, int64_t offset, int64_t query,
                                    int64_t key) {
   return offset < 0 ? query + offset - key >= window : query - key >= window - offset;

@@ -66,7 +66,7 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
   fill_around(ds, seen, 0.0f);
 }
 
-/* Rows that see no key are not looked at: a NaN there would be in every sum. */
+/* Rows that see no key count as +0: a NaN there would be in every sum. */
 static void load_queries(const attend_t *of, gradient_t *held, const tile_t *tile) {
   const size_t bytes = (size_t)of->width * sizeof *held->q;
   load_rows(of, CUDROPI_ATTEND_Q, tile->row, tile->rows, of->scale, held->q);

@@ -9,9 +9,12 @@
 #ifndef CUDROP_ATTEND_TILE_HOST_H
 #define CUDROP_ATTEND_TILE_HOST_H
 
+#include <math.h>
+
+#include "host/maps.h"
 #include "host/product.h"
+#include "host/row_total.h"
 #include "ops/attend/attend.h"
-#include "ops/attention/attention_host.h"
 
 enum {
   TILE_QUERIES = 96,
@@ -205,7 +208,8 @@ static void keep_tile(const attend_t *of, const tile_t *tile, uint8_t *kept) {
   }
 }
 
-/* Make e^(score - reference) of a tile's row. Not inlined: the constants of e^x need the registers. */
+/* Make e^(score - reference) of a tile's row. Not inlined: the constants of e^x need the
+ * registers. */
 CUDROPI_ONCE void exponentiate_tile(float reference, float *values) {
   for (int j = 0; j < TILE_KEYS; ++j) values[j] = values[j] - reference;
   map_exp_to_zero(TILE_KEYS, values, values);

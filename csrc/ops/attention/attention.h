@@ -106,8 +106,8 @@ CUDROP_INLINE cudropi_seen_t cudropi_find_seen(const cudropi_visible_t *visible,
 }
 
 /*
- * What 2^64 e^(z - max z) is multiplied by, given max z and the sum of these: weights are at most 1,
- * and keep their bits down to the subnormal ones. 0 if the row sees nothing above -infinity.
+ * What 2^64 e^(z - max z) is multiplied by, given max z and the sum of these: weights are at most
+ * 1, and keep their bits down to the subnormal ones. 0 if the row sees nothing above -infinity.
  */
 CUDROP_INLINE float cudropi_attention_inverse(float most, float sum) {
   return most == -INFINITY && sum == sum ? 0.0f : 1.0f / sum;

@@ -154,9 +154,9 @@ CUDROP_INLINE int64_t cudropi_count_segments(int64_t entries) {
 }
 
 /*
- * The temporary bytes of the GPU's sort, enough for fewer entries too. CUB sorts up to 4,864 entries
- * without any. For more it keeps 256 counts of 4 bytes for each of up to 4 passes and for each tile,
- * and a tile has more than 7,000 entries. tests/test_sort_calls.c asks CUB.
+ * The temporary bytes of the GPU's sort, enough for fewer entries too. CUB sorts up to 4,864
+ * entries without any. For more it keeps 256 counts of 4 bytes for each of up to 4 passes and for
+ * each tile, and a tile has more than 7,000 entries. tests/test_sort_calls.c asks CUB.
  */
 CUDROP_INLINE int64_t cudropi_count_temporary_bytes(int64_t entries) {
   return entries <= 2048 ? 2048 : (entries / 2048 + 8) * 1024;

@@ -48,22 +48,23 @@ CUDROP_INLINE float cudropi_at_least(float x, float least) {
 #endif
 }
 
-/*
- * e^x for x from -110 to 88 and NaN, within 1.1 ulp: 2^n e^r with |r| <= ln(2) / 2. 2^n is split in
- * two factors, because the result may be subnormal. The polynomial is a minimax fit of
- * (e^r - 1 - r) / r^2.
- */
-CUDROP_INLINE float cudropi_exp(float x) {
-  const float shift = 0x1.8p23f; /* after this sum the last bits are an integer */
-  const float shifted = fmaf(x, 0x1.715476p0f, shift);
-  const float n = shifted - shift;
+/* e^r for r = x - n ln(2), |r| <= ln(2) / 2: a minimax fit of (e^r - 1 - r) / r^2. */
+CUDROP_INLINE float cudropi_exp_rest(float x, float n) {
   const float r = fmaf(n, 0x1.05c61p-29f, fmaf(n, -0x1.62e43p-1f, x));
   float q = 0x1.6a241cp-10f;
   q = fmaf(q, r, 0x1.1239f0p-7f);
   q = fmaf(q, r, 0x1.5558f2p-5f);
   q = fmaf(q, r, 0x1.555492p-3f);
   q = fmaf(q, r, 0x1.fffffcp-2f);
-  const float power = fmaf(q * r, r, r) + 1.0f;
+  return fmaf(q * r, r, r) + 1.0f;
+}
+
+/* e^x for x from -110 to 88 and NaN, within 1.1 ulp. 2^n is split in two factors, because the
+ * result may be subnormal. */
+CUDROP_INLINE float cudropi_exp(float x) {
+  const float shift = 0x1.8p23f; /* after this sum the last bits are an integer */
+  const float shifted = fmaf(x, 0x1.715476p0f, shift);
+  const float power = cudropi_exp_rest(x, shifted - shift);
   const uint32_t biased = cudropi_bits_of_float(shifted) - 0x4b400000u + 2 * 127;
   const uint32_t half = biased >> 1;
   return power * cudropi_float_of(half << 23) * cudropi_float_of((biased - half) << 23);
@@ -79,22 +80,15 @@ CUDROP_INLINE float cudropi_narrow_power(float f) {
 }
 
 /*
- * 2^64 e^x for x up to 0, and NaN: the factor keeps the result normal, and what is below e^-104 is as
- * good as 0 beside e^0. Otherwise like cudropi_exp().
+ * 2^64 e^x for x up to 0, and NaN, otherwise like cudropi_exp(). The factor keeps the result
+ * normal. Below e^-104 the result is as good as 0 beside e^0.
  */
 CUDROP_INLINE float cudropi_lifted_exp(float x) {
   const float least = cudropi_at_least(x, -104.0f);
   const float shift = 0x1.8p23f + 191.0f; /* after this sum the last bits are n + 191 */
   const float shifted = fmaf(least, 0x1.715476p0f, shift);
-  const float n = shifted - shift;
-  const float r = fmaf(n, 0x1.05c61p-29f, fmaf(n, -0x1.62e43p-1f, least));
-  float q = 0x1.6a241cp-10f;
-  q = fmaf(q, r, 0x1.1239f0p-7f);
-  q = fmaf(q, r, 0x1.5558f2p-5f);
-  q = fmaf(q, r, 0x1.555492p-3f);
-  q = fmaf(q, r, 0x1.fffffcp-2f);
-  const float power = fmaf(q * r, r, r) + 1.0f;
-  return power * cudropi_float_of(cudropi_bits_of_float(shifted) << 23);
+  return cudropi_exp_rest(least, shifted - shift) *
+         cudropi_float_of(cudropi_bits_of_float(shifted) << 23);
 }
 
 /* The same within 2^-17, for results that are rounded to 16 bits. */
@@ -206,8 +200,8 @@ CUDROP_INLINE float cudropi_narrow_gelu(float x) {
 }
 
 /* Phi(x) + x phi(x) for a result of 16 bits. For -z it is e^(-z^2 / 2) (root - z) times a
- * polynomial in t = 1 / (1 + z / 3), a minimax fit, here times 2^-64. The factor of z is one for which
- * the constant beside it, as a float, is within 10^-12 of that factor times the root. */
+ * polynomial in t = 1 / (1 + z / 3), a minimax fit, here times 2^-64. The factor of z is one for
+ * which the constant beside it, as a float, is within 10^-12 of that factor times the root. */
 CUDROP_INLINE float cudropi_narrow_gelu_slope(float x) {
   const float z = cudropi_at_most(fabsf(x), 15.0f);
   const float t = cudropi_reciprocal(fmaf(0x1.555556p-2f, z, 1.0f));

@@ -16,14 +16,13 @@
  * the distances h - first.
  *
  * The bounds of transformer.h (a, w, D, R) follow to first order in u = 2^-24. In a sum along a row
- * a value goes through 3 + max(4, ceil(cols / 2048)) + 5 + 8 <= a additions. A mean adds a division and the
- * rounding of cols. So `first` is off by w = (a + 2) u avg |h|. The distances are rounded, so the
- * drift is off by (a + 3) u avg |h - first|, where avg |h - first| <= avg |h - mean| + w. The mean
- * square is v + e^2 with a relative error of (a + 5) u, where v is the variance and |e| <= w. The
- * square of the drift is off by u e^2 + 2 |e| (a + 3) u (sqrt(v) + w), where
- * 2 |e| sqrt(v) <= v + w^2. Both errors together are at most 2 (a + 6) u (v + 2 w^2). The relative
- * error of rstd is half of that times rstd^2, plus 2.5 u for the addition of epsilon, the root and
- * the division.
+ * a value goes through 3 + max(4, ceil(cols / 2048)) + 5 + 8 <= a additions. A mean adds a division
+ * and the rounding of cols. So `first` is off by w = (a + 2) u avg |h|. The distances are rounded,
+ * so the drift is off by (a + 3) u avg |h - first|, where avg |h - first| <= avg |h - mean| + w.
+ * The mean square is v + e^2 with a relative error of (a + 5) u, where v is the variance and |e| <=
+ * w. The square of the drift is off by u e^2 + 2 |e| (a + 3) u (sqrt(v) + w), where 2 |e| sqrt(v)
+ * <= v + w^2. Both errors together are at most 2 (a + 6) u (v + 2 w^2). The relative error of rstd
+ * is half of that times rstd^2, plus 2.5 u for the addition of epsilon, the root and the division.
  *
  * In the slope, with t = D rstd, g is off by u |g| and hhat by t + (R + 2 u) |hhat|. The mean of g
  * is off by (a + 3) u avg |g|, the mean of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four
