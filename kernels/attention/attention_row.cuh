@@ -140,7 +140,7 @@ CUDROPI_DEVICE uint32_t cudropi_attention_keep(const cudropi_attention_args_t &a
 
 /*
  * The keep bits of the thread's chunks from `col` on, 8 per turn, the first turn's lowest. The
- * loop is not unrolled: its body is large, and the second turn is seldom needed.
+ * loop is not unrolled: its body is large, and later turns are seldom needed.
  */
 template <cudropi_rows_walk_t walk, int turns>
 CUDROPI_DEVICE uint32_t cudropi_attention_keep_turns(const cudropi_attention_args_t &args,

@@ -1,5 +1,5 @@
-/* list.cuh - the entries of a tokens' gradient, in the order of the rows: key[0][r] = the id of row
- * r, row[0][r] = r. */
+/* list.cuh - the entries of the gradient of tokens, in the order of the rows: key[0][r] = the id of
+ * row r, row[0][r] = r. */
 #ifndef CUDROP_KERNEL_LIST_CUH
 #define CUDROP_KERNEL_LIST_CUH
 
