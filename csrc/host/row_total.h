@@ -89,40 +89,59 @@ static inline void cudropi_add_squared_chunks(float *sum, float *squares,
 }
 #endif
 
-/* Set the values behind the strip's end to 0, up to a whole chunk; returns the number of chunks. */
-static inline int cudropi_fill_chunks(const cudropi_strip_t *strip, float *values) {
-  const int chunks = (strip->n + CHUNK - 1) / CHUNK;
-  for (int j = strip->n; j < chunks * CHUNK; ++j) values[j] = 0.0f;
-  return chunks;
+/* The sums of the threads whose chunks begin at the strip's first column. */
+static inline float *cudropi_find_sums(cudropi_row_total_t *row,
+                                       const cudropi_strip_t *strip) {
+  return row->sum + strip->first / CHUNK % row->threads;
 }
 
-/* Add a strip's values to a total. The values behind the strip's end become 0. */
+/* Copy the last chunk of a strip, which is not whole, to last; the rest of it is 0. */
+static inline void cudropi_copy_last(const cudropi_strip_t *strip, const float *values,
+                                     float *last) {
+  const int left = strip->n % CHUNK;
+  memset(last, 0, CHUNK * sizeof *last);
+  memcpy(last, values + strip->n - left, (size_t)left * sizeof *last);
+}
+
+/* Add a strip's values to a total. */
 static inline void cudropi_add_to_total(cudropi_row_total_t *row,
-                                        const cudropi_strip_t *strip, float *values) {
-  const int chunks = cudropi_fill_chunks(strip, values);
-  float *sum = row->sum + strip->first / CHUNK % row->threads;
+                                        const cudropi_strip_t *strip,
+                                        const float *values) {
+  const int chunks = strip->n / CHUNK;
+  float *sum = cudropi_find_sums(row, strip), last[CHUNK];
   int c = 0;
   for (; c + CHUNK <= chunks; c += CHUNK) cudropi_add_chunks(sum + c, values + c * CHUNK);
   for (; c < chunks; ++c) sum[c] = sum[c] + cudropi_row_chunk(values + c * CHUNK);
+  if (strip->n % CHUNK == 0) return;
+  cudropi_copy_last(strip, values, last);
+  sum[c] = sum[c] + cudropi_row_chunk(last);
+}
+
+/* Add a chunk to `sum`, and its squares to `squares`. */
+static inline void cudropi_add_squared_chunk(float *sum, float *squares,
+                                             const float *values) {
+  float squared[CHUNK];
+  for (int j = 0; j < CHUNK; ++j) squared[j] = values[j] * values[j];
+  *sum = *sum + cudropi_row_chunk(values);
+  *squares = *squares + cudropi_row_chunk(squared);
 }
 
 /* Add a strip's values to `row` and their squares to `of_squares`, which has as many threads. */
 static inline void cudropi_add_to_totals(cudropi_row_total_t *row,
                                          cudropi_row_total_t *of_squares,
-                                         const cudropi_strip_t *strip, float *values) {
-  const int chunks = cudropi_fill_chunks(strip, values);
-  float *sum = row->sum + strip->first / CHUNK % row->threads;
-  float *squares = of_squares->sum + (sum - row->sum);
+                                         const cudropi_strip_t *strip,
+                                         const float *values) {
+  const int chunks = strip->n / CHUNK;
+  float *sum = cudropi_find_sums(row, strip), last[CHUNK];
+  float *squares = cudropi_find_sums(of_squares, strip);
   int c = 0;
   for (; c + CHUNK <= chunks; c += CHUNK)
     cudropi_add_squared_chunks(sum + c, squares + c, values + c * CHUNK);
-  for (; c < chunks; ++c) {
-    float squared[CHUNK];
-    for (int j = 0; j < CHUNK; ++j)
-      squared[j] = values[c * CHUNK + j] * values[c * CHUNK + j];
-    sum[c] = sum[c] + cudropi_row_chunk(values + c * CHUNK);
-    squares[c] = squares[c] + cudropi_row_chunk(squared);
-  }
+  for (; c < chunks; ++c)
+    cudropi_add_squared_chunk(sum + c, squares + c, values + c * CHUNK);
+  if (strip->n % CHUNK == 0) return;
+  cudropi_copy_last(strip, values, last);
+  cudropi_add_squared_chunk(sum + c, squares + c, last);
 }
 
 /* Return the sum, and begin a new one. */

@@ -33,7 +33,9 @@ typedef struct {
   int64_t row, first;
   int n;
   int64_t next_row, next_first; /* of the next strip; past the rows: there is none */
-  bool is_fetched;              /* prefetch the next strip: all of it will be needed */
+  int64_t row_after;            /* the row that the walk takes after this one */
+  int64_t run;     /* columns until the walk jumps, from `first` on; 0: unknown */
+  bool is_fetched; /* prefetch the next strip: all of it will be needed */
 } cudropi_strip_t;
 
 /* ---- Memory ----------------------------------------------------------------------- */
@@ -127,40 +129,29 @@ static inline int cudropi_count_ways(const cudropi_plan_t *plan, int64_t slab) {
   return end - first < plan->tiling.ways ? (int)(end - first) : plan->tiling.ways;
 }
 
-/* The columns of a tile that a walk down columns takes at a time. */
-static inline int cudropi_tile_width(const cudropi_plan_t *plan) {
-  const int width = plan->tiling.lanes * 8;
-  return width < CUDROPI_STRIP ? width : CUDROPI_STRIP;
-}
-
 /* A strip of at most `width` columns from `first` on. The walk goes along rows. */
 static inline cudropi_strip_t cudropi_cut_strip(const cudropi_rows_job_t *job,
                                                 int64_t row, int64_t first, int width) {
   const int64_t left = job->plan->cols - first;
-  if (left <= width)
-    return (cudropi_strip_t){job, job->plan, row, first, (int)left, row + 1, 0, true};
-  return (cudropi_strip_t){job, job->plan, row, first, width, row, first + width, true};
+  const bool is_last = left <= width;
+  return (cudropi_strip_t){.job = job,
+                           .plan = job->plan,
+                           .row = row,
+                           .first = first,
+                           .n = is_last ? (int)left : width,
+                           .next_row = is_last ? row + 1 : row,
+                           .next_first = is_last ? 0 : first + width,
+                           .row_after = row + 1,
+                           .is_fetched = true};
 }
 
-/* The same. The walk goes down columns. */
-static inline cudropi_strip_t cudropi_cut_tile(const cudropi_rows_job_t *job, int64_t row,
-                                               int64_t first, int width) {
-  cudropi_strip_t strip = cudropi_cut_strip(job, row, first, width);
-  strip.next_row = row + 1;
-  strip.next_first = first;
-  return strip;
-}
-
-/* values[j] *= scale */
-static inline void cudropi_scale(int n, float *values, float scale) {
-  for (int j = 0; j < n; ++j) values[j] = values[j] * scale;
-}
-
-/* values[j] = kept[j] ? values[j] : +0, on bits, because compilers make vectors of that. */
-static inline void cudropi_select(int n, float *values, const uint8_t *kept) {
+/* values[j] = kept[j] ? from[j] * scale : +0, on bits, because compilers make vectors of that. */
+static inline void cudropi_drop(int n, const float *from, float scale,
+                                const uint8_t *restrict kept, float *values) {
   for (int j = 0; j < n; ++j) {
+    const float scaled = from[j] * scale;
     uint32_t bits;
-    memcpy(&bits, &values[j], sizeof bits);
+    memcpy(&bits, &scaled, sizeof bits);
     bits &= 0u - kept[j];
     memcpy(&values[j], &bits, sizeof bits);
   }
@@ -204,11 +195,31 @@ static inline void cudropi_strip_load_near(const cudropi_strip_t *strip, int ope
   }
 }
 
+/* The strip of an operand as floats, like cudropi_strip_load_near(): where it lies if it is F32,
+ * else in `buffer`. An operand that lies in the same memory must not be stored before the last
+ * look. */
+static inline const float *cudropi_strip_look_near(const cudropi_strip_t *strip,
+                                                   int operand, float absent,
+                                                   float *buffer) {
+  if (cudropi_has(strip->plan, operand) &&
+      strip->plan->operand[operand].dtype == CUDROP_F32)
+    return (const float *)(const void *)cudropi_strip_locate(strip, operand);
+  cudropi_strip_load_near(strip, operand, absent, buffer);
+  return buffer;
+}
+
 /* Load a full operand that the plan has, and prefetch its next strip. */
 static inline void cudropi_strip_load(const cudropi_strip_t *strip, int operand,
                                       float *values) {
   cudropi_strip_fetch(strip, operand);
   cudropi_strip_load_near(strip, operand, 0.0f, values);
+}
+
+/* Look at a full operand that the plan has, and prefetch its next strip. */
+static inline const float *cudropi_strip_look(const cudropi_strip_t *strip, int operand,
+                                              float *buffer) {
+  cudropi_strip_fetch(strip, operand);
+  return cudropi_strip_look_near(strip, operand, 0.0f, buffer);
 }
 
 static inline void cudropi_strip_store(const cudropi_strip_t *strip, int operand,
@@ -232,14 +243,15 @@ static inline void cudropi_strip_store_gradient(const cudropi_strip_t *strip, in
   cudropi_strip_store(strip, operand, sum);
 }
 
-/* z = x + bias; z = x if the plan has no bias. */
-static inline void cudropi_strip_load_biased(const cudropi_strip_t *strip, int x,
-                                             int bias, float *z) {
+/* Return x + bias, in z or where x lies; x if the plan has no bias. */
+static inline const float *cudropi_strip_look_biased(const cudropi_strip_t *strip, int x,
+                                                     int bias, float *z) {
   float added[CUDROPI_STRIP];
-  cudropi_strip_load(strip, x, z);
-  if (!cudropi_has(strip->plan, bias)) return;
-  cudropi_strip_load_near(strip, bias, 0.0f, added);
-  cudropi_add(strip->n, z, added);
+  const float *from = cudropi_strip_look(strip, x, z);
+  if (!cudropi_has(strip->plan, bias)) return from;
+  const float *vector = cudropi_strip_look_near(strip, bias, 0.0f, added);
+  for (int j = 0; j < strip->n; ++j) z[j] = from[j] + vector[j];
+  return z;
 }
 
 static inline uint64_t cudropi_strip_index(const cudropi_strip_t *strip, int64_t row,
@@ -260,7 +272,7 @@ static void draw_ahead(const cudropi_strip_t *strip, uint64_t index) {
   if (strip->next_row < strip->plan->rows &&
       cudropi_strip_index(strip, strip->next_row, strip->next_first) - index <=
           (uint64_t)near)
-    n = CUDROPI_DRAWN;
+    n = strip->run == 0 || strip->run > CUDROPI_DRAWN ? CUDROPI_DRAWN : (int)strip->run;
   const int lead = (int)(index % CUDROP_MASK_LANES);
   const int steps = (lead + n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
   const cudropi_lines_t line = {index / CUDROP_MASK_LANES, 0, 1,
@@ -303,13 +315,12 @@ static inline void cudropi_strip_keep(const cudropi_strip_t *strip, uint8_t *kep
   }
 }
 
-/* values = keep ? values * scale : +0 */
-static inline void cudropi_strip_drop(const cudropi_strip_t *strip, float *values) {
-  const float scale = strip->plan->draw.schedule.scale;
+/* values = keep ? from * scale : +0 */
+static inline void cudropi_strip_drop(const cudropi_strip_t *strip, const float *from,
+                                      float *values) {
   uint8_t kept[CUDROPI_STRIP];
   cudropi_strip_keep(strip, kept);
-  cudropi_scale(strip->n, values, scale);
-  cudropi_select(strip->n, values, kept);
+  cudropi_drop(strip->n, from, strip->plan->draw.schedule.scale, kept, values);
 }
 
 #endif /* CUDROP_STRIP_H */

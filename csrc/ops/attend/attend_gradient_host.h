@@ -57,11 +57,9 @@ static void differentiate_row(const attend_t *of, gradient_t *held, const tile_t
          sizeof lse);
   fill_around(p, seen, -INFINITY); /* whose weight is +0 */
   exponentiate_tile(lse == -INFINITY ? INFINITY : lse, p);
-  cudropi_scale(n, ds, scale);
-  cudropi_select(n, ds, kept);
+  cudropi_drop(n, ds, scale, kept, ds);
   for (int j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - delta);
-  cudropi_scale(n, p, scale);
-  cudropi_select(n, p, kept);
+  cudropi_drop(n, p, scale, kept, p);
   fill_around(p, seen, 0.0f);
   fill_around(ds, seen, 0.0f);
 }

@@ -32,7 +32,8 @@ static void weigh_row(const attend_t *of, forward_t *held, const tile_t *tile, i
   held->sum[at] = held->sum[at] * factor + sum_tile_row(values);
   if (factor != 1.0f)
     for (int j = 0; j < of->width; ++j) o[j] = o[j] * factor;
-  if (is_drawn(of)) cudropi_select(seen.end, values, held->kept + r * TILE_KEYS);
+  if (is_drawn(of))
+    cudropi_drop(seen.end, values, 1.0f, held->kept + r * TILE_KEYS, values);
 }
 
 /* Add what queries [at, at + rows) of the slab see of a tile's keys. */

@@ -164,7 +164,7 @@ static void do_attention_row(const row_t *row) {
     round_values(&strip, z);
     if (has_weights) store_seen(row, &strip, CUDROPI_ATTENTION_WEIGHTS, z);
     if (!has_y) continue;
-    cudropi_strip_drop(&strip, z);
+    cudropi_strip_drop(&strip, z, z);
     store_seen(row, &strip, CUDROPI_ATTENTION_Y, z);
   }
   if (has_y) clear_unseen(row, CUDROPI_ATTENTION_Y);
@@ -180,8 +180,8 @@ static void reapply_row(const row_t *row) {
   for (int64_t col = row->first; col < row->end; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cut_strip(row, col, row->end);
     float values[CUDROPI_STRIP];
-    cudropi_strip_load(&strip, CUDROPI_REAPPLY_WEIGHTS, values);
-    cudropi_strip_drop(&strip, values);
+    cudropi_strip_drop(
+        &strip, cudropi_strip_look(&strip, CUDROPI_REAPPLY_WEIGHTS, values), values);
     store_seen(row, &strip, CUDROPI_REAPPLY_Y, values);
   }
   clear_unseen(row, CUDROPI_REAPPLY_Y);
@@ -196,9 +196,9 @@ static void do_attention_reapply(const cudropi_rows_job_t *job, int64_t slab) {
 /* Load dP to `gradient` and P to `weights`. */
 static void load_gradient(const row_t *row, const cudropi_strip_t *strip, float *gradient,
                           float *weights) {
-  cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_DY, gradient);
+  const float *dy = cudropi_strip_look(strip, CUDROPI_ATTENTION_GRADIENT_DY, gradient);
   cudropi_strip_load(strip, CUDROPI_ATTENTION_GRADIENT_WEIGHTS, weights);
-  cudropi_strip_drop(strip, gradient);
+  cudropi_strip_drop(strip, dy, gradient);
   hide(row, strip, 0.0f, gradient);
   hide(row, strip, 0.0f, weights);
 }

@@ -45,7 +45,7 @@ static void embed(const cudropi_strip_t *strip, int64_t id, float *z) {
                cudropi_find_place(lookup, strip->row), position);
     cudropi_add(strip->n, z, position);
   }
-  cudropi_strip_drop(strip, z);
+  cudropi_strip_drop(strip, z, z);
 }
 
 static void do_embedding(const cudropi_rows_job_t *job, int64_t slab) {
@@ -144,8 +144,9 @@ static void add_entry(const cudropi_strip_t *strip, float *sum) {
   if (!cudropi_is_token(&cudropi_embedding(strip->plan)->lookup,
                         get_id(strip->plan, strip->row)))
     return;
-  cudropi_strip_load(strip, CUDROPI_EMBEDDING_GRADIENT_DY, gradient);
-  cudropi_strip_drop(strip, gradient);
+  cudropi_strip_drop(strip,
+                     cudropi_strip_look(strip, CUDROPI_EMBEDDING_GRADIENT_DY, gradient),
+                     gradient);
   cudropi_add(strip->n, sum, gradient);
 }
 

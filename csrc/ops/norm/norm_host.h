@@ -3,6 +3,7 @@
 #ifndef CUDROP_NORM_HOST_H
 #define CUDROP_NORM_HOST_H
 
+#include "host/band.h"
 #include "host/row_total.h"
 #include "ops/norm/norm.h"
 
@@ -34,39 +35,49 @@ static int find_stored(const cudropi_plan_t *plan) {
                                              : CUDROPI_NORM_RESIDUAL;
 }
 
-/* h = residual + drop(x + bias); without an x, h = residual. */
-static void sum_branch(const cudropi_strip_t *strip, float *h) {
+/* Make h of a strip and store it. Return h as it is stored, in `h` or where the residual lies. */
+static const float *make_h(const cudropi_strip_t *strip, float *h) {
+  const int stored = find_stored(strip->plan);
   float residual[CUDROPI_STRIP];
-  if (!cudropi_has(strip->plan, CUDROPI_NORM_X)) {
-    cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, h);
-    return;
+  const float *from = h;
+  if (cudropi_has(strip->plan, CUDROPI_NORM_X)) {
+    cudropi_strip_drop(
+        strip, cudropi_strip_look_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h), h);
+    if (cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL))
+      cudropi_add(strip->n, h,
+                  cudropi_strip_look(strip, CUDROPI_NORM_RESIDUAL, residual));
+  } else {
+    from = cudropi_strip_look(strip, CUDROPI_NORM_RESIDUAL, h);
   }
-  cudropi_strip_load_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h);
-  cudropi_strip_drop(strip, h);
-  if (!cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL)) return;
-  cudropi_strip_load(strip, CUDROPI_NORM_RESIDUAL, residual);
-  cudropi_add(strip->n, h, residual);
+  if (stored == CUDROPI_NORM_RESIDUAL) return from;
+  cudropi_strip_store(strip, stored, from);
+  if (strip->plan->operand[stored].dtype != CUDROP_F32)
+    cudropi_strip_load_near(strip, stored, 0.0f, h);
+  return from;
 }
 
-static void make_h(const cudropi_strip_t *strip, float *h) {
-  const int stored = find_stored(strip->plan);
-  sum_branch(strip, h);
-  if (stored == CUDROPI_NORM_RESIDUAL) return;
-  cudropi_strip_store(strip, stored, h);
-  cudropi_strip_load_near(strip, stored, 0.0f, h);
+/* y = (h - mean) * rstd * gamma, and + beta if there is a beta */
+static void find_y(int n, const float *h, float mean, float rstd, const float *gamma,
+                   const float *beta, float *restrict y) {
+  if (beta == NULL) {
+    for (int j = 0; j < n; ++j) y[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
+  } else {
+    for (int j = 0; j < n; ++j)
+      y[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j] + beta[j];
+  }
 }
 
 static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
-  float h[CUDROPI_STRIP], gamma[CUDROPI_STRIP], beta[CUDROPI_STRIP];
-  cudropi_strip_load_near(strip, find_stored(strip->plan), 0.0f, h);
-  cudropi_strip_load_near(strip, CUDROPI_NORM_GAMMA, 1.0f, gamma);
-  for (int j = 0; j < strip->n; ++j)
-    h[j] = cudropi_normalise(h[j], mean, rstd) * gamma[j];
-  if (cudropi_has(strip->plan, CUDROPI_NORM_BETA)) {
-    cudropi_strip_load_near(strip, CUDROPI_NORM_BETA, 0.0f, beta);
-    cudropi_add(strip->n, h, beta);
-  }
-  cudropi_strip_store(strip, CUDROPI_NORM_Y, h);
+  const cudropi_plan_t *plan = strip->plan;
+  float buffer[3][CUDROPI_STRIP], y[CUDROPI_STRIP];
+  const float *h = cudropi_strip_look_near(strip, find_stored(plan), 0.0f, buffer[0]);
+  const float *gamma =
+      cudropi_strip_look_near(strip, CUDROPI_NORM_GAMMA, 1.0f, buffer[1]);
+  const float *beta = NULL;
+  if (cudropi_has(plan, CUDROPI_NORM_BETA))
+    beta = cudropi_strip_look_near(strip, CUDROPI_NORM_BETA, 0.0f, buffer[2]);
+  find_y(strip->n, h, mean, rstd, gamma, beta, y);
+  cudropi_strip_store(strip, CUDROPI_NORM_Y, y);
 }
 
 /* Compute and store h of a row, then find its mean and rstd as norm.h defines them. */
@@ -81,15 +92,14 @@ static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *m
   cudropi_begin_total(&squares, threads);
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    make_h(&strip, values);
-    cudropi_add_to_total(&sum, &strip, values);
+    cudropi_add_to_total(&sum, &strip, make_h(&strip, values));
   }
   const float total = cudropi_finish_total(&sum);
   const float first = is_centred ? total / (float)plan->cols : 0.0f;
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    cudropi_strip_load_near(&strip, find_stored(plan), 0.0f, values);
-    for (int j = 0; j < strip.n; ++j) values[j] = values[j] - first;
+    const float *h = cudropi_strip_look_near(&strip, find_stored(plan), 0.0f, values);
+    for (int j = 0; j < strip.n; ++j) values[j] = h[j] - first;
     cudropi_add_to_totals(&sum, &squares, &strip, values);
   }
   const float drift =
@@ -119,110 +129,106 @@ static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* A strip of the terms that the gradients are computed from. */
+/* A strip of what both passes read: dy, gamma and h. */
 typedef struct {
-  float dy[CUDROPI_STRIP], g[CUDROPI_STRIP], hhat[CUDROPI_STRIP];
-} terms_t;
+  const float *dy, *gamma, *h;
+  float buffer[3][CUDROPI_STRIP];
+} read_t;
 
-static void find_terms(const cudropi_strip_t *strip, terms_t *terms) {
-  const float mean = read_each(strip->plan, CUDROPI_NORM_GRADIENT_MEAN, strip->row);
-  const float rstd = read_each(strip->plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row);
-  cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_DY, terms->dy);
-  cudropi_strip_load_near(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, terms->g);
-  cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_H, terms->hhat);
-  for (int j = 0; j < strip->n; ++j) {
-    terms->g[j] = terms->dy[j] * terms->g[j];
-    terms->hhat[j] = cudropi_normalise(terms->hhat[j], mean, rstd);
+static void read_strip(const cudropi_strip_t *strip, read_t *of) {
+  of->dy = cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_DY, 0.0f, of->buffer[0]);
+  of->gamma =
+      cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, of->buffer[1]);
+  of->h = cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_H, 0.0f, of->buffer[2]);
+}
+
+/* g and g * hhat of a strip. */
+static void find_products(int n, const read_t *of, float mean, float rstd,
+                          float *restrict g, float *restrict gh) {
+  const float *restrict dy = of->dy, *restrict gamma = of->gamma, *restrict h = of->h;
+  for (int j = 0; j < n; ++j) {
+    g[j] = dy[j] * gamma[j];
+    gh[j] = g[j] * cudropi_normalise(h[j], mean, rstd);
   }
 }
 
-/* Write mean_g and mean_gh of a row to the workspace. */
-static void find_means(const cudropi_rows_job_t *job, int64_t row) {
-  const cudropi_plan_t *plan = job->plan;
+/* Write mean_g and mean_gh of a row to the workspace, given the row's first strip. */
+static void find_means(const cudropi_strip_t *first) {
+  const cudropi_plan_t *plan = first->plan;
+  const int64_t row = first->row;
+  const float mean = read_each(plan, CUDROPI_NORM_GRADIENT_MEAN, row);
+  const float rstd = read_each(plan, CUDROPI_NORM_GRADIENT_RSTD, row);
   const int32_t threads = cudropi_row_threads(plan->cols);
-  cudropi_row_total_t g, gh;
-  cudropi_begin_total(&g, threads);
-  cudropi_begin_total(&gh, threads);
+  cudropi_row_total_t sum_g, sum_gh;
+  cudropi_begin_total(&sum_g, threads);
+  cudropi_begin_total(&sum_gh, threads);
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
-    const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    float products[CUDROPI_STRIP];
-    terms_t terms;
-    find_terms(&strip, &terms);
-    for (int j = 0; j < strip.n; ++j) products[j] = terms.g[j] * terms.hhat[j];
-    cudropi_add_to_total(&g, &strip, terms.g);
-    cudropi_add_to_total(&gh, &strip, products);
+    cudropi_strip_t strip = cudropi_cut_strip(first->job, row, col, CUDROPI_STRIP);
+    if (strip.next_row != row) strip.next_row = first->row_after;
+    float g[CUDROPI_STRIP], gh[CUDROPI_STRIP];
+    read_t of;
+    cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_DY);
+    cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_H);
+    read_strip(&strip, &of);
+    find_products(strip.n, &of, mean, rstd, g, gh);
+    cudropi_add_to_total(&sum_g, &strip, g);
+    cudropi_add_to_total(&sum_gh, &strip, gh);
   }
-  const float total = cudropi_finish_total(&g), cols = (float)plan->cols;
+  const float total = cudropi_finish_total(&sum_g), cols = (float)plan->cols;
   plan->of_rows[row] =
       cudropi_norm(plan)->kind == CUDROP_LAYER_NORM ? total / cols : 0.0f;
-  plan->of_rows[plan->rows + row] = cudropi_finish_total(&gh) / cols;
+  plan->of_rows[plan->rows + row] = cudropi_finish_total(&sum_gh) / cols;
 }
 
-enum { NORM_SUMS = 3 };
+enum { DBIAS, DGAMMA, DBETA, NORM_SUMS };
 static const int norm_sums[NORM_SUMS] = {CUDROPI_NORM_GRADIENT_DBIAS,
                                          CUDROPI_NORM_GRADIENT_DGAMMA,
                                          CUDROPI_NORM_GRADIENT_DBETA};
 
-/* Store the gradients of data, and write to `added` what the row adds to the column sums. */
-static void find_gradients(const cudropi_strip_t *strip,
-                           float added[NORM_SUMS][CUDROPI_STRIP]) {
-  const cudropi_plan_t *plan = strip->plan;
-  const float rstd = read_each(plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row);
-  const float mean_g = plan->of_rows[strip->row];
-  const float mean_gh = plan->of_rows[plan->rows + strip->row];
-  float dh[CUDROPI_STRIP];
-  terms_t terms;
-  find_terms(strip, &terms);
-  for (int j = 0; j < strip->n; ++j) {
-    added[0][j] = cudropi_norm_slope(terms.g[j], terms.hhat[j], rstd, mean_g, mean_gh);
-    added[1][j] = terms.dy[j] * terms.hhat[j];
-    added[2][j] = terms.dy[j];
+/* What the slopes of a row depend on. */
+typedef struct {
+  float mean, rstd, mean_g, mean_gh;
+} of_row_t;
+
+/* The slopes of a strip, without dh, and what the strip adds to dgamma and dbeta. */
+static void find_slopes(int n, const read_t *of, const of_row_t *row,
+                        float *restrict slope, float *restrict dgamma,
+                        float *restrict dbeta) {
+  const float *restrict dy = of->dy, *restrict gamma = of->gamma, *restrict h = of->h;
+  const of_row_t r = *row;
+  for (int j = 0; j < n; ++j) {
+    const float hhat = cudropi_normalise(h[j], r.mean, r.rstd);
+    slope[j] = cudropi_norm_slope(dy[j] * gamma[j], hhat, r.rstd, r.mean_g, r.mean_gh);
+    dgamma[j] = dgamma[j] + dy[j] * hhat;
+    dbeta[j] = dbeta[j] + dy[j];
   }
-  if (cudropi_has(plan, CUDROPI_NORM_GRADIENT_DH)) {
-    cudropi_strip_load(strip, CUDROPI_NORM_GRADIENT_DH, dh);
-    cudropi_add(strip->n, added[0], dh);
-  }
-  memcpy(dh, added[0], (size_t)strip->n * sizeof *dh);
-  cudropi_strip_drop(strip, added[0]);
-  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DRESIDUAL, dh);
-  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DX, added[0]);
 }
 
-/* Do `width` columns of a slab, from `col` on. Each way of tiling.h sums its own rows. */
-static void do_norm_tile(const cudropi_rows_job_t *job, int64_t slab, int64_t col,
-                         int width) {
-  const cudropi_plan_t *plan = job->plan;
-  float sums[NORM_SUMS][CUDROPI_TILE_THREADS * 8], added[NORM_SUMS][CUDROPI_STRIP];
-  const int ways = cudropi_count_ways(plan, slab);
-  int64_t first = 0, end = 0;
-  cudropi_find_slab(plan, slab, &first, &end);
-  const int n = cudropi_cut_strip(job, first, col, width).n;
-  for (int s = 0; s < NORM_SUMS; ++s)
-    if (plan->partial[norm_sums[s]] != NULL)
-      memset(sums[s], 0, (size_t)(ways * width) * sizeof *sums[s]);
-  for (int64_t row = first; row < end; ++row) {
-    const cudropi_strip_t strip = cudropi_cut_tile(job, row, col, width);
-    find_gradients(&strip, added);
-    for (int s = 0; s < NORM_SUMS; ++s)
-      if (plan->partial[norm_sums[s]] != NULL)
-        cudropi_add(n, sums[s] + (row - first) % ways * width, added[s]);
+/* Store the gradients of data of a strip. Its row's means are found before its first strip. */
+static void find_gradients(const cudropi_strip_t *strip, float *const *sums) {
+  const cudropi_plan_t *plan = strip->plan;
+  if (strip->first == 0) find_means(strip);
+  const of_row_t row = {read_each(plan, CUDROPI_NORM_GRADIENT_MEAN, strip->row),
+                        read_each(plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row),
+                        plan->of_rows[strip->row],
+                        plan->of_rows[plan->rows + strip->row]};
+  float dresidual[CUDROPI_STRIP], dx[CUDROPI_STRIP];
+  read_t of;
+  read_strip(strip, &of);
+  find_slopes(strip->n, &of, &row, dresidual, sums[DGAMMA], sums[DBETA]);
+  if (cudropi_has(plan, CUDROPI_NORM_GRADIENT_DH)) {
+    cudropi_strip_fetch(strip, CUDROPI_NORM_GRADIENT_DH);
+    cudropi_add(strip->n, dresidual,
+                cudropi_strip_look(strip, CUDROPI_NORM_GRADIENT_DH, of.buffer[0]));
   }
-  for (int s = 0; s < NORM_SUMS; ++s) {
-    float *partial = plan->partial[norm_sums[s]], total[CUDROPI_STRIP] = {0.0f};
-    if (partial == NULL) continue;
-    for (int way = 0; way < ways; ++way) cudropi_add(n, total, sums[s] + way * width);
-    memcpy(partial + slab * plan->cols + col, total, (size_t)n * sizeof *total);
-  }
+  cudropi_strip_drop(strip, dresidual, dx);
+  cudropi_add(strip->n, sums[DBIAS], dx);
+  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DRESIDUAL, dresidual);
+  cudropi_strip_store_gradient(strip, CUDROPI_NORM_GRADIENT_DX, dx);
 }
 
 static void do_norm_gradient(const cudropi_rows_job_t *job, int64_t slab) {
-  const cudropi_plan_t *plan = job->plan;
-  const int width = cudropi_tile_width(plan);
-  int64_t first = 0, end = 0;
-  cudropi_find_slab(plan, slab, &first, &end);
-  for (int64_t row = first; row < end; ++row) find_means(job, row);
-  for (int64_t col = 0; col < plan->cols; col += width)
-    do_norm_tile(job, slab, col, width);
+  cudropi_do_bands(job, slab, find_gradients, NORM_SUMS, norm_sums);
 }
 
 CUDROPI_DEFINE_HOST(cudropi_norm_forward, do_norm, NULL, NULL);

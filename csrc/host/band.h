@@ -1,0 +1,126 @@
+/*
+ * band.h - a walk over a slab that sums columns in the order of tiling.h; compiled for each path,
+ * like strip.h.
+ *
+ * A band is up to 2,048 columns of a slab. The walk takes a few ways in turn, as many as there is
+ * room for sums. It goes along each row, so that what an operator reads twice is in the nearest
+ * cache the second time.
+ */
+#ifndef CUDROP_BAND_H
+#define CUDROP_BAND_H
+
+#include "host/strip.h"
+
+enum {
+  CUDROPI_BAND_COLS = 2048, /* the most columns of a band, and sums of the ways in turn */
+  CUDROPI_BAND_SUMS = 3     /* the most sums of an operator */
+};
+
+/* Do a strip, and add to sums[k][j] what column j of the strip adds to sum k. */
+typedef void cudropi_band_strip_t(const cudropi_strip_t *strip, float *const *sums);
+
+typedef struct {
+  const cudropi_rows_job_t *job;
+  int64_t first, end; /* rows of the slab */
+  int64_t col;        /* the first column */
+  int width;          /* columns */
+  int ways;           /* of the slab */
+  int way, in_turn;   /* the ways in turn: the first one, and how many */
+} cudropi_band_t;
+
+/* The rows of the band that follow `row` without a gap, and `row`. */
+static inline int64_t cudropi_band_run(const cudropi_band_t *band, int64_t row) {
+  const int64_t run = band->in_turn - ((row - band->first) % band->ways - band->way);
+  return run < band->end - row ? run : band->end - row;
+}
+
+/* The row after `row` in the walk; at least band->end if there is none. */
+static inline int64_t cudropi_band_next(const cudropi_band_t *band, int64_t row) {
+  if (cudropi_band_run(band, row) > 1) return row + 1;
+  const int64_t way = (row - band->first) % band->ways;
+  return row - (way - band->way) + band->ways;
+}
+
+/* The strip of the band in `row` from column `from` of the band on. */
+static inline cudropi_strip_t cudropi_band_strip(const cudropi_band_t *band, int64_t row,
+                                                 int from) {
+  cudropi_strip_t strip =
+      cudropi_cut_strip(band->job, row, band->col + from, CUDROPI_STRIP);
+  const int left = band->width - from;
+  strip.run = left + (cudropi_band_run(band, row) - 1) * band->width;
+  if (band->width != band->job->plan->cols) strip.run = left;
+  strip.row_after = cudropi_band_next(band, row);
+  if (left > CUDROPI_STRIP) return strip;
+  strip.n = left;
+  strip.next_row = strip.row_after;
+  strip.next_first = band->col;
+  return strip;
+}
+
+/* Do the rows of the ways in turn. */
+static inline void cudropi_band_turn(const cudropi_band_t *band,
+                                     cudropi_band_strip_t *function, int count,
+                                     float (*sums)[CUDROPI_BAND_COLS]) {
+  float *of_strip[CUDROPI_BAND_SUMS];
+  for (int64_t row = band->first + band->way; row < band->end;
+       row = cudropi_band_next(band, row)) {
+    const int64_t way = (row - band->first) % band->ways - band->way;
+    for (int from = 0; from < band->width; from += CUDROPI_STRIP) {
+      const cudropi_strip_t strip = cudropi_band_strip(band, row, from);
+      for (int k = 0; k < count; ++k) of_strip[k] = sums[k] + way * band->width + from;
+      function(&strip, of_strip);
+    }
+  }
+}
+
+/* totals[j] += sums[j], sums[j] = 0 */
+static inline void cudropi_band_move(int n, float *restrict sums,
+                                     float *restrict totals) {
+  for (int j = 0; j < n; ++j) {
+    totals[j] = totals[j] + sums[j];
+    sums[j] = 0.0f;
+  }
+}
+
+/* Do a band, and write the sums of its columns to the partial sums of `slots`. */
+static inline void cudropi_do_band(cudropi_band_t *band, cudropi_band_strip_t *function,
+                                   int count, const int *slots) {
+  const cudropi_plan_t *plan = band->job->plan;
+  const int64_t slab = band->first / plan->tiling.slab_rows;
+  float sums[CUDROPI_BAND_SUMS][CUDROPI_BAND_COLS];
+  float *partial[CUDROPI_BAND_SUMS];
+  for (int k = 0; k < count; ++k) {
+    partial[k] = plan->partial[slots[k]];
+    if (partial[k] == NULL) continue;
+    partial[k] += slab * plan->cols + band->col;
+    memset(partial[k], 0, (size_t)band->width * sizeof *partial[k]);
+  }
+  const int room = CUDROPI_BAND_COLS / band->width;
+  const size_t used =
+      (size_t)((room < band->ways ? room : band->ways) * band->width) * sizeof **sums;
+  for (int k = 0; k < count; ++k) memset(sums[k], 0, used);
+  for (band->way = 0; band->way < band->ways; band->way += band->in_turn) {
+    const int left = band->ways - band->way;
+    band->in_turn = room < left ? room : left;
+    cudropi_band_turn(band, function, count, sums);
+    for (int k = 0; k < count; ++k)
+      for (int way = 0; way < band->in_turn && partial[k] != NULL; ++way)
+        cudropi_band_move(band->width, sums[k] + way * band->width, partial[k]);
+  }
+}
+
+/* Do a slab, band by band. */
+static inline void cudropi_do_bands(const cudropi_rows_job_t *job, int64_t slab,
+                                    cudropi_band_strip_t *function, int count,
+                                    const int *slots) {
+  const int64_t cols = job->plan->cols;
+  cudropi_band_t band = {.job = job, .ways = cudropi_count_ways(job->plan, slab)};
+  cudropi_find_slab(job->plan, slab, &band.first, &band.end);
+  for (; band.col < cols; band.col += CUDROPI_BAND_COLS) {
+    const int64_t left = cols - band.col;
+    band.width = left < CUDROPI_BAND_COLS ? (int)left : CUDROPI_BAND_COLS;
+    cudropi_do_band(&band, function, count, slots);
+  }
+}
+
+#endif /* CUDROP_BAND_H */
