@@ -35,7 +35,7 @@ MOVED = {
     "forward": {"dense": 2}, "alpha_forward": {"dense": 2}, "accumulate": {"dense": 3},
     "apply_bits": {"dense": 2}, "fused_forward": {"fused": 3}, "fused_backward/none": {"fused": 2},
     "fused_backward": {"fused": 3}, "norm_forward": {"norm": 4},
-    "norm_backward": {"norm_means": 2, "norm_gradient": 5}, "attention_forward": {"attention": 3},
+    "norm_backward": {"norm_gradient": 5}, "attention_forward": {"attention": 3},
     "attention_reapply": {"attention": 2}, "attention_backward": {"attention": 3},
     "embedding_forward": {"embedding": 2}, "embedding_backward": {"embedding_gradient": 2.5},
     "attend_forward/64": {"attend_tensor": 4 / 16}, "attend_forward/128": {"attend_tensor": 4 / 8},

@@ -35,17 +35,21 @@ CUDROPI_DEVICE float cudropi_row_sum(int32_t threads, float value, float *shared
                            [](float a, float b) { return a + b; });
 }
 
+/* Replace a and b by their sums over the tree of row_sum.h, which begins at `distance`. */
+CUDROPI_DEVICE void cudropi_row_tree(int distance, float &a, float &b) {
+  for (; distance > 0; distance /= 2) {
+    a = a + __shfl_xor_sync(0xffffffffu, a, distance);
+    b = b + __shfl_xor_sync(0xffffffffu, b, distance);
+  }
+}
+
 /* Replace a and b by their sums over the row, with no more barriers than one sum needs. `shared`
  * has room for 2 * CUDROPI_ROW_SHARED floats. */
 CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float *shared) {
   const uint32_t warp = threadIdx.x / CUDROPI_WARP;
   const uint32_t warps = (uint32_t)threads / CUDROPI_WARP, first = warp / warps * warps;
   float *shared_b = shared + CUDROPI_ROW_SHARED;
-#pragma unroll
-  for (int distance = CUDROPI_WARP / 2; distance > 0; distance /= 2) {
-    a = a + __shfl_xor_sync(0xffffffffu, a, distance);
-    b = b + __shfl_xor_sync(0xffffffffu, b, distance);
-  }
+  cudropi_row_tree(CUDROPI_WARP / 2, a, b);
   if (threads == CUDROPI_WARP) {
     a = 0.0f + a;
     b = 0.0f + b;
@@ -61,6 +65,47 @@ CUDROPI_DEVICE void cudropi_row_sums(int32_t threads, float &a, float &b, float 
   for (uint32_t w = 0; w < warps; ++w) {
     a = a + shared[first + w];
     b = b + shared_b[first + w];
+  }
+}
+
+/* Floats of shared memory for cudropi_whole_sums(). */
+enum { CUDROPI_WHOLE_SHARED = 4 * CUDROPI_ROW_MOST_THREADS };
+
+/*
+ * Replace a and b by their sums over the row, in the order of row_sum.h. The block has whole rows
+ * (tiling.h), 1 << lanes_log2 threads each, and a thread passes the sums of its chunk. All threads
+ * of the block must call this function, with the next `turn` each time.
+ */
+CUDROPI_DEVICE void cudropi_whole_sums(int lanes_log2, int row_log2, uint32_t turn,
+                                       float &a, float &b, float *shared) {
+  const int32_t lanes = 1 << lanes_log2, threads = 1 << row_log2;
+  if (lanes <= CUDROPI_WARP) {
+    cudropi_row_tree(lanes / 2, a, b);
+    a = 0.0f + a;
+    b = 0.0f + b;
+    return;
+  }
+  /* Two halves in turn: a thread that is a turn ahead does not write what others still read. */
+  float *const of_a = shared + (turn & 1) * (CUDROPI_WHOLE_SHARED / 2);
+  float *const of_b = of_a + CUDROPI_ROW_MOST_THREADS;
+  of_a[threadIdx.x] = a;
+  of_b[threadIdx.x] = b;
+  __syncthreads();
+  const int32_t row = (int32_t)threadIdx.x >> lanes_log2 << lanes_log2;
+  const int32_t lane = (int32_t)threadIdx.x % CUDROPI_WARP;
+  a = b = 0.0f;
+  for (int32_t warp = 0; warp < threads; warp += CUDROPI_WARP) {
+    float warp_a = 0.0f, warp_b = 0.0f;
+#pragma unroll
+    for (int turns = 0; turns < CUDROPI_ROW_TURNS; ++turns) {
+      const int32_t chunk = turns * threads + warp + lane;
+      if (chunk >= lanes) break;
+      warp_a = warp_a + of_a[row + chunk];
+      warp_b = warp_b + of_b[row + chunk];
+    }
+    cudropi_row_tree(CUDROPI_WARP / 2, warp_a, warp_b);
+    a = a + warp_a;
+    b = b + warp_b;
   }
 }
 

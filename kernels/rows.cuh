@@ -34,6 +34,7 @@ struct cudropi_rows_side_t {
   void *data;  /* NULL if the operand is absent */
   bool is_f32; /* the operand's own type is F32 */
   int64_t stride[CUDROP_MAX_RANK];
+  int64_t step; /* chunks from one row of a thread to the next, in DRAWN and PREPARED */
 };
 
 /* The schedule of a mask, and the mask index of the first element. */
@@ -54,6 +55,8 @@ struct cudropi_rows_args_t {
   uint64_t offset;                   /* added to the offset of the prepared block */
   const cudrop_prepared_t *prepared; /* the prepared block, or NULL */
   int64_t index_stride[CUDROP_MAX_RANK], index_step;
+  int64_t
+      group_step; /* groups from one row of a thread to the next, in DRAWN and PREPARED */
   /* The caller's keep bits, or NULL. Bit e & 7 of byte e >> 3 is the keep bit of element e. */
   const uint8_t *bits;
   bool adds_to_data, adds_to_parameters;
@@ -67,6 +70,12 @@ struct cudropi_rows_args_of : cudropi_rows_args_t {
   Options options;
 };
 
+/* The chunks from one row of a thread to the next. A stride of GENERAL may make the product
+ * wrap. */
+static inline int64_t cudropi_rows_step(int64_t stride, const cudropi_tiling_t &tiling) {
+  return (int64_t)((uint64_t)(stride / CUDROPI_CHUNK) * (uint64_t)tiling.ways);
+}
+
 template <class Args>
 static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
   Args args = {};
@@ -74,6 +83,7 @@ static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
     args.side[k].data = plan->operand[k].data;
     args.side[k].is_f32 = plan->operand[k].dtype == CUDROP_F32;
     memcpy(args.side[k].stride, plan->operand[k].stride, sizeof args.side[k].stride);
+    args.side[k].step = cudropi_rows_step(plan->operand[k].stride[0], plan->tiling);
   }
   args.rows = plan->rows;
   args.cols = plan->cols;
@@ -87,6 +97,7 @@ static inline Args cudropi_rows_args(const cudropi_plan_t *plan) {
   args.offset = plan->draw.offset;
   memcpy(args.index_stride, plan->draw.index_stride, sizeof args.index_stride);
   args.index_step = plan->index_step;
+  args.group_step = cudropi_rows_step(args.index_stride[0], plan->tiling);
   if (plan->draw.source == CUDROPI_FROM_OPERAND)
     args.bits = static_cast<const uint8_t *>(plan->operand[plan->op->keep].data);
   args.adds_to_data = plan->adds_to_data;
@@ -278,19 +289,6 @@ CUDROPI_DEVICE void cudropi_rows_multiply_vector(const cudropi_rows_args_t &args
   cudropi_rows_read_vector<walk, Type>(args, operand, place, vector);
 #pragma unroll
   for (int j = 0; j < CUDROPI_CHUNK; ++j) values[j] = values[j] * vector[j];
-}
-
-/* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
- * skipped. */
-template <cudropi_rows_walk_t walk, class Type>
-CUDROPI_DEVICE void cudropi_rows_store_gradient(const cudropi_rows_args_t &args,
-                                                int operand,
-                                                const cudropi_rows_place_t &place,
-                                                float (&gradient)[CUDROPI_CHUNK]) {
-  if (args.side[operand].data == nullptr) return;
-  if (args.adds_to_data)
-    cudropi_rows_add<Type>(cudropi_rows_load<walk, Type>(args, operand, place), gradient);
-  cudropi_rows_store<walk, Type>(args, operand, place, gradient);
 }
 
 /* The group of the mask that a chunk is. Not in GENERAL. */

@@ -30,11 +30,14 @@ CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
       rows * stride + cols / CUDROPI_CHUNK};
 }
 
-/* The same, for the walk down a thread's rows. */
+/* The same, for the walk down a thread's rows. The step stays in constant memory, and needs no
+ * register. */
 template <class Type>
 CUDROPI_DEVICE cudropi_rows_cursor_t<Type> cudropi_rows_point(
     const cudropi_rows_args_t &args, int operand, const cudropi_rows_place_t &place) {
-  return cudropi_rows_point<Type>(args, operand, place, args.tiling.ways, 0);
+  auto cursor = cudropi_rows_point<Type>(args, operand, place, 0, 0);
+  cursor.step = args.side[operand].step;
+  return cursor;
 }
 
 template <class Type>
@@ -70,6 +73,19 @@ CUDROPI_DEVICE void cudropi_rows_store_at(const cudropi_rows_args_t &args,
   cudropi_rows_put_at<walk>(args, to, place, cudropi_rows_pack<Type>(values));
 }
 
+/* Store a gradient of data, or add it to the operand if args.adds_to_data. An absent operand is
+ * skipped. */
+template <cudropi_rows_walk_t walk, class Type>
+CUDROPI_DEVICE void cudropi_rows_store_gradient_at(const cudropi_rows_args_t &args,
+                                                   const cudropi_rows_cursor_t<Type> &to,
+                                                   const cudropi_rows_place_t &place,
+                                                   float (&gradient)[CUDROPI_CHUNK]) {
+  if (args.side[to.operand].data == nullptr) return;
+  if (args.adds_to_data)
+    cudropi_rows_add<Type>(cudropi_rows_load_at<walk>(args, to, place), gradient);
+  cudropi_rows_store_at<walk>(args, to, place, gradient);
+}
+
 /* The thread's group of the mask, which goes down the rows as a cursor does. */
 struct cudropi_rows_drawn_t {
   uint64_t group, step;
@@ -78,8 +94,7 @@ struct cudropi_rows_drawn_t {
 CUDROPI_DEVICE cudropi_rows_drawn_t cudropi_rows_point_at_group(
     const cudropi_rows_args_t &args, const cudropi_rows_mask_t &mask,
     const cudropi_rows_place_t &place) {
-  return {cudropi_rows_group(args, mask, place),
-          (uint64_t)(args.tiling.ways * (args.index_stride[0] / CUDROPI_CHUNK))};
+  return {cudropi_rows_group(args, mask, place), (uint64_t)args.group_step};
 }
 
 CUDROPI_DEVICE void cudropi_rows_advance(cudropi_rows_drawn_t &drawn) {

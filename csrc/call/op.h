@@ -115,6 +115,7 @@ typedef struct cudropi_op {
    * slot, and the mask has the leader's shape. */
   uint8_t keys;
   bool has_rows;        /* works on rows, the last dimension; else elementwise */
+  bool has_whole_rows;  /* a block takes whole rows of up to 2,048 columns (tiling.h) */
   bool has_workspace;   /* the caller provides it */
   uint8_t floats_a_row; /* kept in the workspace for each row, beside the sums of slabs */
   int64_t most_rows;    /* 0: no limit */

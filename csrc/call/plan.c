@@ -92,8 +92,9 @@ static bool is_sum(const cudropi_call_t *call, int k) {
 static bool count_bytes(const cudropi_op_t *op, uint32_t slots, int64_t rows,
                         int64_t cols, ptrdiff_t *bytes) {
   const int64_t size = sizeof(float), a_row = op->floats_a_row * size;
-  const int64_t slabs = slots == CUDROPI_ANY_SLOTS ? cudropi_most_slabs(rows, cols)
-                                                   : cudropi_tile(rows, cols).slabs;
+  const int64_t slabs = slots == CUDROPI_ANY_SLOTS
+                            ? cudropi_most_slabs(rows, cols, op->has_whole_rows)
+                            : cudropi_tile(rows, cols, op->has_whole_rows).slabs;
   int64_t a_col = 0;
   ptrdiff_t of_rows = 0;
   for (int k = 0; k < CUDROPI_SLOTS; ++k)
@@ -126,7 +127,7 @@ cudrop_status_t cudropi_count_workspace(const char *function, const cudropi_op_t
 /* Place partial sums and the floats of each row in the workspace. */
 static void plan_workspace(cudropi_plan_t *plan, const cudropi_call_t *call) {
   float *next = call->workspace;
-  plan->tiling = cudropi_tile(plan->rows, plan->cols);
+  plan->tiling = cudropi_tile(plan->rows, plan->cols, plan->op->has_whole_rows);
   if (!plan->op->has_workspace) return;
   for (int k = 0; k < CUDROPI_SLOTS; ++k) {
     if (!is_sum(call, k)) continue;

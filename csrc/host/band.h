@@ -67,18 +67,24 @@ static inline void cudropi_band_turn(const cudropi_band_t *band,
     const int64_t way = (row - band->first) % band->ways - band->way;
     for (int from = 0; from < band->width; from += CUDROPI_STRIP) {
       const cudropi_strip_t strip = cudropi_band_strip(band, row, from);
-      for (int k = 0; k < count; ++k) of_strip[k] = sums[k] + way * band->width + from;
+      for (int k = 0; k < count; ++k) {
+        of_strip[k] = sums[k] + way * band->width + from;
+        if (row - band->first < band->ways) /* the first row of its way */
+          memset(of_strip[k], 0, (size_t)strip.n * sizeof(float));
+      }
       function(&strip, of_strip);
     }
   }
 }
 
-/* totals[j] += sums[j], sums[j] = 0 */
-static inline void cudropi_band_move(int n, float *restrict sums,
-                                     float *restrict totals) {
-  for (int j = 0; j < n; ++j) {
-    totals[j] = totals[j] + sums[j];
-    sums[j] = 0.0f;
+/* Add the sums of a way to those of the slab, which begin with +0. */
+static inline void cudropi_band_add(const cudropi_band_t *band, int way,
+                                    const float *sums, float *of_slab) {
+  const float *of_way = sums + way * band->width;
+  if (band->way + way == 0) {
+    for (int j = 0; j < band->width; ++j) of_slab[j] = 0.0f + of_way[j];
+  } else {
+    cudropi_add(band->width, of_slab, of_way);
   }
 }
 
@@ -91,21 +97,16 @@ static inline void cudropi_do_band(cudropi_band_t *band, cudropi_band_strip_t *f
   float *partial[CUDROPI_BAND_SUMS];
   for (int k = 0; k < count; ++k) {
     partial[k] = plan->partial[slots[k]];
-    if (partial[k] == NULL) continue;
-    partial[k] += slab * plan->cols + band->col;
-    memset(partial[k], 0, (size_t)band->width * sizeof *partial[k]);
+    if (partial[k] != NULL) partial[k] += slab * plan->cols + band->col;
   }
   const int room = CUDROPI_BAND_COLS / band->width;
-  const size_t used =
-      (size_t)((room < band->ways ? room : band->ways) * band->width) * sizeof **sums;
-  for (int k = 0; k < count; ++k) memset(sums[k], 0, used);
   for (band->way = 0; band->way < band->ways; band->way += band->in_turn) {
     const int left = band->ways - band->way;
     band->in_turn = room < left ? room : left;
     cudropi_band_turn(band, function, count, sums);
     for (int k = 0; k < count; ++k)
       for (int way = 0; way < band->in_turn && partial[k] != NULL; ++way)
-        cudropi_band_move(band->width, sums[k] + way * band->width, partial[k]);
+        cudropi_band_add(band, way, sums[k], partial[k]);
   }
 }
 

@@ -8,7 +8,7 @@
 #define CUDROP_STRIP_H
 
 #include <string.h>
-#if defined(__F16C__)
+#if defined(__F16C__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -52,10 +52,38 @@ CUDROPI_ONCE void cudropi_load_bf16(int n, const void *memory, float *values) {
   }
 }
 
+#if defined(__AVX2__)
+/* bf16_from_float() of 8 numbers, none of which is NaN, in the lower half of each lane. */
+static inline __m256i cudropi_bf16_of_eight(__m256 numbers) {
+  const __m256i bits = _mm256_castps_si256(numbers);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+  return _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+}
+#endif
+
+/* Sixteen values at a time if the path has AVX2; the rest, and NaN, one by one. */
 CUDROPI_ONCE void cudropi_store_bf16(int n, const float *values, void *memory) {
-  for (int j = 0; j < n; ++j) {
-    const uint16_t half = bf16_from_float(values[j]);
-    memcpy((char *)memory + j * 2, &half, sizeof half);
+  enum { STEP = 16 };
+  uint16_t *halves = memory;
+  for (int j = 0; j < n;) {
+#if defined(__AVX2__)
+    if (j + STEP <= n) {
+      const __m256 a = _mm256_loadu_ps(values + j), b = _mm256_loadu_ps(values + j + 8);
+      if (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q)) == 0) {
+        const __m256i packed =
+            _mm256_packus_epi32(cudropi_bf16_of_eight(a), cudropi_bf16_of_eight(b));
+        _mm256_storeu_si256((__m256i *)(void *)(halves + j),
+                            _mm256_permute4x64_epi64(packed, 0xd8));
+        j += STEP;
+        continue;
+      }
+    }
+#endif
+    for (const int end = j + STEP < n ? j + STEP : n; j < end; ++j) {
+      const uint16_t half = bf16_from_float(values[j]);
+      memcpy(halves + j, &half, sizeof half);
+    }
   }
 }
 
@@ -166,7 +194,7 @@ static inline char *cudropi_locate(const cudropi_plan_t *plan, int operand, int6
                                    int64_t col) {
   const cudropi_operand_t *from = &plan->operand[operand];
   const int64_t place = cudropi_row_place(plan->rank, plan->shape, from->stride, row);
-  return (char *)from->data + (place + col) * (int64_t)cudrop_dtype_bytes(from->dtype);
+  return (char *)from->data + (place + col) * (from->bits / 8);
 }
 
 static inline char *cudropi_strip_locate(const cudropi_strip_t *strip, int operand) {
@@ -176,12 +204,16 @@ static inline char *cudropi_strip_locate(const cudropi_strip_t *strip, int opera
 /* Prefetch the next strip of an operand. A processor itself prefetches only within a page of
  * memory, and a row is often as long as a page. */
 static inline void cudropi_strip_fetch(const cudropi_strip_t *strip, int operand) {
-  enum { LINE = 64 };
+  enum {
+    LINE = 64,
+    LINES = 4
+  }; /* lines at a time, the last ones perhaps past the strip */
   const cudropi_plan_t *plan = strip->plan;
   if (!strip->is_fetched || strip->next_row >= plan->rows) return;
   const char *next = cudropi_locate(plan, operand, strip->next_row, strip->next_first);
-  const int bytes = strip->n * (int)cudrop_dtype_bytes(plan->operand[operand].dtype);
-  for (int k = 0; k < bytes; k += LINE) __builtin_prefetch(next + k);
+  const int bytes = strip->n * (plan->operand[operand].bits / 8);
+  for (int k = 0; k < bytes; k += LINES * LINE)
+    for (int line = 0; line < LINES; ++line) __builtin_prefetch(next + k + line * LINE);
 }
 
 /* Load without prefetch: the data is in a cache. Fill with `absent` if there is no operand. */

@@ -52,11 +52,7 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS,
       gradient[j] = keep[j] ? gradient[j] * mask.schedule.scale * slope[j] : 0.0f;
       sums[j] = sums[j] + gradient[j];
     }
-    if (args.side[CUDROPI_FUSED_GRADIENT_DX].data != nullptr) {
-      if (args.adds_to_data)
-        cudropi_rows_add<Type>(cudropi_rows_load_at<walk>(args, to_dx, place), gradient);
-      cudropi_rows_store_at<walk>(args, to_dx, place, gradient);
-    }
+    cudropi_rows_store_gradient_at<walk>(args, to_dx, place, gradient);
     cudropi_rows_advance(from_dy);
     cudropi_rows_advance(from_x);
     cudropi_rows_advance(to_dx);

@@ -1,4 +1,5 @@
-/* norm_means.cuh - the means of g and of g * hhat in each row, for the gradients (norm.h) */
+/* norm_means.cuh - the means of g and of g * hhat in each row (norm.h), for gradients of rows of
+ * more than 2,048 columns */
 #ifndef CUDROP_KERNEL_NORM_MEANS_CUH
 #define CUDROP_KERNEL_NORM_MEANS_CUH
 
@@ -37,9 +38,8 @@ __global__ void __launch_bounds__(CUDROPI_TILE_THREADS, CUDROPI_NORM_MEANS_BLOCK
   }
   cudropi_row_sums(threads, sum_g, sum_gh, shared_sums);
   if (row.first.col == 0 && row.end > 0) {
-    const float cols = (float)args.cols;
-    args.of_rows[at] = args.options.kind == CUDROP_LAYER_NORM ? sum_g / cols : 0.0f;
-    args.of_rows[args.rows + at] = sum_gh / cols;
+    args.of_rows[at] = cudropi_mean_g(&args.options, sum_g);
+    args.of_rows[args.rows + at] = cudropi_mean_gh(&args.options, sum_gh);
   }
 }
 

@@ -39,10 +39,9 @@ mutants=(
   'kernels/rows.cuh: (1u << left) - 1 : 0xff => 0xff : 0xff'
   'kernels/rows.cuh: shared\[(uint32_t)way \* width => shared[0 * width'
   'kernels/rows.cuh: Type::get(chunk, j) + values\[j\] => Type::get(chunk, 0) + values[j]'
-  'kernels/rows.cuh: if (args.adds_to_data) => if (false)'
+  'kernels/rows_cursor.cuh: if (args.adds_to_data) => if (false)'
   'kernels/fused/fused.cuh: keep\[j\] ? values\[j\] \* mask.schedule.scale : 0.0f => values[j] * (keep[j] ? mask.schedule.scale : 0.0f)'
-  'kernels/fused/fused_gradient.cuh: if (args.adds_to_data) => if (false)'
-  'kernels/rows.cuh: drawn.group, keep => drawn.group + 1, keep'
+  'kernels/rows_cursor.cuh: drawn.group, keep => drawn.group + 1, keep'
   'kernels/fused/fused_gradient.cuh: sums\[j\] + gradient\[j\] => sums[j] - gradient[j]'
   'kernels/column_sums.cuh: slab += CUDROPI_STRANDS => slab += 2 * CUDROPI_STRANDS'
   'kernels/norm/norm.cuh: cudropi_rows_put_at<walk>(args, to_stored, place, h); => ;'
@@ -51,7 +50,11 @@ mutants=(
   'kernels/norm/norm.cuh: held\[turn \* CUDROPI_TILE_THREADS\] = h => held[0] = h'
   'kernels/norm/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
   'kernels/norm/norm_gradient.cuh: args.rows + place.row => place.row'
-  'kernels/norm/norm_means.cuh: sum_g / cols : 0.0f => sum_g / cols : sum_g / cols'
+  'kernels/norm/norm_gradient.cuh: cudropi_mean_g(&args.options, mean_g) => cudropi_mean_gh(\&args.options, mean_g)'
+  'kernels/norm/norm_means.cuh: cudropi_mean_g(&args.options, sum_g) => cudropi_mean_gh(\&args.options, sum_g)'
+  'kernels/row_sum.cuh: of_b\[row + chunk\] => of_a[row + chunk]'
+  'kernels/row_sum.cuh: if (chunk >= lanes) break => if (chunk >= lanes / 2) break'
+  'kernels/row_sum.cuh: cudropi_row_tree(lanes \/ 2, a, b) => cudropi_row_tree(lanes \/ 4, a, b)'
   'kernels/row_sum.cuh: distance > 0; => distance > 1;'
   'kernels/attention/attention_row.cuh: bits \& place.valid => bits'
   'kernels/attention/attention_row.cuh: cudropi_rows_bits(args.bits, first, => cudropi_rows_bits(args.bits, first + 8,'
@@ -90,7 +93,7 @@ mutants=(
 find_suite() {
   case "$1" in
     include/cudrop/device.cuh) echo test_device ;;
-    kernels/fused/* | kernels/rows.cuh | kernels/column_sums.cuh) echo test_fused ;;
+    kernels/fused/* | kernels/rows*.cuh | kernels/column_sums.cuh) echo test_fused ;;
     kernels/norm/* | kernels/row_walk.cuh | kernels/row_sum.cuh) echo test_norm ;;
     kernels/attend/*) echo test_attend ;;
     kernels/attention/*) echo test_attention ;;

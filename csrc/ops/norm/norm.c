@@ -27,7 +27,9 @@ static cudrop_status_t check_shared(const char *function, const cudrop_norm_t *n
 }
 
 static void plan_options(const cudropi_call_t *call, cudropi_plan_t *plan) {
-  memcpy(plan->options, call->options, sizeof(cudropi_norm_t));
+  cudropi_norm_t options = *(const cudropi_norm_t *)call->options;
+  options.share = 1.0f / (float)plan->cols;
+  memcpy(plan->options, &options, sizeof options);
 }
 
 /* ---- Forward ----------------------------------------------------------------------------- */
@@ -74,7 +76,8 @@ cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
   REQUIRE(args != NULL, CUDROP_ERROR_NULL_POINTER, "%s: args is NULL", __func__);
   TRY(check_shared(__func__, args->norm, args->reserved, args->mean));
   const bool is_alone = args->x == NULL && args->residual != NULL;
-  const cudropi_norm_t options = {args->norm->kind, args->norm->epsilon};
+  const cudropi_norm_t options = {.kind = args->norm->kind,
+                                  .epsilon = args->norm->epsilon};
   const cudropi_call_t call = {
       .op = is_alone ? &forward_alone : &forward,
       .tensor = {[CUDROPI_NORM_X] = args->x,
@@ -121,6 +124,7 @@ static const cudropi_op_t backward = {
                  CUDROPI_VECTOR("dbeta", CUDROPI_OUTPUT | CUDROPI_SUM)},
     .leader = CUDROPI_NORM_GRADIENT_DY,
     .has_rows = true,
+    .has_whole_rows = true,
     .has_workspace = true,
     .floats_a_row = CUDROPI_NORM_FLOATS,
     .check = check_mean,

@@ -25,12 +25,12 @@
  * is half of that times rstd^2, plus 2.5 u for the addition of epsilon, the root and the division.
  *
  * In the slope, with t = D rstd, g is off by u |g| and hhat by t + (R + 2 u) |hhat|. The mean of g
- * is off by (a + 3) u avg |g|, the mean of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four
+ * is off by (a + 4) u avg |g|, the mean of g hhat by t avg |g| + (R + (a + 6) u) avg |g hhat|. Four
  * roundings follow, each of at most |g| + avg |g| + |hhat| avg |g hhat|. The factor rstd adds R
  * once more. a u and 30 u are below R.
  *
- *   hhat = (h - mean) * rstd          g = dy * gamma
- *   mean_g = (sum of g) / cols        mean_gh = (sum of g * hhat) / cols
+ *   hhat = (h - mean) * rstd          g = dy * gamma          share = 1 / cols
+ *   mean_g = (sum of g) * share       mean_gh = (sum of g * hhat) * share
  *   dh_total = dh + ((g - mean_g) - hhat * mean_gh) * rstd
  */
 #ifndef CUDROP_NORM_H
@@ -72,6 +72,7 @@ enum {
 typedef struct {
   cudrop_norm_kind_t kind;
   float epsilon; /* forward only */
+  float share;   /* 1 / cols; gradient only */
 } cudropi_norm_t;
 
 static inline const cudropi_norm_t *cudropi_norm(const cudropi_plan_t *plan) {
@@ -81,7 +82,7 @@ static inline const cudropi_norm_t *cudropi_norm(const cudropi_plan_t *plan) {
 CUDROPI_DECLARE_HOST(cudropi_norm_forward);
 CUDROPI_DECLARE_HOST(cudropi_norm_gradient);
 int cudropi_launch_norm(const struct cudropi_work *work);
-int cudropi_launch_norm_gradient(const struct cudropi_work *work); /* means first */
+int cudropi_launch_norm_gradient(const struct cudropi_work *work);
 int cudropi_launch_norm_means(const struct cudropi_work *work);
 
 #ifdef __cplusplus
@@ -110,6 +111,14 @@ CUDROP_INLINE float cudropi_rstd(float squares, float drift, int64_t cols,
 
 CUDROP_INLINE float cudropi_normalise(float h, float mean, float rstd) {
   return (h - mean) * rstd;
+}
+
+/* The means of a row for the gradient, from the sums of g and of g * hhat. */
+CUDROP_INLINE float cudropi_mean_g(const cudropi_norm_t *norm, float sum) {
+  return norm->kind == CUDROP_LAYER_NORM ? sum * norm->share : 0.0f;
+}
+CUDROP_INLINE float cudropi_mean_gh(const cudropi_norm_t *norm, float sum) {
+  return sum * norm->share;
 }
 
 /* The share of g in the gradient of h. */

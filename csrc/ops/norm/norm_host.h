@@ -25,6 +25,43 @@ static void write_each(const cudropi_plan_t *plan, int operand, int64_t row,
   if (cudropi_has(plan, operand)) *get_each(plan, operand, row) = value;
 }
 
+/* ---- What is read more than once -------------------------------------------------- */
+
+/* Rows of up to CUDROPI_BAND_COLS columns as floats, in the thread's scratch; of wider rows only
+ * the strip at hand. */
+typedef struct {
+  float gamma[CUDROPI_BAND_COLS], beta[CUDROPI_BAND_COLS];
+  float h[CUDROPI_BAND_COLS], dy[CUDROPI_BAND_COLS];
+} held_t;
+
+static bool is_wide(const cudropi_plan_t *plan) {
+  return plan->cols > CUDROPI_BAND_COLS;
+}
+
+/* Where `row`, an array of held_t, has a strip. */
+static float *find_held(const cudropi_strip_t *strip, float *row) {
+  return is_wide(strip->plan) ? row : row + strip->first;
+}
+
+/* The strip of an operand as floats: where it lies if it is F32, else in `row`. It is there already
+ * unless `is_first`. */
+static const float *look(const cudropi_strip_t *strip, int operand, bool is_first,
+                         float absent, float *row) {
+  const cudropi_plan_t *plan = strip->plan;
+  float *held = find_held(strip, row);
+  const bool is_f32 =
+      cudropi_has(plan, operand) && plan->operand[operand].dtype == CUDROP_F32;
+  if (!is_first && !is_f32 && !is_wide(plan)) return held;
+  return cudropi_strip_look_near(strip, operand, absent, held);
+}
+
+/* The same of a vector along the rows, which is read anew for each slab. */
+static const float *look_vector(const cudropi_strip_t *strip, int operand, float absent,
+                                float *row) {
+  return look(strip, operand, strip->row % strip->plan->tiling.slab_rows == 0, absent,
+              row);
+}
+
 /* ---- Forward ---------------------------------------------------------------------- */
 
 /* The operand that holds h. If the call has no output h, y holds h until the result overwrites y;
@@ -35,25 +72,23 @@ static int find_stored(const cudropi_plan_t *plan) {
                                              : CUDROPI_NORM_RESIDUAL;
 }
 
-/* Make h of a strip and store it. Return h as it is stored, in `h` or where the residual lies. */
-static const float *make_h(const cudropi_strip_t *strip, float *h) {
+/* Make h of a strip and store it. Return h as it is stored. */
+static const float *make_h(const cudropi_strip_t *strip, held_t *held) {
   const int stored = find_stored(strip->plan);
-  float residual[CUDROPI_STRIP];
-  const float *from = h;
+  float residual[CUDROPI_STRIP], *h = find_held(strip, held->h);
+  if (stored == CUDROPI_NORM_RESIDUAL) return cudropi_strip_look(strip, stored, h);
   if (cudropi_has(strip->plan, CUDROPI_NORM_X)) {
     cudropi_strip_drop(
         strip, cudropi_strip_look_biased(strip, CUDROPI_NORM_X, CUDROPI_NORM_BIAS, h), h);
     if (cudropi_has(strip->plan, CUDROPI_NORM_RESIDUAL))
       cudropi_add(strip->n, h,
                   cudropi_strip_look(strip, CUDROPI_NORM_RESIDUAL, residual));
+    cudropi_strip_store(strip, stored, h);
   } else {
-    from = cudropi_strip_look(strip, CUDROPI_NORM_RESIDUAL, h);
+    cudropi_strip_store(strip, stored,
+                        cudropi_strip_look(strip, CUDROPI_NORM_RESIDUAL, h));
   }
-  if (stored == CUDROPI_NORM_RESIDUAL) return from;
-  cudropi_strip_store(strip, stored, from);
-  if (strip->plan->operand[stored].dtype != CUDROP_F32)
-    cudropi_strip_load_near(strip, stored, 0.0f, h);
-  return from;
+  return look(strip, stored, true, 0.0f, held->h);
 }
 
 /* y = (h - mean) * rstd * gamma, and + beta if there is a beta */
@@ -67,15 +102,14 @@ static void find_y(int n, const float *h, float mean, float rstd, const float *g
   }
 }
 
-static void make_y(const cudropi_strip_t *strip, float mean, float rstd) {
+static void make_y(const cudropi_strip_t *strip, held_t *held, float mean, float rstd) {
   const cudropi_plan_t *plan = strip->plan;
-  float buffer[3][CUDROPI_STRIP], y[CUDROPI_STRIP];
-  const float *h = cudropi_strip_look_near(strip, find_stored(plan), 0.0f, buffer[0]);
-  const float *gamma =
-      cudropi_strip_look_near(strip, CUDROPI_NORM_GAMMA, 1.0f, buffer[1]);
+  float y[CUDROPI_STRIP];
+  const float *h = look(strip, find_stored(plan), false, 0.0f, held->h);
+  const float *gamma = look_vector(strip, CUDROPI_NORM_GAMMA, 1.0f, held->gamma);
   const float *beta = NULL;
   if (cudropi_has(plan, CUDROPI_NORM_BETA))
-    beta = cudropi_strip_look_near(strip, CUDROPI_NORM_BETA, 0.0f, buffer[2]);
+    beta = look_vector(strip, CUDROPI_NORM_BETA, 0.0f, held->beta);
   find_y(strip->n, h, mean, rstd, gamma, beta, y);
   cudropi_strip_store(strip, CUDROPI_NORM_Y, y);
 }
@@ -88,17 +122,18 @@ static void find_statistics(const cudropi_rows_job_t *job, int64_t row, float *m
   const int32_t threads = cudropi_row_threads(plan->cols);
   cudropi_row_total_t sum, squares;
   float values[CUDROPI_STRIP];
+  held_t *held = job->scratch;
   cudropi_begin_total(&sum, threads);
   cudropi_begin_total(&squares, threads);
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    cudropi_add_to_total(&sum, &strip, make_h(&strip, values));
+    cudropi_add_to_total(&sum, &strip, make_h(&strip, held));
   }
   const float total = cudropi_finish_total(&sum);
   const float first = is_centred ? total / (float)plan->cols : 0.0f;
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    const float *h = cudropi_strip_look_near(&strip, find_stored(plan), 0.0f, values);
+    const float *h = look(&strip, find_stored(plan), false, 0.0f, held->h);
     for (int j = 0; j < strip.n; ++j) values[j] = h[j] - first;
     cudropi_add_to_totals(&sum, &squares, &strip, values);
   }
@@ -115,7 +150,7 @@ static void do_norm_row(const cudropi_rows_job_t *job, int64_t row) {
   find_statistics(job, row, &mean, &rstd);
   for (int64_t col = 0; col < plan->cols; col += CUDROPI_STRIP) {
     const cudropi_strip_t strip = cudropi_cut_strip(job, row, col, CUDROPI_STRIP);
-    make_y(&strip, mean, rstd);
+    make_y(&strip, job->scratch, mean, rstd);
   }
   write_each(plan, CUDROPI_NORM_MEAN, row, mean);
   write_each(plan, CUDROPI_NORM_RSTD, row, rstd);
@@ -129,17 +164,16 @@ static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* A strip of what both passes read: dy, gamma and h. */
+/* A strip of what both passes read. */
 typedef struct {
   const float *dy, *gamma, *h;
-  float buffer[3][CUDROPI_STRIP];
 } read_t;
 
-static void read_strip(const cudropi_strip_t *strip, read_t *of) {
-  of->dy = cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_DY, 0.0f, of->buffer[0]);
-  of->gamma =
-      cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, of->buffer[1]);
-  of->h = cudropi_strip_look_near(strip, CUDROPI_NORM_GRADIENT_H, 0.0f, of->buffer[2]);
+static read_t read_strip(const cudropi_strip_t *strip, bool is_first) {
+  held_t *held = strip->job->scratch;
+  return (read_t){look(strip, CUDROPI_NORM_GRADIENT_DY, is_first, 0.0f, held->dy),
+                  look_vector(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, held->gamma),
+                  look(strip, CUDROPI_NORM_GRADIENT_H, is_first, 0.0f, held->h)};
 }
 
 /* g and g * hhat of a strip. */
@@ -166,18 +200,16 @@ static void find_means(const cudropi_strip_t *first) {
     cudropi_strip_t strip = cudropi_cut_strip(first->job, row, col, CUDROPI_STRIP);
     if (strip.next_row != row) strip.next_row = first->row_after;
     float g[CUDROPI_STRIP], gh[CUDROPI_STRIP];
-    read_t of;
     cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_DY);
     cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_H);
-    read_strip(&strip, &of);
+    const read_t of = read_strip(&strip, true);
     find_products(strip.n, &of, mean, rstd, g, gh);
     cudropi_add_to_total(&sum_g, &strip, g);
     cudropi_add_to_total(&sum_gh, &strip, gh);
   }
-  const float total = cudropi_finish_total(&sum_g), cols = (float)plan->cols;
-  plan->of_rows[row] =
-      cudropi_norm(plan)->kind == CUDROP_LAYER_NORM ? total / cols : 0.0f;
-  plan->of_rows[plan->rows + row] = cudropi_finish_total(&sum_gh) / cols;
+  const cudropi_norm_t *norm = cudropi_norm(plan);
+  plan->of_rows[row] = cudropi_mean_g(norm, cudropi_finish_total(&sum_g));
+  plan->of_rows[plan->rows + row] = cudropi_mean_gh(norm, cudropi_finish_total(&sum_gh));
 }
 
 enum { DBIAS, DGAMMA, DBETA, NORM_SUMS };
@@ -212,14 +244,13 @@ static void find_gradients(const cudropi_strip_t *strip, float *const *sums) {
                         read_each(plan, CUDROPI_NORM_GRADIENT_RSTD, strip->row),
                         plan->of_rows[strip->row],
                         plan->of_rows[plan->rows + strip->row]};
-  float dresidual[CUDROPI_STRIP], dx[CUDROPI_STRIP];
-  read_t of;
-  read_strip(strip, &of);
+  float dresidual[CUDROPI_STRIP], dx[CUDROPI_STRIP], dh[CUDROPI_STRIP];
+  const read_t of = read_strip(strip, false);
   find_slopes(strip->n, &of, &row, dresidual, sums[DGAMMA], sums[DBETA]);
   if (cudropi_has(plan, CUDROPI_NORM_GRADIENT_DH)) {
     cudropi_strip_fetch(strip, CUDROPI_NORM_GRADIENT_DH);
     cudropi_add(strip->n, dresidual,
-                cudropi_strip_look(strip, CUDROPI_NORM_GRADIENT_DH, of.buffer[0]));
+                cudropi_strip_look(strip, CUDROPI_NORM_GRADIENT_DH, dh));
   }
   cudropi_strip_drop(strip, dresidual, dx);
   cudropi_add(strip->n, sums[DBIAS], dx);
