@@ -25,8 +25,8 @@ typedef struct cudropi_work {
   cudaStream_t stream;
 } cudropi_work_t;
 
-/* Compute the column sums in `slot` from the partial sums of the slabs. */
-cudaError_t cudropi_launch_column_sums(const cudropi_work_t *work, int slot);
+/* Compute the column sums of the plan from the partial sums of the slabs. */
+cudaError_t cudropi_launch_column_sums(const cudropi_work_t *work);
 
 /* Write `value` to a prepared block. */
 cudaError_t cudropi_launch_prepare(cudrop_prepared_t *prepared,

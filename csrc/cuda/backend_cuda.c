@@ -271,24 +271,25 @@ static cudrop_status_t walk_elements(const cudropi_work_t *work) {
   }
 }
 
-/* Finish the gradient of a parameter: add up the sums of the slabs. Without rows the sum is 0. */
-static cudrop_status_t finish_sum(const cudropi_work_t *work, int slot) {
+/* Clear the gradients of parameters, which without rows are 0. */
+static cudrop_status_t clear_sums(const cudropi_work_t *work) {
   const cudropi_plan_t *plan = work->plan;
-  const cudropi_operand_t *sums = &plan->operand[slot];
-  if (plan->rows > 0)
-    return translate(plan->op->function, "cudaLaunchKernelExC",
-                     cudropi_launch_column_sums(work, slot));
   if (plan->adds_to_parameters) return CUDROP_OK;
-  return clear(work, sums->data, (size_t)plan->cols * cudrop_dtype_bytes(sums->dtype));
+  for (int k = 0; k < CUDROPI_SLOTS; ++k) {
+    const cudropi_operand_t *sum = &plan->operand[k];
+    if (cudropi_is_sum(plan, k))
+      TRY(clear(work, sum->data, (size_t)plan->cols * cudrop_dtype_bytes(sum->dtype)));
+  }
+  return CUDROP_OK;
 }
 
 static cudrop_status_t walk_rows(const cudropi_work_t *work) {
   const cudropi_plan_t *plan = work->plan;
   if (plan->cols == 0) return CUDROP_OK;
-  if (plan->rows > 0) TRY(launch(work));
-  for (int k = 0; k < CUDROPI_SLOTS; ++k)
-    if (cudropi_is_sum(plan, k)) TRY(finish_sum(work, k));
-  return CUDROP_OK;
+  if (plan->rows == 0) return clear_sums(work);
+  TRY(launch(work));
+  return translate(plan->op->function, "cudaLaunchKernelExC",
+                   cudropi_launch_column_sums(work));
 }
 
 static cudrop_status_t run(cudrop_context_t *context, const cudropi_plan_t *plan) {
