@@ -174,8 +174,15 @@ CUDROPI_DEVICE uint32_t cudropi_f8_pair(float a, float b,
   return __nv_cvt_float2_to_fp8x2(make_float2(a, b), __NV_SATFINITE, type);
 }
 
-CUDROPI_DEVICE float cudropi_f8_value(uint32_t bits, __nv_fp8_interpretation_t type) {
-  return __half2float(__half(__nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)bits, type)));
+/* Element j. Both elements of a pair ask for the same conversion, which the compiler makes once. */
+template <class Chunk>
+CUDROPI_DEVICE float cudropi_f8_value(const Chunk &c, int j,
+                                      __nv_fp8_interpretation_t type) {
+  const auto bits = (__nv_fp8x2_storage_t)(c.word[j / 4] >> (j / 2 % 2 * 16));
+  const __half2_raw pair = __nv_cvt_fp8x2_to_halfraw2(bits, type);
+  __half_raw half;
+  half.x = j % 2 ? pair.y : pair.x;
+  return __half2float(__half(half));
 }
 
 /* Write a pair of bytes to elements j and j + 1, for even j. */
@@ -189,7 +196,7 @@ struct cudropi_f8e4m3 {
   static constexpr int bytes = 1;
   template <class Chunk>
   static __device__ __forceinline__ float get(const Chunk &c, int j) {
-    return cudropi_f8_value((uint32_t)cudropi_element(c, j), __NV_E4M3);
+    return cudropi_f8_value(c, j, __NV_E4M3);
   }
   template <class Chunk>
   static __device__ __forceinline__ void set(Chunk &c, int j, float a, float b) {
@@ -202,7 +209,7 @@ struct cudropi_f8e5m2 {
   static constexpr int bytes = 1;
   template <class Chunk>
   static __device__ __forceinline__ float get(const Chunk &c, int j) {
-    return cudropi_f8_value((uint32_t)cudropi_element(c, j), __NV_E5M2);
+    return cudropi_f8_value(c, j, __NV_E5M2);
   }
   /* The GPU's conversion saturates at the largest finite value, 57344. Magnitudes from 61440
    * on must round to infinity, whose bit pattern is larger by 1. */

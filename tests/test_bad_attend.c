@@ -104,7 +104,7 @@ static const rule_t rules[] = {
     {FORWARD, no_dimension, CUDROP_ERROR_INVALID_ARGUMENT,
      "q has rank = 0, and rows need a dimension"},
     {FORWARD, one_dimension, CUDROP_ERROR_INVALID_ARGUMENT,
-     "q has rank = 1, and queries of several elements need 2"},
+     "q has rank = 1, which is not at least 2: rows and columns"},
     {FORWARD, too_many_dimensions, CUDROP_ERROR_INVALID_ARGUMENT,
      "q has rank = 9, outside [0, 8]"},
     {BACKWARD, k_without_batch, CUDROP_ERROR_SHAPE, "k has rank = 3 and q has rank = 4"},

@@ -108,6 +108,10 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * `attention` must have forward's values: neither o nor lse shows another mask, and the gradients
  * would be wrong without a status.
  *
+ * Where queries take a call for each part of them (section 15), a part has the bits of o, lse and dq
+ * that a call for all queries has. dk and dv of the parts are to be added: `accumulate` adds to all
+ * three gradients, so clear dq first.
+ *
  * dk and dv of a shared head are the sums over the heads that read it. A query that sees no key
  * has dq = +0, and what q and dout hold for it has no effect. A key that no query sees has dk = dv
  * = +0. Keys before the first and behind the last that a query of these heads sees are not looked

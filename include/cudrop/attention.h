@@ -43,10 +43,19 @@ extern "C" {
  *                                       all, stride 0. One below 0 counts as 0
  *   both      the smaller one; and there are no more than all keys
  *
- * With a `window` of w > 0, which needs `causal`, a query does not see the first q + query_offset
- * + 1 - w of these (with CUDROP_CAUSAL_LAST, q + keys - queries + 1 - w): of the keys that
- * `causal` shows it, it sees the last w, as far as `lengths` goes. So a query w or more behind the
- * end of its sequence sees none.
+ * With a `window` of w > 0, which needs `causal`, a query at t = q + query_offset (with
+ * CUDROP_CAUSAL_LAST, t = q + keys - queries) sees the keys from t + 1 - w to t, of those that there
+ * are and that `lengths` shows. So where t is at least lengths - 1 + w it sees none.
+ *
+ * Queries may take a call for each part of them. The part from t0 on has query_offset = t0, and
+ * the mask of the part, which is a shard of the mask of all queries and all keys (section 6). The
+ * shard does not follow from query_offset:
+ *
+ *   cudrop_mask_shard(&mask, 4, (int64_t[]){batch, heads, tokens, tokens},
+ *                     (int64_t[]){0, 0, t0, 0});
+ *
+ * To check a result, cudrop_export_bytes() (section 9) writes the mask of S. Without an index map
+ * the weight of query i and key j has the index ((b * heads + h) * queries + i) * keys + j.
  *
  * Keys that are not seen cost nothing: their scores are not looked at, no mask is drawn for them,
  * and their weights are not written. So P holds anything there (the old scores, if P is in their
