@@ -307,8 +307,8 @@ static cudrop_status_t check_rank(const cudropi_check_t *check) {
           "%s: %s has rank = 0, and rows need a dimension", check->function,
           check->leader.slot->name);
   REQUIRE(op->keys == 0 || rank >= 2, CUDROP_ERROR_INVALID_ARGUMENT,
-          "%s: %s has rank = 1, which is not at least 2: rows and columns", check->function,
-          check->leader.slot->name);
+          "%s: %s has rank = 1, which is not at least 2: rows and columns",
+          check->function, check->leader.slot->name);
   return CUDROP_OK;
 }
 
