@@ -28,51 +28,63 @@ typedef struct {
   int way, in_turn;   /* the ways in turn: the first one, and how many */
 } cudropi_band_t;
 
-/* The rows of the band that follow `row` without a gap, and `row`. */
-static inline int64_t cudropi_band_run(const cudropi_band_t *band, int64_t row) {
-  const int64_t run = band->in_turn - ((row - band->first) % band->ways - band->way);
-  return run < band->end - row ? run : band->end - row;
-}
+/* A row of the walk. */
+typedef struct {
+  int64_t row;
+  int64_t run; /* rows that follow without a gap, with this one */
+  int64_t
+      after; /* the row after this one in the walk; at least band->end: there is none */
+  int way;   /* the row's way, counted from band->way */
+} cudropi_band_row_t;
 
-/* The row after `row` in the walk; at least band->end if there is none. */
-static inline int64_t cudropi_band_next(const cudropi_band_t *band, int64_t row) {
-  if (cudropi_band_run(band, row) > 1) return row + 1;
-  const int64_t way = (row - band->first) % band->ways;
-  return row - (way - band->way) + band->ways;
-}
-
-/* The strip of the band in `row` from column `from` of the band on. */
-static inline cudropi_strip_t cudropi_band_strip(const cudropi_band_t *band, int64_t row,
-                                                 int from) {
+/* The strip of a row from column `from` of the band on. */
+static inline cudropi_strip_t cudropi_band_strip(const cudropi_band_t *band,
+                                                 const cudropi_band_row_t *at, int from) {
   cudropi_strip_t strip =
-      cudropi_cut_strip(band->job, row, band->col + from, CUDROPI_STRIP);
+      cudropi_cut_strip(band->job, at->row, band->col + from, CUDROPI_STRIP);
   const int left = band->width - from;
-  strip.run = left + (cudropi_band_run(band, row) - 1) * band->width;
-  if (band->width != band->job->plan->cols) strip.run = left;
-  strip.row_after = cudropi_band_next(band, row);
+  strip.run = left;
+  if (band->width == band->job->plan->cols) strip.run += (at->run - 1) * band->width;
+  strip.row_after = at->after;
   if (left > CUDROPI_STRIP) return strip;
   strip.n = left;
-  strip.next_row = strip.row_after;
+  strip.next_row = at->after;
   strip.next_first = band->col;
   return strip;
+}
+
+/* Do the strips of a row. */
+static inline void cudropi_band_row(const cudropi_band_t *band,
+                                    const cudropi_band_row_t *at,
+                                    cudropi_band_strip_t *function, int count,
+                                    float (*sums)[CUDROPI_BAND_COLS]) {
+  float *of_strip[CUDROPI_BAND_SUMS];
+  for (int from = 0; from < band->width; from += CUDROPI_STRIP) {
+    const cudropi_strip_t strip = cudropi_band_strip(band, at, from);
+    for (int k = 0; k < count; ++k) {
+      of_strip[k] = sums[k] + at->way * band->width + from;
+      if (at->row - band->first < band->ways) /* the first row of its way */
+        memset(of_strip[k], 0, (size_t)strip.n * sizeof(float));
+    }
+    function(&strip, of_strip);
+  }
 }
 
 /* Do the rows of the ways in turn. */
 static inline void cudropi_band_turn(const cudropi_band_t *band,
                                      cudropi_band_strip_t *function, int count,
                                      float (*sums)[CUDROPI_BAND_COLS]) {
-  float *of_strip[CUDROPI_BAND_SUMS];
-  for (int64_t row = band->first + band->way; row < band->end;
-       row = cudropi_band_next(band, row)) {
-    const int64_t way = (row - band->first) % band->ways - band->way;
-    for (int from = 0; from < band->width; from += CUDROPI_STRIP) {
-      const cudropi_strip_t strip = cudropi_band_strip(band, row, from);
-      for (int k = 0; k < count; ++k) {
-        of_strip[k] = sums[k] + way * band->width + from;
-        if (row - band->first < band->ways) /* the first row of its way */
-          memset(of_strip[k], 0, (size_t)strip.n * sizeof(float));
-      }
-      function(&strip, of_strip);
+  for (int64_t first = band->first + band->way; first < band->end; first += band->ways) {
+    const int64_t left = band->end - first;
+    const int rows = left < band->in_turn ? (int)left : band->in_turn;
+    for (int way = 0; way < rows; ++way) {
+      const int run = rows - way;
+      const cudropi_band_row_t at = {
+          .row = first + way,
+          .run = run,
+          .after = run > 1 ? first + way + 1 : first + band->ways,
+          .way = way};
+      cudropi_band_row(band, &at, function, count, sums);
     }
   }
 }

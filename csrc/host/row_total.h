@@ -26,54 +26,49 @@ static inline void cudropi_begin_total(cudropi_row_total_t *row, int32_t threads
 
 #if defined(CUDROPI_CAN_SHUFFLE)
 typedef float cudropi_eight_t __attribute__((vector_size(32)));
+/* Eight floats in memory, as one access. gcc 12 does a memcpy of 32 bytes in halves, and a processor
+ * waits before it loads 32 bytes that two stores have written. */
+typedef float cudropi_eight_near_t
+    __attribute__((vector_size(32), aligned(4), may_alias));
 
-/* Transpose 8 chunks: lane c of value[j] becomes value j of chunk c. */
-static inline void cudropi_turn_chunks(const float *values, cudropi_eight_t *value) {
-  cudropi_eight_t row[CHUNK], pair[CHUNK];
-  memcpy(row, values, sizeof row);
-  for (int j = 0; j < CHUNK; j += 2) {
-    pair[j] = __builtin_shufflevector(row[j], row[j + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-    pair[j + 1] = __builtin_shufflevector(row[j], row[j + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-  }
-  for (int j = 0; j < CHUNK; j += 4)
-    for (int k = 0; k < 2; ++k) {
-      const cudropi_eight_t a = pair[j + k], b = pair[j + k + 2];
-      row[j + 2 * k] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
-      row[j + 2 * k + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-  for (int j = 0; j < CHUNK / 2; ++j) {
-    const cudropi_eight_t a = row[j], b = row[j + 4];
-    value[j] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-    value[j + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-  }
+static inline void cudropi_load_chunks(const float *values, cudropi_eight_t *chunk) {
+  for (int c = 0; c < CHUNK; ++c)
+    chunk[c] = *(const cudropi_eight_near_t *)(const void *)(values + c * CHUNK);
 }
 
-/* *sums += the sums of 8 chunks that are transposed. */
-static inline void cudropi_fold_chunks(const cudropi_eight_t *v, cudropi_eight_t *sums) {
-  *sums += ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+/* The sums of neighbours of v[0] = a and v[1] = b:
+ * a0+a1, a2+a3, b0+b1, b2+b3, a4+a5, a6+a7, b4+b5, b6+b7. */
+static inline void cudropi_add_neighbours(const cudropi_eight_t *v,
+                                          cudropi_eight_t *sums) {
+  *sums = __builtin_shufflevector(v[0], v[1], 0, 2, 8, 10, 4, 6, 12, 14) +
+          __builtin_shufflevector(v[0], v[1], 1, 3, 9, 11, 5, 7, 13, 15);
 }
 
 /* sum[c] += the sum of chunk c, for 8 chunks. */
+static inline void cudropi_fold_chunks(const cudropi_eight_t *chunk, float *sum) {
+  cudropi_eight_t quarters[4], halves[2];
+  for (int k = 0; k < 4; ++k) cudropi_add_neighbours(chunk + 2 * k, quarters + k);
+  for (int k = 0; k < 2; ++k) cudropi_add_neighbours(quarters + 2 * k, halves + k);
+  *(cudropi_eight_near_t *)(void *)sum +=
+      __builtin_shufflevector(halves[0], halves[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+      __builtin_shufflevector(halves[0], halves[1], 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
+/* The same, for chunks in memory. */
 static inline void cudropi_add_chunks(float *sum, const float *values) {
-  cudropi_eight_t value[CHUNK], total;
-  cudropi_turn_chunks(values, value);
-  memcpy(&total, sum, sizeof total);
-  cudropi_fold_chunks(value, &total);
-  memcpy(sum, &total, sizeof total);
+  cudropi_eight_t chunk[CHUNK];
+  cudropi_load_chunks(values, chunk);
+  cudropi_fold_chunks(chunk, sum);
 }
 
 /* The same, and squares[c] += the sum of the squares of chunk c. */
 static inline void cudropi_add_squared_chunks(float *sum, float *squares,
                                               const float *values) {
-  cudropi_eight_t value[CHUNK], total, squared;
-  cudropi_turn_chunks(values, value);
-  memcpy(&total, sum, sizeof total);
-  memcpy(&squared, squares, sizeof squared);
-  cudropi_fold_chunks(value, &total);
-  for (int j = 0; j < CHUNK; ++j) value[j] = value[j] * value[j];
-  cudropi_fold_chunks(value, &squared);
-  memcpy(sum, &total, sizeof total);
-  memcpy(squares, &squared, sizeof squared);
+  cudropi_eight_t chunk[CHUNK];
+  cudropi_load_chunks(values, chunk);
+  cudropi_fold_chunks(chunk, sum);
+  for (int c = 0; c < CHUNK; ++c) chunk[c] = chunk[c] * chunk[c];
+  cudropi_fold_chunks(chunk, squares);
 }
 #else
 static inline void cudropi_add_chunks(float *sum, const float *values) {
