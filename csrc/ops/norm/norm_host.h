@@ -27,11 +27,17 @@ static void write_each(const cudropi_plan_t *plan, int operand, int64_t row,
 
 /* ---- What is read more than once -------------------------------------------------- */
 
-/* Rows of up to CUDROPI_BAND_COLS columns as floats, in the thread's scratch; of wider rows only
- * the strip at hand. */
+/* A strip of what both passes of the gradient read. */
+typedef struct {
+  const float *dy, *gamma, *h;
+} read_t;
+
+/* Rows of up to CUDROPI_BAND_COLS columns as floats, in the thread's scratch, and where the
+ * gradient's first pass found each strip; of wider rows only the strip at hand. */
 typedef struct {
   float gamma[CUDROPI_BAND_COLS], beta[CUDROPI_BAND_COLS];
   float h[CUDROPI_BAND_COLS], dy[CUDROPI_BAND_COLS];
+  read_t read[CUDROPI_BAND_COLS / CUDROPI_STRIP];
 } held_t;
 
 static bool is_wide(const cudropi_plan_t *plan) {
@@ -164,16 +170,20 @@ static void do_norm(const cudropi_rows_job_t *job, int64_t slab) {
 
 /* ---- The gradient ----------------------------------------------------------------- */
 
-/* A strip of what both passes read. */
-typedef struct {
-  const float *dy, *gamma, *h;
-} read_t;
-
-static read_t read_strip(const cudropi_strip_t *strip, bool is_first) {
+static read_t read_strip(const cudropi_strip_t *strip) {
   held_t *held = strip->job->scratch;
-  return (read_t){look(strip, CUDROPI_NORM_GRADIENT_DY, is_first, 0.0f, held->dy),
-                  look_vector(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, held->gamma),
-                  look(strip, CUDROPI_NORM_GRADIENT_H, is_first, 0.0f, held->h)};
+  const read_t read = {look(strip, CUDROPI_NORM_GRADIENT_DY, true, 0.0f, held->dy),
+                       look_vector(strip, CUDROPI_NORM_GRADIENT_GAMMA, 1.0f, held->gamma),
+                       look(strip, CUDROPI_NORM_GRADIENT_H, true, 0.0f, held->h)};
+  if (!is_wide(strip->plan)) held->read[strip->first / CUDROPI_STRIP] = read;
+  return read;
+}
+
+/* The same, after the first pass. */
+static read_t read_again(const cudropi_strip_t *strip) {
+  const held_t *held = strip->job->scratch;
+  return is_wide(strip->plan) ? read_strip(strip)
+                              : held->read[strip->first / CUDROPI_STRIP];
 }
 
 /* g and g * hhat of a strip. */
@@ -202,7 +212,7 @@ static void find_means(const cudropi_strip_t *first) {
     float g[CUDROPI_STRIP], gh[CUDROPI_STRIP];
     cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_DY);
     cudropi_strip_fetch(&strip, CUDROPI_NORM_GRADIENT_H);
-    const read_t of = read_strip(&strip, true);
+    const read_t of = read_strip(&strip);
     find_products(strip.n, &of, mean, rstd, g, gh);
     cudropi_add_to_total(&sum_g, &strip, g);
     cudropi_add_to_total(&sum_gh, &strip, gh);
@@ -245,7 +255,7 @@ static void find_gradients(const cudropi_strip_t *strip, float *const *sums) {
                         plan->of_rows[strip->row],
                         plan->of_rows[plan->rows + strip->row]};
   float dresidual[CUDROPI_STRIP], dx[CUDROPI_STRIP], dh[CUDROPI_STRIP];
-  const read_t of = read_strip(strip, false);
+  const read_t of = read_again(strip);
   find_slopes(strip->n, &of, &row, dresidual, sums[DGAMMA], sums[DBETA]);
   if (cudropi_has(plan, CUDROPI_NORM_GRADIENT_DH)) {
     cudropi_strip_fetch(strip, CUDROPI_NORM_GRADIENT_DH);
