@@ -109,7 +109,9 @@ CUDROP_CHECKED cudrop_status_t cudrop_attend_forward(cudrop_context_t *context,
  * would be wrong without a status.
  *
  * Where queries take a call for each part of them (section 15), a part has the bits of o, lse and dq
- * that a call for all queries has. dk and dv of the parts are to be added: `accumulate` adds to all
+ * that a call for all queries has, on the host and where a GPU takes tensor cores for both calls or
+ * for neither. A part of one query may take them where all queries do not, because strides of a size
+ * of 1 do not count; its last places differ then. dk and dv of the parts are to be added: `accumulate` adds to all
  * three gradients, so clear dq first.
  *
  * dk and dv of a shared head are the sums over the heads that read it. A query that sees no key

@@ -187,7 +187,7 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *                                                              .rstd = &rstd});
  *
  * h is rounded to its type, and y is the norm of what was rounded, with or without an h to store
- * it in. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then, each operation
+ * it in; without an h and a residual, its type is that of x. In float: z = x + bias, d = keep ? z * scale : +0, h = residual + d; then, each operation
  * rounded, from left to right,
  *
  *   m = sum(h) / cols        drift = sum(h - m) / cols        mean = m + drift
@@ -204,7 +204,8 @@ typedef enum { CUDROP_LAYER_NORM = 0, CUDROP_RMS_NORM = 1 } cudrop_norm_kind_t;
  *   rstd   R * rstd                                             R = (a + 9) u (1 + 2 (w rstd)^2)
  *   y      |gamma| (D rstd + |hhat| (R + 4 u)) + u |y|          hhat = (h - mean) * rstd
  *
- * 1 % comes on top, for terms of higher order, and the rounding of y to its type. Up to 2^18
+ * 1 % comes on top, for terms of higher order, and the rounding of y to its type, which is coarse
+ * where y is subnormal. Up to 2^18
  * columns w adds less to D than the rounding of the mean, which is the limit that remains: where
  * the mean is 2^k standard deviations, y is off by about 2^(k - 24). The bounds hold for an epsilon
  * from 2^-100 and for sums that float can hold. A sum of squares that float cannot hold makes
@@ -255,16 +256,18 @@ CUDROP_CHECKED cudrop_status_t cudrop_norm_forward(cudrop_context_t *context,
  * RMSNorm has no mean(g). h, mean, rstd and `norm` are those of the forward call; bias, beta and
  * epsilon are not looked at. Any of the outputs may be NULL, not all; beside dx the others cost
  * little. dresidual is rounded only where it is stored. dx and dresidual may each be dy, dh or h
- * itself, if the types are equal, not both the same. dy and h are read twice. Mixed precision: h,
- * dh and dresidual are of the stream, dy and dx of the branch.
+ * itself, if the types are equal, not both the same. A GPU reads dy and h once in rows of up to
+ * 2,048 columns, else twice. Mixed precision: h, dh and dresidual are of the stream, dy and dx of
+ * the branch.
  *
  * Each operation is rounded, from left to right. With the mean and rstd of the forward call, and D
  * and R as there, what is added to dh is off from exact arithmetic on h and dy by at most
  *
  *   rstd (5 R (|g| + avg |g| + |hhat| avg |g hhat|) + D rstd (avg |g hhat| + |hhat| avg |g|))
  *
- * That follows the size of g, not that of the result: equal g, whose exact gradient is 0, leave
- * some roundings of g. A row adds at most |dy| (D rstd + |hhat| (R + 3 u)) to the error of dgamma,
+ * as long as D rstd is at most 1/4: terms of higher order, left out above, count where the mean is
+ * millions of standard deviations. The bound follows the size of g, not that of the result: equal g,
+ * whose exact gradient is 0, leave some roundings of g. A row adds at most |dy| (D rstd + |hhat| (R + 3 u)) to the error of dgamma,
  * beside the roundings of the sum over rows.
  *
  *   ERROR_INVALID_ARGUMENT  also: a dresidual that is dh, together with CUDROP_ACCUMULATE_DATA,
