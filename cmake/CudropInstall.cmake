@@ -1,5 +1,5 @@
-# What `cmake --install` puts where: the libraries, the headers, the program, a CMake package
-# and cudrop.pc. It may be moved afterwards, as a whole.
+# What `cmake --install` puts where: the libraries, the headers, the program, a CMake package,
+# cudrop.pc and the licence. It may be moved afterwards, as a whole.
 
 include(CMakePackageConfigHelpers)
 
@@ -7,6 +7,7 @@ install(TARGETS cudrop_cli)
 install(DIRECTORY include/cudrop TYPE INCLUDE
         FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
 install(FILES adapters/dlpack/cudrop_dlpack.h TYPE INCLUDE) # beside them: it needs DLPack's header
+install(FILES LICENSE TYPE DOC)
 
 # ---- the CMake package --------------------------------------------------------------------
 

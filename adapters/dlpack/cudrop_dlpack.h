@@ -13,6 +13,8 @@
  *
  * With CUDA the work goes to the context's stream: cudrop_set_stream() gives it that of the
  * framework that the memory is from, so that neither has to wait for the other.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_DLPACK_H
 #define CUDROP_DLPACK_H

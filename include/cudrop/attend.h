@@ -3,6 +3,8 @@
  *
  * cudrop.h includes this header, by way of transformer.h. The rules for every operator stand in
  * cudrop.h, and those for operators on rows in section 12.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_ATTEND_H
 #define CUDROP_ATTEND_H

@@ -96,6 +96,8 @@
  *                may make others. It destroys its copies; the parent's stay as they are.
  *                CUDA does not survive a fork: a program that forks makes its CUDA contexts
  *                afterwards.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_H
 #define CUDROP_H

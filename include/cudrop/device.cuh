@@ -26,6 +26,8 @@
  *
  * The keep bits are computed in integers, so --use_fast_math, -ftz and similar flags do not
  * change them. Such flags do change the kernel's own arithmetic on the kept elements.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_DEVICE_CUH
 #define CUDROP_DEVICE_CUH

@@ -43,6 +43,8 @@
  * equals the scale of cudrop's operators only where division rounds to nearest. -ffast-math, or a
  * part of -ffast-math, changes no threshold and no keep bit. With such flags a scale may differ
  * in its last place, and the caller's own check of p does not detect a NaN.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_MASK_H
 #define CUDROP_MASK_H

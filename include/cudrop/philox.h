@@ -8,6 +8,8 @@
  * Source: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as
  * 1, 2, 3", SC'11. cuRAND's CURAND_RNG_PSEUDO_PHILOX4_32_10 and Random123's
  * philox4x32(10) are the same function.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_PHILOX_H
 #define CUDROP_PHILOX_H

@@ -4,6 +4,8 @@
  *
  * cudrop.h includes this header, this one attention.h (15), and that one attend.h (17). The rules
  * for every operator stand in cudrop.h.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CUDROP_TRANSFORMER_H
 #define CUDROP_TRANSFORMER_H
