@@ -2,7 +2,7 @@
 # check_consumer.sh CMAKE SOURCE BUILD CUDA - what `cmake --install` puts down serves others.
 #
 # Installs BUILD into a folder with a blank in its name, moves that, and builds the README's
-# example there in every way that the README names: by find_package and by pkg-config, with the
+# example there in every way that docs/install.md names: by find_package and by pkg-config, with the
 # shared and with the static library, in C11 and as C++11; then with cudrop as a folder of a
 # project that has unity builds and -ffast-math; then installed into absolute folders, as Nix and
 # Guix do. CUDA is 1 if BUILD has the CUDA backend. CC, CXX and CMAKE_GENERATOR are the
