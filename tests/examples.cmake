@@ -106,6 +106,10 @@ if(TARGET shared_masks)
     $<TARGET_FILE:shared_masks> ${CMAKE_CURRENT_SOURCE_DIR}/data/shared.txt)
 endif()
 
+if(TARGET choosing)
+  cudrop_test(test_choosing LIBRARIES choosing)
+endif()
+
 if(TARGET recipes)
   cudrop_test(test_recipes LIBRARIES recipes)
   cudrop_test(test_recipe_onnxruntime LIBRARIES recipe_onnxruntime)
