@@ -1,19 +1,18 @@
 """The modules of examples/choosing/choosing_torch.py, which docs/choosing.md quotes."""
 import unittest
 
-import cudrop
-from examples import load
-
 try:
     import torch
-except ImportError:
-    torch = None
+except ImportError as error:
+    raise unittest.SkipTest(f"there is no PyTorch: {error}")
+
+import cudrop
+from examples import load
 
 B, T, H, D = 3, 5, 2, 16
 C = H * D
 
 
-@unittest.skipUnless(torch, "there is no PyTorch")
 class ChoosingTest(unittest.TestCase):
     """choosing_torch.py"""
 
