@@ -71,6 +71,26 @@ static inline uint32_t narrow(uint32_t magnitude, uint32_t fraction_bits, uint32
   return base + quotient + up;
 }
 
+/*
+ * The same for a type of 8 bits, without a shift that differs from value to value, so that compilers
+ * make vectors of it. A subnormal result is the number of ties below the value: (i + 1/2) * unit,
+ * which goes down to i if i is even.
+ */
+static inline uint32_t narrow_to_8(uint32_t magnitude, uint32_t fraction_bits,
+                                   uint32_t bias) {
+  const uint32_t least = 127 - bias + 1, dropped = 23 - fraction_bits;
+  const float half_unit = float_from_bits((least - 1 - fraction_bits) << 23);
+  const int32_t value = (int32_t)magnitude;
+  int32_t small = 0;
+  for (int32_t i = 0; i < 1 << fraction_bits; ++i) {
+    const int32_t tie = (int32_t)bits_from_float((float)(2 * i + 1) * half_unit);
+    small += value > tie - i % 2;
+  }
+  const uint32_t up = (1u << (dropped - 1)) - 1 + (magnitude >> dropped & 1);
+  const uint32_t normal = ((magnitude + up) >> dropped) - ((least - 1) << fraction_bits);
+  return value < (int32_t)(least << 23) ? (uint32_t)small : normal;
+}
+
 static inline float float_from_f16(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
@@ -96,7 +116,7 @@ static inline uint8_t e5m2_from_float(float value) {
   const uint32_t bits = bits_from_float(value);
   const uint32_t magnitude = bits & 0x7fffffffu;
   const uint32_t overflow = magnitude > 0x7f800000u ? 0x7eu : 0x7cu;
-  const uint32_t finite = narrow(magnitude, 2, 15);
+  const uint32_t finite = narrow_to_8(magnitude, 2, 15);
   return (uint8_t)((bits >> 24 & 0x80u) | (magnitude >= 143u << 23 ? overflow : finite));
 }
 
@@ -110,7 +130,7 @@ static inline float float_from_e4m3(uint8_t quarter) {
 static inline uint8_t e4m3_from_float(float value) {
   const uint32_t bits = bits_from_float(value);
   const uint32_t magnitude = bits & 0x7fffffffu;
-  const uint32_t nearest = narrow(magnitude, 3, 7);
+  const uint32_t nearest = narrow_to_8(magnitude, 3, 7);
   const uint32_t finite = nearest < 0x7eu ? nearest : 0x7eu;
   return (uint8_t)((bits >> 24 & 0x80u) | (magnitude > 0x7f800000u ? 0x7fu : finite));
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host/span.h"
 #include "host/tile.h"
 
 /* The numbers of a schedule that mask.h's functions for one group take. */
@@ -59,6 +60,28 @@ void cudropi_draw_indices(const cudrop_mask_schedule_t *mask, uint64_t first,
   }
 }
 
+/* Draw neighbours in whole steps of vectors, and take those of the tile. */
+static void draw_steps(cudropi_tile_t *tile) {
+  _Alignas(64) uint8_t drawn[CUDROPI_TILE_SIZE + 2 * CUDROPI_SPAN_STEP];
+  const int lead = (int)(tile->index % CUDROP_MASK_LANES);
+  const int steps = (lead + tile->n + CUDROPI_SPAN_STEP - 1) / CUDROPI_SPAN_STEP;
+  const cudropi_lines_t line = {tile->index / CUDROP_MASK_LANES, 0, 1,
+                                (int64_t)steps * CUDROPI_SPAN_STEP};
+  tile->draw(&tile->plan->draw.schedule, &line, drawn);
+  memcpy(tile->kept, drawn + lead, (size_t)tile->n);
+}
+
+static void draw_tile(cudropi_tile_t *tile) {
+  enum { LEAST = 16 }; /* below, a whole step costs more than the groups one by one */
+  const cudropi_draw_t *draw = &tile->plan->draw;
+  const uint64_t stride = (uint64_t)draw->index_stride[tile->plan->rank - 1];
+  if (tile->draw != NULL && stride == 1 && tile->n >= LEAST) {
+    draw_steps(tile);
+  } else {
+    cudropi_draw_indices(&draw->schedule, tile->index, stride, tile->n, tile->kept);
+  }
+}
+
 static void read_bytes(cudropi_tile_t *tile, int64_t stride) {
   const uint8_t *bytes = tile->plan->operand[CUDROPI_KEEP].data;
   for (int j = 0; j < tile->n; ++j) tile->kept[j] = bytes[tile->keep + j * stride] != 0;
@@ -77,8 +100,7 @@ void cudropi_host_draw(cudropi_tile_t *tile) {
   const int inner = plan->rank - 1;
   switch (plan->draw.source) {
     case CUDROPI_FROM_PHILOX:
-      cudropi_draw_indices(&plan->draw.schedule, tile->index,
-                           (uint64_t)plan->draw.index_stride[inner], tile->n, tile->kept);
+      draw_tile(tile);
       break;
     case CUDROPI_FROM_OPERAND:
       if (plan->operand[CUDROPI_KEEP].bits == 8) {

@@ -20,6 +20,7 @@ enum { LEAST_STAGED = 32 };
 typedef struct {
   const cudropi_plan_t *plan;
   cudropi_span_function_t *span; /* NULL: vectors cannot do this plan */
+  cudropi_draw_groups_t *draw;   /* for tiles, as in tile.h */
   bool streams;                  /* y is too large for the caches */
 } job_t;
 
@@ -34,7 +35,7 @@ typedef struct {
 static void walk_tiles(const job_t *job, const line_t *line, int64_t first, int64_t end) {
   const cudropi_plan_t *plan = job->plan;
   const int inner = plan->rank - 1;
-  cudropi_tile_t tile = {.plan = plan};
+  cudropi_tile_t tile = {.plan = plan, .draw = job->draw};
   for (int64_t at = first; at < end; at += CUDROPI_TILE_SIZE) {
     tile.x = line->x + at * plan->operand[CUDROPI_X].stride[inner];
     tile.keep = line->keep + at * plan->operand[CUDROPI_KEEP].stride[inner];
@@ -196,7 +197,7 @@ void cudropi_host_run_elements(const cudrop_context_t *context,
                                const cudropi_plan_t *plan) {
   cudropi_host_begin(plan);
   if (plan->n == 0) return;
-  job_t job = {.plan = plan};
+  job_t job = {.plan = plan, .draw = context->host.path.draw};
   if (context->host.path.find_span != NULL && is_vectorisable(plan))
     job.span = context->host.path.find_span(plan);
   const size_t bytes =

@@ -14,22 +14,42 @@
   X(F8E4M3, uint8_t, float, float_from_e4m3, e4m3_from_float) \
   X(F8E5M2, uint8_t, float, float_from_e5m2, e5m2_from_float)
 
+/* Functions of neighbours, whose stride is 1, beside those of any stride: compilers make vectors of
+ * their loops. */
+#define DEFINE_LOAD_BY(STRIDE, DTYPE, MEMORY, VALUE, TO_VALUE)                      \
+  static void load_by_##STRIDE##_##DTYPE(const void *memory, int64_t stride, int n, \
+                                         VALUE *values) {                           \
+    (void)stride;                                                                   \
+    for (int j = 0; j < n; ++j) {                                                   \
+      MEMORY element;                                                               \
+      memcpy(&element, (const MEMORY *)memory + j * STRIDE, sizeof element);        \
+      values[j] = TO_VALUE(element);                                                \
+    }                                                                               \
+  }
 #define DEFINE_LOAD(DTYPE, MEMORY, VALUE, TO_VALUE, TO_MEMORY)                        \
+  DEFINE_LOAD_BY(stride, DTYPE, MEMORY, VALUE, TO_VALUE)                              \
+  DEFINE_LOAD_BY(1, DTYPE, MEMORY, VALUE, TO_VALUE)                                   \
   static void load_##DTYPE(const void *memory, int64_t stride, int n, void *values) { \
-    for (int j = 0; j < n; ++j) {                                                     \
-      MEMORY element;                                                                 \
-      memcpy(&element, (const MEMORY *)memory + j * stride, sizeof element);          \
-      ((VALUE *)values)[j] = TO_VALUE(element);                                       \
-    }                                                                                 \
+    (stride == 1 ? load_by_1_##DTYPE : load_by_stride_##DTYPE)(memory, stride, n,     \
+                                                               values);               \
   }
 STORAGE_LIST(DEFINE_LOAD)
 
+#define DEFINE_STORE_BY(STRIDE, DTYPE, MEMORY, VALUE, TO_MEMORY)               \
+  static void store_by_##STRIDE##_##DTYPE(void *memory, int64_t stride, int n, \
+                                          const VALUE *values) {               \
+    (void)stride;                                                              \
+    for (int j = 0; j < n; ++j) {                                              \
+      const MEMORY element = TO_MEMORY(values[j]);                             \
+      memcpy((MEMORY *)memory + j * STRIDE, &element, sizeof element);         \
+    }                                                                          \
+  }
 #define DEFINE_STORE(DTYPE, MEMORY, VALUE, TO_VALUE, TO_MEMORY)                        \
+  DEFINE_STORE_BY(stride, DTYPE, MEMORY, VALUE, TO_MEMORY)                             \
+  DEFINE_STORE_BY(1, DTYPE, MEMORY, VALUE, TO_MEMORY)                                  \
   static void store_##DTYPE(void *memory, int64_t stride, int n, const void *values) { \
-    for (int j = 0; j < n; ++j) {                                                      \
-      const MEMORY element = TO_MEMORY(((const VALUE *)values)[j]);                    \
-      memcpy((MEMORY *)memory + j * stride, &element, sizeof element);                 \
-    }                                                                                  \
+    (stride == 1 ? store_by_1_##DTYPE : store_by_stride_##DTYPE)(memory, stride, n,    \
+                                                                 values);              \
   }
 STORAGE_LIST(DEFINE_STORE)
 

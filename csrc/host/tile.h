@@ -3,14 +3,16 @@
 #define CUDROP_TILE_H
 
 #include "call/plan.h"
+#include "host/draw_host.h"
 
 enum { CUDROPI_TILE_SIZE = 256 };
 
 /* A position counts elements from an operand's data. Neighbours are the innermost stride apart. */
 typedef struct {
   const cudropi_plan_t *plan;
-  int64_t x, keep, y; /* positions of the first element */
-  uint64_t index;     /* its mask index */
+  cudropi_draw_groups_t *draw; /* draws neighbours; NULL: draw by scalar code */
+  int64_t x, keep, y;          /* positions of the first element */
+  uint64_t index;              /* its mask index */
   int n;
   uint8_t kept[CUDROPI_TILE_SIZE]; /* 1 or 0, from cudropi_host_draw() */
 } cudropi_tile_t;

@@ -296,8 +296,8 @@ CUDROP_CHECKED cudrop_status_t cudrop_download(cudrop_context_t *context, void *
 /*
  * Element types: name, value, bytes. U8 is for byte masks (sections 9 and 10) alone, I32 and I64
  * for lengths and ids (sections 15 and 16). The F8 types are for what moves data: forward,
- * backward, cudrop_export_scale() and cudrop_apply_...(); the host converts them element by
- * element, some sixty times slower than F32. 0 is no type, so that a tensor that was never filled
+ * backward, cudrop_export_scale() and cudrop_apply_...(); the host does them in tiles, some ten
+ * times slower than F32. 0 is no type, so that a tensor that was never filled
  * in is noticed. Programs in C hold the narrow types as bits, in uint16_t and uint8_t.
  */
 #define CUDROP_DTYPE_LIST(X)                                        \
