@@ -132,7 +132,7 @@ for row in bootstrap build-demo coverage test; do script "$row"; done
 : >"$work/torch.py"
 export PYTHONPATH=$work PYTHONDONTWRITEBYTECODE=1
 if command -v python3 >/dev/null; then
-  for row in compare gpu gpu-pack; do script "$row" '' python; done
+  for row in compare gpu gpu-pack wheel; do script "$row" '' python; done
   check bench/peers/compare.py python '' python3 "$source/bench/peers/compare.py" build
   for row in limits facts/masks facts/memory facts/nan facts/rates facts/words; do
     check "bench/$row.py" python '' python3 "$source/bench/$row.py"

@@ -6,8 +6,9 @@
     dx = cudrop.dropout_backward(numpy.ones_like(y), mask)  # drops the same elements
 
 Arrays are NumPy's, or of any library with DLPack or the CUDA array interface, on the host or on a
-GPU; no array is copied. The library is found by the environment variable CUDROP_LIBRARY, else where
-the system looks for libcudrop.so.0.2. For PyTorch's autograd: cudrop.torch.
+GPU; no array is copied. The C library is the one that the environment variable CUDROP_LIBRARY names,
+else the one that was installed with this module, else the system's libcudrop.so.0.2. For PyTorch's
+autograd: cudrop.torch.
 """
 from ._context import build_info, device_count, device_name, set_threads
 from ._library import Error

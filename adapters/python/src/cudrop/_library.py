@@ -5,8 +5,10 @@ becomes an Error.
 """
 import ctypes
 import os
+import sys
 from ctypes import (POINTER, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64,
                     c_void_p)
+from typing import Tuple
 
 from . import _structs
 from ._structs import MaskStruct, Status, Tensor
@@ -103,16 +105,29 @@ PLAIN = {
 }
 
 
-def _open() -> ctypes.CDLL:
+def _find() -> Tuple[str, str]:
+    """What to load, and where that is said: what the environment names, else the package's own
+    library, else the system's."""
     named = os.environ.get("CUDROP_LIBRARY")
+    if named:
+        return named, f"CUDROP_LIBRARY={named}"
+    folders = sys.modules[__package__].__path__  # two of an editable installation
+    for path in (os.path.join(folder, SONAME) for folder in folders):
+        if os.path.exists(path):
+            return path, path
+    return SONAME, f"{SONAME}, where the system looks"
+
+
+def _open() -> ctypes.CDLL:
+    path, tried = _find()
     try:
-        return ctypes.CDLL(named or SONAME)
+        return ctypes.CDLL(path)
     except OSError as error:
-        tried = f"CUDROP_LIBRARY={named}" if named else f"{SONAME}, where the system looks"
         raise ImportError(
-            f"cudrop: the library cannot be loaded ({tried}: {error}). Build it in cudrop's "
-            "checkout (cmake -B build -DCUDROP_BUILD_TESTS=OFF -DCUDROP_BUILD_EXAMPLES=OFF && "
-            "cmake --build build) and give its path in the environment: "
+            f"cudrop: the library cannot be loaded ({tried}: {error}). In cudrop's checkout, "
+            "pip install ./adapters/python builds the library and installs it with the module. Or "
+            "build it there (cmake -B build -DCUDROP_BUILD_TESTS=OFF -DCUDROP_BUILD_EXAMPLES=OFF "
+            "&& cmake --build build) and give its path in the environment: "
             f"CUDROP_LIBRARY=build/{SONAME}") from error
 
 
