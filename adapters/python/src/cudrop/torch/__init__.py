@@ -17,8 +17,11 @@ On a GPU the work goes to PyTorch's current stream. That has not yet been run on
 """
 from ._attend import AttendFunction
 from ._attention import scaled_dot_product_attention
+from ._attention_weights import attention
 from ._dropout import MaskedFunction, alpha_dropout, dropout
+from ._embedding import embedding
 from ._fused import FusedFunction, fused
 from ._generators import draw
 from ._modules import AlphaDropout, Dropout, DropPath, FusedDropout
+from ._norm import NormResult, norm
 from ._operators import make_state

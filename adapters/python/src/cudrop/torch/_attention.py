@@ -39,11 +39,15 @@ def _cast(*tensors: Tensor):
                  for x in tensors)
 
 
-def _find_scale(scale: Optional[float], cols: int) -> float:
-    scale = 1 / math.sqrt(max(cols, 1)) if scale is None else require_number("scale", scale)
-    if abs(scale) < _SMALLEST_SCALE:
+def require_scale(scale: float) -> float:
+    """The scale, if it is a number that the library does not take for 1."""
+    if abs(require_number("scale", scale)) < _SMALLEST_SCALE:
         raise ValueError(f"scale = {scale} is 0 in float32, which cudrop does not have")
     return scale
+
+
+def _find_scale(scale: Optional[float], cols: int) -> float:
+    return 1 / math.sqrt(max(cols, 1)) if scale is None else require_scale(scale)
 
 
 def _pad(x: Tensor, cols: int) -> Tensor:
