@@ -59,6 +59,13 @@ class Embedding(unittest.TestCase):
                 make_ids(), tokens, positions=positions, mask=MASK, dtype=dtype),
                 lambda *tables: reference(make_ids(), *tables, MASK), leaves(dtype, torch.float32),
                 dtype)
+            tables = leaves(torch.float32)
+            y = cudrop.torch.embedding(make_ids(), tables[0], positions=tables[1], mask=MASK,
+                                       dtype=dtype)
+            for mine, theirs in zip(  # sums that the type of y could not hold
+                    torch.autograd.grad(y.sum(), tables),
+                    torch.autograd.grad(reference(make_ids(), *tables, MASK).sum(), tables)):
+                torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
 
     def test_positions_may_be_left_out_or_be_more_than_tokens(self):
         tokens, _ = leaves()

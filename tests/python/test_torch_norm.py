@@ -87,6 +87,12 @@ class NormTest(unittest.TestCase):
             for parameters in (dtype, torch.float32):
                 with self.subTest(dtype=dtype, parameters=parameters):
                     self.compare(leaves(dtype, torch.float32, parameters), mask=MASK)
+        inputs = leaves(torch.bfloat16, torch.float32, torch.float32)
+        y, _ = cudrop.torch.norm(**inputs, mask=MASK)
+        weights = torch.tensor([1, 2**-8] + [0] * (ROWS - 2), dtype=y.dtype)
+        dbeta, = torch.autograd.grad((y * weights[:, None]).sum(), inputs["beta"])
+        self.assertEqual(dbeta.tolist(), [1 + 2**-8] * COLS)  # which the branch could not hold
+
         x, linear = leaf(ROWS, COLS), torch.nn.Linear(COLS, COLS)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             y, h = cudrop.torch.norm(linear(x), residual=x, mask=MASK)
