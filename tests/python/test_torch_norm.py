@@ -1,15 +1,17 @@
-"""norm() and attention(), beside PyTorch's own composition with the same mask."""
+"""norm(), beside PyTorch's own composition with the same mask."""
 import unittest
+import warnings
 
 try:
     import torch
+    import torch.autograd.forward_ad
     from torch.nn import functional
 except ImportError as error:
     raise unittest.SkipTest(f"there is no PyTorch: {error}")
 
 import cudrop
 import cudrop.torch
-from cudrop import Causal, Norm
+from cudrop import Norm
 from cudrop.torch._operators import HAS_OPERATORS, write_mask
 from test_torch import MASK, bits, leaf, scale_of
 
@@ -55,7 +57,7 @@ def differentiate(function, inputs):
     return (*results, *torch.autograd.grad(weigh(results), list(inputs.values())))
 
 
-class NormTest(unittest.TestCase):
+class Norms(unittest.TestCase):
     def compare(self, inputs, bound=None, function=cudrop.torch.norm, **options):
         got = differentiate(lambda **x: function(**x, **options), inputs)
         want = differentiate(lambda **x: reference(**x, **options), inputs)
@@ -146,6 +148,12 @@ class NormTest(unittest.TestCase):
             with self.assertRaisesRegex(RuntimeError, "cudrop.torch.norm is differentiable once"):
                 torch.autograd.grad(dx.sum(), inputs["gamma"])
 
+    def test_forward_mode_is_refused(self):
+        x = leaf(ROWS, COLS).detach()
+        with torch.autograd.forward_ad.dual_level(), self.assertRaisesRegex(
+                RuntimeError, "norm is differentiable once, and in reverse"):
+            cudrop.torch.norm(torch.autograd.forward_ad.make_dual(x, x), mask=MASK)
+
     def test_what_does_not_fit_is_refused_in_words(self):
         x = leaf(ROWS, COLS)
         for arguments, words in (
@@ -161,68 +169,6 @@ class NormTest(unittest.TestCase):
             with self.subTest(words=words), self.assertRaisesRegex(
                     (cudrop.Error, TypeError, ValueError), words):
                 cudrop.torch.norm(**{"x": x, **arguments})
-
-
-class AttentionTest(unittest.TestCase):
-    SHAPE = (2, 3, 5, 7)
-
-    def seen(self, causal=Causal.NOT_CAUSAL, query_offset=0, window=0, lengths=None):
-        """Which keys each query sees, from the header's words."""
-        queries, keys = self.SHAPE[-2:]
-        key = torch.arange(keys)
-        last = torch.arange(queries)[:, None] + (
-            keys - queries if causal == Causal.CAUSAL_LAST else query_offset)
-        seen = key <= last if causal else torch.ones(queries, keys, dtype=torch.bool)
-        if window:
-            seen = seen & (key > last - window)
-        return seen if lengths is None else seen & (key < lengths[:, None, None, None])
-
-    def reference(self, scores, mask, scale=1.0, **options):
-        seen = self.seen(**options)
-        weights = (scores.double() * scale).masked_fill(~seen, -1e300).softmax(-1) * seen
-        return weights if mask is None else weights * scale_of(mask, self.SHAPE, torch.float64)
-
-    def test_values_and_gradients_are_those_of_pytorchs_formula(self):
-        for dtype, bound in BOUNDS.items():
-            for mask in (MASK, None, MASK.share(0, 1)):
-                for options in ({}, {"causal": True}, {"causal": Causal.CAUSAL_LAST, "window": 2},
-                                {"lengths": torch.tensor([7, 3])}, {"scale": -0.3},
-                                {"causal": Causal.CAUSAL, "query_offset": 1, "scale": 0.5,
-                                 "lengths": torch.tensor([2, 6], dtype=torch.int32)}):
-                    with self.subTest(dtype=dtype, mask=mask, **options):
-                        scores = leaf(*self.SHAPE, dtype=dtype)
-                        results = []
-                        for call in (cudrop.torch.attention, self.reference):
-                            y = call(scores, mask=mask, **options)
-                            results.append((y, *torch.autograd.grad(weigh((y,)), scores)))
-                        for mine, theirs in zip(*results):
-                            torch.testing.assert_close(mine.double(), theirs.double(), rtol=bound,
-                                                       atol=bound)
-                        self.assertEqual(results[0][0].dtype, dtype)
-
-    def test_weights_alone_are_saved(self):
-        saved = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
-            cudrop.torch.attention(leaf(*self.SHAPE), mask=MASK, causal=True)
-        self.assertEqual([each.shape for each in saved], [self.SHAPE])
-
-    def test_a_gradient_of_a_gradient_is_refused(self):
-        scores = leaf(*self.SHAPE)
-        y = cudrop.torch.attention(scores, mask=MASK)
-        dscores, = torch.autograd.grad(y.square().sum(), scores, create_graph=True)
-        with self.assertRaisesRegex(RuntimeError, "cudrop.torch.attention is differentiable once"):
-            dscores.sum().backward()
-
-    def test_what_does_not_fit_is_refused_in_words(self):
-        scores = leaf(*self.SHAPE)
-        for arguments, words in (
-                ({"lengths": torch.ones(3, dtype=torch.int64)}, "lengths has"),
-                ({"lengths": torch.ones(2)}, "lengths has dtype"), ({"window": 2}, "window"),
-                ({"scale": 0.0}, "scale = 0.0 is 0"), ({"causal": 3}, "it is one of Causal"),
-                ({"scores": leaf(5)}, "rank"), ({"scores": None}, "scores is a NoneType")):
-            with self.subTest(words=words), self.assertRaisesRegex(
-                    (cudrop.Error, TypeError, ValueError), words):
-                cudrop.torch.attention(**{"scores": scores, **arguments})
 
 
 @unittest.skipUnless(HAS_OPERATORS, "operators take PyTorch 2.4")
@@ -243,13 +189,6 @@ class Operators(unittest.TestCase):
                        (True, False, None, torch.float32, None)):
             torch.library.opcheck(backward, (dy, h, h, rows, rows, None, 0, *wanted, self.STATE,
                                              *self.WRITTEN))
-        scores = leaf(*AttentionTest.SHAPE)
-        for options in ((1.0, 0, 0, 0, None), (0.5, 1, 1, 2, torch.tensor([2, 3]))):
-            torch.library.opcheck(torch.ops.cudrop.attention.default,
-                                  (scores, *options, self.STATE, *self.WRITTEN))
-            torch.library.opcheck(torch.ops.cudrop.attention_backward.default,
-                                  (scores.detach(), scores.detach(), *options, self.STATE,
-                                   *self.WRITTEN))
 
     def test_compiled_bytes_are_equal(self):
         for kind in Norm:
@@ -262,12 +201,31 @@ class Operators(unittest.TestCase):
                 for mine, theirs in zip(differentiate(compiled, inputs),
                                         differentiate(call, inputs)):
                     self.assertEqual(bits(mine), bits(theirs))
-        scores = leaf(*AttentionTest.SHAPE)
-        attend = lambda x: cudrop.torch.attention(x * 1, mask=MASK, causal=True, scale=0.5)
-        results = [(y, *torch.autograd.grad(weigh((y,)), scores)) for y in (
-            attend(scores), torch.compile(attend, fullgraph=True, backend="aot_eager")(scores))]
-        for mine, theirs in zip(*results):
-            self.assertEqual(bits(mine), bits(theirs))
+
+    def test_transforms_are_right_or_refused_in_words(self):
+        def loss(norm):
+            return lambda x, gamma: norm(x, gamma)[0].square().sum()
+
+        x, gamma = leaf(ROWS, COLS).detach(), leaf(COLS, seed=4).detach()
+        mine = loss(lambda x, gamma: torch.ops.cudrop.norm(
+            x, None, None, gamma, None, 0, 1e-5, self.STATE, *self.WRITTEN))
+        theirs = loss(lambda x, gamma: reference(x, gamma=gamma, mask=MASK))
+        wanted = torch.func.grad(theirs, (0, 1))(x, gamma)
+        slices = torch.stack((x, x / 2, -x))
+        for got, one in zip(torch.func.grad(mine, (0, 1))(x, gamma), wanted):
+            torch.testing.assert_close(got, one, rtol=1e-4, atol=1e-4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that slices are run one by one
+            each = torch.func.vmap(torch.func.grad(mine), (0, None))(slices, gamma)
+        for got, x in zip(each, slices):
+            torch.testing.assert_close(got, torch.func.grad(theirs)(x, gamma), rtol=1e-4, atol=1e-4)
+        for transform in (lambda: torch.func.jvp(lambda x: mine(x, gamma), (x,), (x,)),
+                          lambda: torch.func.jacfwd(mine)(x, gamma),
+                          lambda: torch.func.hessian(mine)(x, gamma),
+                          lambda: torch.func.grad(lambda x: torch.func.grad(mine)(x, gamma).sum())(
+                              x)):
+            with self.assertRaisesRegex(RuntimeError, "norm is differentiable once"):
+                transform()
 
     def test_one_graph_serves_every_state_and_length(self):
         call = torch.compile(lambda x, state: cudrop.torch.norm(x, mask=MASK, state=state),

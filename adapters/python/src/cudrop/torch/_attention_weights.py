@@ -9,7 +9,7 @@ from .._structs import Causal
 from ..mask import Mask
 from ._attention import require_scale
 from ._fused import dense_rows
-from ._gradients import pick, refuse_second, require_mask, require_tensor
+from ._gradients import pick, refuse_others, register_once, require_mask, require_tensor
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
                          read_state, takes_operators, with_state, write_mask)
 
@@ -30,7 +30,7 @@ def _backward(dy, weights, *options) -> Tensor:
     return transformer.attention_backward(dense_rows(dy), weights, _options(*options))
 
 
-_refuse = refuse_second("attention", "compose torch.softmax with cudrop.torch.dropout, which has "
+_refuse = refuse_others("attention", "torch.softmax with cudrop.torch.dropout, which has "
                         "all derivatives")
 
 
@@ -46,6 +46,8 @@ class AttentionGradient(torch.autograd.Function):
 
 class AttentionFunction(torch.autograd.Function):
     """Without torch.compile. Saved are the weights before dropout."""
+
+    jvp = staticmethod(_refuse)
 
     @staticmethod
     def forward(ctx, scores, *options):  # pylint: disable=arguments-differ
@@ -94,8 +96,8 @@ def _register() -> None:
     torch.library.register_fake(
         "cudrop::attention", lambda x, *_: (x.new_empty(x.shape), x.new_empty(x.shape)))
     torch.library.register_fake("cudrop::attention_backward", lambda dy, *_: dy.new_empty(dy.shape))
-    torch.library.register_autograd("cudrop::attention", differentiate, setup_context=save)
-    torch.library.register_autograd("cudrop::attention_backward", _refuse)
+    register_once("attention", save, differentiate, _refuse)
+    register_once("attention_backward", lambda *_: None, _refuse, _refuse)
 
 
 if HAS_OPERATORS:

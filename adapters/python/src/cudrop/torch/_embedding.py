@@ -7,7 +7,8 @@ from torch import Tensor
 from .. import transformer
 from ..mask import Mask
 from ._fused import dense_rows
-from ._gradients import pick, refuse_second, require_mask, require_tensor, type_of
+from ._gradients import (pick, refuse_others, register_once, require_mask, require_tensor,
+                         type_of)
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
                          read_state, takes_operators, with_state, write_mask)
 
@@ -41,7 +42,7 @@ def _backward(ids, dy, vocabulary: int, of_tokens, of_positions, mask: Optional[
     return gradients
 
 
-_refuse = refuse_second("embedding", "compose torch.nn.functional.embedding with "
+_refuse = refuse_others("embedding", "torch.nn.functional.embedding with "
                         "cudrop.torch.dropout, which has all derivatives")
 
 
@@ -69,6 +70,8 @@ def _pick_both(ctx, gradients):
 
 class EmbeddingFunction(torch.autograd.Function):
     """Without torch.compile. Saved are the ids alone."""
+
+    jvp = staticmethod(_refuse)
 
     @staticmethod
     def forward(ctx, ids, tokens, positions, dtype, mask):  # pylint: disable=arguments-differ
@@ -118,8 +121,8 @@ def _register() -> None:
     torch.library.register_fake(
         "cudrop::embedding_backward",
         lambda ids, dy, vocabulary, *more: _empty_gradients(ids, dy, vocabulary, *more[:2]))
-    torch.library.register_autograd("cudrop::embedding", differentiate, setup_context=save)
-    torch.library.register_autograd("cudrop::embedding_backward", _refuse)
+    register_once("embedding", save, differentiate, _refuse)
+    register_once("embedding_backward", lambda *_: None, _refuse, _refuse)
 
 
 if HAS_OPERATORS:

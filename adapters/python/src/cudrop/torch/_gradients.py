@@ -7,15 +7,62 @@ from torch import Tensor
 from ..mask import Mask
 
 
-def refuse_second(name: str, instead: str) -> Callable:
-    """The derivative of a gradient, which is refused. PyTorch's once_differentiable would let a
-    second derivative pass as 0 where the gradient that comes in has no gradient itself, though
-    other inputs have one."""
+def refuse_others(name: str, instead: str) -> Callable:
+    """What stands for derivatives that are not there: of a gradient, and forward mode's. PyTorch's
+    once_differentiable would let a second derivative pass as 0 where the gradient that comes in has
+    no gradient itself, though other inputs have one."""
     def refuse(*_):
-        raise RuntimeError(f"cudrop.torch.{name} is differentiable once: for a gradient of its "
-                           f"gradient {instead}")
+        raise RuntimeError(f"cudrop.torch.{name} is differentiable once, and in reverse: for other "
+                           f"derivatives compose {instead}")
 
     return refuse
+
+
+_LIBRARY = torch.library.Library("cudrop", "FRAGMENT")  # its kernels live as long as it does
+
+
+def register_once(name: str, save: Callable, backward: Callable, refuse: Callable) -> None:
+    """Register how the operator cudrop::`name` is differentiated: in reverse alone.
+
+    save      save(ctx, inputs, output), as PyTorch's setup_context
+    backward  backward(ctx, *gradients): the gradients of all inputs
+    refuse    what refuse_others() made
+
+    torch.library.register_autograd() would give tangents of 0 in silence under torch.func.jvp, and
+    refuse torch.func.grad.
+    """
+    from torch._functorch.utils import enable_single_level_autograd_function
+    from torch.autograd.forward_ad import _set_fwd_grad_enabled
+    operator = getattr(torch.ops.cudrop, name).default
+
+    class Node(torch.autograd.function._SingleLevelFunction):  # transforms are around the operator
+        """The operator's node in a graph."""
+
+        @staticmethod
+        def forward(ctx, *inputs):
+            *inputs, keys, has_gradients, has_tangents = inputs
+            with torch.set_grad_enabled(has_gradients), _set_fwd_grad_enabled(has_tangents), \
+                    torch._C._AutoDispatchBelowAutograd():
+                output = operator.redispatch(keys & torch._C._after_autograd_keyset, *inputs)
+            save(ctx, inputs, output)
+            return output
+
+        @staticmethod
+        def backward(ctx, *gradients):
+            return (*backward(ctx, *gradients), None, None, None)
+
+        @staticmethod
+        def jvp(ctx, *tangents):  # pylint: disable=unused-argument
+            return refuse()
+
+    def differentiate(keys, *inputs):
+        # In forward() both modes are off, and transforms around this one want them as they are.
+        with enable_single_level_autograd_function():
+            return Node.apply(*inputs, keys, torch.is_grad_enabled(),
+                              torch._C._is_fwd_grad_enabled())
+
+    Node.__name__ = Node.__qualname__ = f"cudrop_{name}"
+    _LIBRARY.impl(name, differentiate, "Autograd", with_keyset=True)
 
 
 def require_tensor(x, name: str) -> None:

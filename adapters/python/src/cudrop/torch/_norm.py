@@ -8,7 +8,8 @@ from .. import transformer
 from .._structs import Norm
 from ..mask import Mask, require_number
 from ._fused import dense_rows
-from ._gradients import pick, refuse_second, require_mask, require_tensor, type_of
+from ._gradients import (pick, refuse_others, register_once, require_mask, require_tensor,
+                         type_of)
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
                          read_state, takes_operators, with_state, write_mask)
 
@@ -61,7 +62,7 @@ def _backward(dy, dh, h, mean, rstd, gamma, kind: int, mask: Optional[Mask], *wa
     return gradients
 
 
-_refuse = refuse_second("norm", "compose torch.nn.functional.layer_norm or rms_norm with "
+_refuse = refuse_others("norm", "torch.nn.functional.layer_norm or rms_norm with "
                         "cudrop.torch.dropout, which has all derivatives")
 
 
@@ -100,6 +101,8 @@ def _find_incoming(ctx, dy, dh, h):
 
 class NormFunction(torch.autograd.Function):
     """Without torch.compile. Saved are h (or x, where h is x), mean, rstd and gamma."""
+
+    jvp = staticmethod(_refuse)
 
     @staticmethod
     # pylint: disable-next=arguments-differ
@@ -156,8 +159,8 @@ def _register() -> None:
         torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
     torch.library.register_fake("cudrop::norm", fake_forward)
     torch.library.register_fake("cudrop::norm_backward", fake_backward)
-    torch.library.register_autograd("cudrop::norm", differentiate, setup_context=save)
-    torch.library.register_autograd("cudrop::norm_backward", _refuse)
+    register_once("norm", save, differentiate, _refuse)
+    register_once("norm_backward", lambda *_: None, _refuse, _refuse)
 
 
 if HAS_OPERATORS:
