@@ -5,6 +5,8 @@
     layer = cudrop.torch.Dropout(0.1)  # draws a mask from PyTorch's generator at every call
 
     y = cudrop.torch.fused(x, bias=b, activation=cudrop.Activation.GELU, mask=m, residual=r)
+    y, h = cudrop.torch.norm(x, mask=m, residual=h, gamma=g, beta=b)
+    y = cudrop.torch.embedding(ids, tokens, positions=positions, mask=m)
     y = cudrop.torch.scaled_dot_product_attention(q, k, v, dropout_p=0.1, is_causal=True)
 
 Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
@@ -25,3 +27,4 @@ from ._generators import draw
 from ._modules import AlphaDropout, Dropout, DropPath, FusedDropout
 from ._norm import NormResult, norm
 from ._operators import make_state
+from ._row_modules import DropoutAddLayerNorm, DropoutAddRMSNorm, DropoutEmbedding
