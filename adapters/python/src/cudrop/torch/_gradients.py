@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ..mask import Mask
+from ._operators import HAS_OPERATORS
 
 
 def refuse_others(name: str, instead: str) -> Callable:
@@ -18,7 +19,8 @@ def refuse_others(name: str, instead: str) -> Callable:
     return refuse
 
 
-_LIBRARY = torch.library.Library("cudrop", "FRAGMENT")  # its kernels live as long as it does
+if HAS_OPERATORS:
+    _LIBRARY = torch.library.Library("cudrop", "FRAGMENT")  # kernels live as long as it does
 
 
 def register_once(name: str, save: Callable, backward: Callable, refuse: Callable) -> None:
