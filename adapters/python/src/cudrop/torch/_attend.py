@@ -8,8 +8,9 @@ from .. import transformer
 from .._structs import Causal
 from ..mask import Mask
 from ._fused import dense_rows
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, takes_operators, with_state, write_mask)
+from ._derivatives import register_derivatives, register_kernel, register_slices
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
+                         takes_operators, with_state, write_state)
 
 
 def _empty_rows(x: Tensor) -> Tensor:
@@ -60,6 +61,12 @@ def _refuse(*_):
                        "torch.nn.attention.sdpa_kernel(SDPBackend.MATH)")
 
 
+def _refuse_tangents(*_):
+    raise RuntimeError("cudrop.torch.scaled_dot_product_attention has no forward mode: keep "
+                       "PyTorch's function, under "
+                       "torch.nn.attention.sdpa_kernel(SDPBackend.MATH)")
+
+
 class AttendGradient(torch.autograd.Function):
     """The gradient, which has none."""
 
@@ -68,6 +75,7 @@ class AttendGradient(torch.autograd.Function):
         return _backward(*arguments)
 
     backward = staticmethod(_refuse)
+    jvp = staticmethod(_refuse_tangents)
 
 
 class AttendFunction(torch.autograd.Function):
@@ -80,12 +88,18 @@ class AttendFunction(torch.autograd.Function):
         ctx.scale, ctx.is_causal, ctx.mask = scale, is_causal, mask
         return o
 
+    jvp = staticmethod(_refuse_tangents)
+
     @staticmethod
     def backward(ctx, dout):  # pylint: disable=arguments-differ
         *saved, lengths = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
-        gradients = AttendGradient.apply(dout, *saved, ctx.scale, ctx.is_causal, lengths, ctx.mask,
-                                         *wanted)
+        if takes_operators(dout):
+            gradients = torch.ops.cudrop.attend_backward(
+                dout, *saved, ctx.scale, ctx.is_causal, lengths, *wanted, *write_state(ctx.mask))
+        else:
+            gradients = AttendGradient.apply(dout, *saved, ctx.scale, ctx.is_causal, lengths,
+                                             ctx.mask, *wanted)
         return (*_pick(gradients, wanted), None, None, None, None)
 
 
@@ -135,15 +149,17 @@ def _register() -> None:
 
     for name, run in (("attend", forward), ("attend_backward", backward),
                       ("count_seen", _count_seen)):
-        torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
+        register_kernel(name, run)
     torch.library.register_fake(
         "cudrop::attend", lambda q, *_: (_empty_rows(q), q.new_empty(q.shape[:-1],
                                                                      dtype=torch.float32)))
     torch.library.register_fake("cudrop::attend_backward", fake_backward)
     torch.library.register_fake("cudrop::count_seen",
                                 lambda x: x.new_empty(x.shape[:-1], dtype=torch.int64))
-    torch.library.register_autograd("cudrop::attend", differentiate, setup_context=save)
-    torch.library.register_autograd("cudrop::attend_backward", _refuse)
+    register_derivatives("attend", save, differentiate, _refuse_tangents)
+    register_derivatives("attend_backward", lambda *_: None, _refuse, _refuse_tangents)
+    for name in ("attend", "attend_backward", "count_seen"):
+        register_slices(name)
 
 
 if HAS_OPERATORS:
@@ -154,10 +170,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, is_causal: bool,
            lengths: Optional[Tensor], mask: Optional[Mask], state: Optional[Tensor]) -> Tensor:
     """cudrop.attend() for autograd, with a D and a scale that the library takes."""
     if takes_operators(q):
-        if mask is not None and state is None:
-            state = make_state(mask.seed, mask.offset)
-        o, _ = torch.ops.cudrop.attend(q, k, v, scale, is_causal, lengths, state,
-                                       *write_mask(NO_MASK if mask is None else mask))
+        o, _ = torch.ops.cudrop.attend(q, k, v, scale, is_causal, lengths,
+                                       *write_state(mask, state))
         return o
     mask = None if mask is None else with_state(mask, state)
     return AttendFunction.apply(q, k, v, scale, is_causal, lengths, mask)

@@ -1,4 +1,5 @@
 """dropout() and alpha_dropout() for autograd."""
+import itertools
 from typing import Optional
 
 import torch
@@ -9,8 +10,9 @@ from .._context import HOST, Place, get_context
 from .._library import library
 from .._structs import MAX_RANK, Backend, DType
 from ..mask import Mask, resolve
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, make_state, read_mask,
-                         takes_operators, with_state, write_mask)
+from ._derivatives import register_derivatives, register_kernel, register_vmap, save_tensors
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, make_mask, read_mask,
+                         takes_operators, with_state, write_state)
 
 _TYPES = {torch.float32: DType.F32, torch.float16: DType.F16, torch.bfloat16: DType.BF16,
           torch.float64: DType.F64}
@@ -63,27 +65,68 @@ class MaskedFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
-        return MaskedFunction.apply(dy, ctx.mask, ctx.derivative), None, None
+        return _apply(ctx.derivative, dy, ctx.mask, None), None, None
+
+    @staticmethod
+    def jvp(ctx, dx, *_):  # pylint: disable=arguments-differ
+        return _apply(ctx.derivative, dx, ctx.mask, None)
+
+
+def _resolve_for_all(mask: Mask, shape, leading: int):
+    """The mask's struct for `leading` dimensions before those of `shape`, along which each element
+    has the mask of the first."""
+    struct = resolve(mask, shape)
+    strides = struct.index_stride[:struct.index_rank] or dense_strides(shape)
+    struct.index_rank = leading + len(shape)
+    struct.index_stride[:struct.index_rank] = [0] * leading + list(strides)
+    return struct
+
+
+def _run_slices(operator: str, x: Tensor, states: Tensor, mask) -> Tensor:
+    """_run() of every slice x[i] with the state states[i], i being indices of all dimensions of
+    states but the last: in one call if the states are equal."""
+    leading, words = states.dim() - 1, states.reshape(-1, 2).tolist()
+    x = x.resolve_neg()
+    y, shape = torch.empty_like(x), x.shape[leading:]
+    if all(pair == words[0] for pair in words) and x.dim() <= MAX_RANK:
+        if words:
+            struct = _resolve_for_all(make_mask(words[0], *mask), shape, leading)
+            _OPERATORS[operator][0](_context_of(x).handle, _view(x, "x"), struct, _view(y, "y"))
+        return y
+    for index, pair in zip(itertools.product(*map(range, x.shape[:leading])), words):
+        _OPERATORS[operator][0](_context_of(x).handle, _view(x[index], "x"),
+                                resolve(make_mask(pair, *mask), shape), _view(y[index], "y"))
+    return y
 
 
 def _register(name: str) -> None:
     qualified = f"cudrop::{name}"
 
     def run(x, state, *mask):
+        if state.dim() > 1:  # of torch.vmap
+            return _run_slices(name, x, state, mask)
         return _run(name, x, read_mask(state, *mask))
 
     def save(ctx, inputs, output):  # pylint: disable=unused-argument
-        ctx.save_for_backward(inputs[1])
+        save_tensors(ctx, inputs[1])
         ctx.mask = inputs[2:]
 
-    def backward(ctx, dy):
+    def differentiate(ctx, dy, *_):
         derivative = getattr(torch.ops.cudrop, _OPERATORS[name][1])
-        return derivative(dy, *ctx.saved_tensors, *ctx.mask), None, *(None,) * MASK_ARGUMENTS
+        return derivative(dy, *ctx.saved_tensors, *ctx.mask)
+
+    def vmap(info, in_dims, x, state, *mask):
+        x, state = (each.expand(info.batch_size, *each.shape) if dim is None
+                    else each.movedim(dim, 0) for each, dim in zip((x, state), in_dims))
+        return getattr(torch.ops.cudrop, name)(x, state, *mask), 0
 
     torch.library.define(qualified, f"(Tensor x, Tensor state, {MASK_SCHEMA}) -> Tensor")
-    torch.library.impl(qualified, ("cpu", "cuda"), run)
+    register_kernel(name, run)
     torch.library.register_fake(qualified, lambda x, *_: torch.empty_like(x))
-    torch.library.register_autograd(qualified, backward, setup_context=save)
+    register_derivatives(
+        name, save, lambda ctx, dy: (differentiate(ctx, dy), None, *(None,) * MASK_ARGUMENTS),
+        differentiate)
+    register_vmap(name, vmap)
 
 
 if HAS_OPERATORS:
@@ -91,13 +134,41 @@ if HAS_OPERATORS:
         _register(_name)
 
 
+def dense_strides(shape):
+    """The row-major strides of a shape."""
+    strides = [1]
+    for size in reversed(shape[1:]):
+        strides.insert(0, strides[0] * size)
+    return tuple(strides[:len(shape)])
+
+
+def _share_parts(mask: Mask, shape) -> Mask:
+    """The mask for a complex tensor's real and imaginary parts, a last dimension that is shared."""
+    if mask.index_stride is None and mask.index_base == 0:
+        shared = tuple(dim - 1 if dim < 0 else dim for dim in mask.shared)
+        whole, start = (None, None) if mask.whole is None else ((*mask.whole, 2), (*mask.start, 0))
+        return Mask(mask.seed, mask.offset, mask.p, whole, start, (*shared, -1))
+    strides = dense_strides(shape) if mask.index_stride is None else mask.index_stride
+    return Mask(mask.seed, mask.offset, mask.p, index_base=mask.index_base,
+                index_stride=(*strides, 0))
+
+
+def _drop_jagged(x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
+    """Of a jagged nested tensor the values, [tokens, ...], have a mask."""
+    if x.layout != torch.jagged or mask.shared or mask.whole is not None \
+            or mask.index_stride is not None:
+        raise TypeError("x is a nested tensor, of which cudrop has those of the layout "
+                        "torch.jagged, with masks that share nothing")
+    return torch.nested.nested_tensor_from_jagged(
+        dropout(x.values(), mask, state), x.offsets(), x.lengths())
+
+
 def _apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"x is a {type(x).__name__}, and not a tensor of PyTorch's: "
                         "cudrop.dropout() takes other arrays")
     if takes_operators(x):
-        state = make_state(mask.seed, mask.offset) if state is None else state
-        return getattr(torch.ops.cudrop, operator)(x, state, *write_mask(mask))
+        return getattr(torch.ops.cudrop, operator)(x, *write_state(mask, state))
     return MaskedFunction.apply(x, with_state(mask, state), operator)
 
 
@@ -107,7 +178,17 @@ def dropout(x: Tensor, mask: Mask, state: Optional[Tensor] = None) -> Tensor:
     state  stands in place of the mask's seed and offset: a tensor of make_state()'s. To
            torch.compile it is an input, so that a graph serves every offset; a Mask's numbers are
            compiled in, and a new offset may compile anew.
+
+    A complex element is kept or dropped whole. Of a jagged nested tensor the values are dropped.
+    Forward mode and torch.func know the function; under torch.vmap every slice has the one mask.
     """
+    if isinstance(x, Tensor):
+        if x.is_complex():
+            parts = torch.view_as_real(x.resolve_conj())
+            mask = _share_parts(mask, x.shape)
+            return torch.view_as_complex(_apply("dropout", parts, mask, state))
+        if x.is_nested:
+            return _drop_jagged(x, mask, state)
     return _apply("dropout", x, mask, state)
 
 

@@ -7,8 +7,18 @@ from torch import Tensor
 from .. import transformer
 from .._structs import Activation
 from ..mask import Mask
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, takes_operators, with_state, write_mask)
+from ._derivatives import register_derivatives, register_kernel, register_slices, save_tensors
+from ._dropout import dropout
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_map, read_state,
+                         takes_operators, with_state, write_state)
+
+# act'(z) times t.
+_SLOPES = {
+    Activation.RELU: lambda t, z: torch.where(z > 0, t, 0.0),
+    Activation.GELU: torch.ops.aten.gelu_backward,
+    Activation.GELU_TANH: lambda t, z: torch.ops.aten.gelu_backward(t, z, approximate="tanh"),
+    Activation.SILU: lambda t, z: t * z.sigmoid() * (1 + z * (1 - z.sigmoid())),
+}
 
 
 def dense_rows(x: Optional[Tensor]) -> Optional[Tensor]:
@@ -42,23 +52,67 @@ def _wanted(gradient: Tensor, is_wanted: bool) -> Optional[Tensor]:
     return gradient if is_wanted else None
 
 
+def _linearize(t: Tensor, x, bias, activation: int, mask: Optional[Mask], state=None) -> Tensor:
+    """drop(act'(x + bias) t) in float, of operators that have derivatives of their own."""
+    t = t.float()
+    if mask is not None:
+        t = dropout(t, mask, state)
+    if activation == Activation.IDENTITY:
+        return t
+    z = x.float() if bias is None else x.float() + bias.float()
+    return _SLOPES[activation](t, z)
+
+
+def _backward_with_graph(dy, x, bias, activation: int, mask: Optional[Mask], state=None):
+    """dx and dbias, for a gradient of theirs."""
+    dz = _linearize(dy, x, bias, activation, mask, state)
+    dbias = None if bias is None else dz.reshape(-1, dz.size(-1)).sum(0).to(bias.dtype)
+    return dz.to(dy.dtype), dbias
+
+
+def _push(tangents, like, x, bias, activation: int, mask: Optional[Mask], state=None) -> Tensor:
+    """The tangent of the result, whose shape and type are `like`, from those of x, bias and
+    residual."""
+    shape, dtype = like
+    inner = [each.float() for each in tangents[:2] if each is not None]
+    pushed = 0
+    if inner:
+        pushed = _linearize(sum(inner).expand(shape), x, bias, activation, mask, state)
+    return (pushed if tangents[2] is None else pushed + tangents[2].float()).to(dtype)
+
+
 class FusedFunction(torch.autograd.Function):
     """Without torch.compile. Saved are the bias, and for an activation x: both are there anyway."""
 
     @staticmethod
     def forward(ctx, x, bias, residual, activation, mask):  # pylint: disable=arguments-differ
-        ctx.save_for_backward(x if activation else None, bias)
-        ctx.activation, ctx.mask = activation, mask
+        save_tensors(ctx, x if activation else None, bias)
+        ctx.activation, ctx.mask, ctx.like = activation, mask, (x.shape, x.dtype)
         return _forward(x, bias, residual, activation, mask)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    def jvp(ctx, *tangents):  # pylint: disable=arguments-differ
+        return _push(tangents, ctx.like, *ctx.saved_tensors, ctx.activation, ctx.mask)
+
+    @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
         wants_dx, wants_dbias, wants_dresidual = ctx.needs_input_grad[:3]
-        dx, dbias = _backward(dy, *ctx.saved_tensors, ctx.activation, ctx.mask, wants_dx,
-                              wants_dbias)
+        if torch.is_grad_enabled():
+            dx, dbias = _backward_with_graph(dy, *ctx.saved_tensors, ctx.activation, ctx.mask)
+        elif takes_operators(dy):
+            dx, dbias = torch.ops.cudrop.fused_backward(
+                dy, *ctx.saved_tensors, ctx.activation, wants_dx, wants_dbias,
+                *write_state(ctx.mask))
+        else:
+            dx, dbias = _backward(dy, *ctx.saved_tensors, ctx.activation, ctx.mask, wants_dx,
+                                  wants_dbias)
         return (_wanted(dx, wants_dx), _wanted(dbias, wants_dbias), _wanted(dy, wants_dresidual),
                 None, None)
+
+
+def _refuse(*_):
+    raise RuntimeError("torch.ops.cudrop.fused_backward has no gradient: cudrop.torch.fused has one "
+                       "that has a gradient itself")
 
 
 def _register() -> None:
@@ -82,21 +136,35 @@ def _register() -> None:
 
     def save(ctx, inputs, output):  # pylint: disable=unused-argument
         x, bias, _, ctx.activation, state, *ctx.mask = inputs
-        ctx.save_for_backward(x if ctx.activation else None, bias, state)
+        ctx.like = x.shape, x.dtype
+        save_tensors(ctx, x if ctx.activation else None, bias, state)
+
+    def find_mask(ctx):
+        return None if ctx.saved_tensors[2] is None else read_map(*ctx.mask)
 
     def differentiate(ctx, dy):
         x, bias, state = ctx.saved_tensors
         wants_dx, wants_dbias, wants_dresidual = ctx.needs_input_grad[:3]
-        dx, dbias = torch.ops.cudrop.fused_backward(dy, x, bias, ctx.activation, wants_dx,
-                                                    wants_dbias, state, *ctx.mask)
+        if torch.is_grad_enabled():
+            dx, dbias = _backward_with_graph(dy, x, bias, ctx.activation, find_mask(ctx), state)
+        else:
+            dx, dbias = torch.ops.cudrop.fused_backward(dy, x, bias, ctx.activation, wants_dx,
+                                                        wants_dbias, state, *ctx.mask)
         return (_wanted(dx, wants_dx), _wanted(dbias, wants_dbias), _wanted(dy, wants_dresidual),
                 None, None, *(None,) * MASK_ARGUMENTS)
 
+    def push(ctx, *tangents):
+        x, bias, state = ctx.saved_tensors
+        return _push(tangents, ctx.like, x, bias, ctx.activation, find_mask(ctx), state)
+
     for name, run in (("fused", forward), ("fused_backward", backward)):
-        torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
+        register_kernel(name, run)
     torch.library.register_fake("cudrop::fused", lambda x, *_: x.new_empty(x.shape))
     torch.library.register_fake("cudrop::fused_backward", fake_backward)
-    torch.library.register_autograd("cudrop::fused", differentiate, setup_context=save)
+    register_derivatives("fused", save, differentiate, push)
+    register_derivatives("fused_backward", lambda *_: None, _refuse, _refuse)
+    register_slices("fused")
+    register_slices("fused_backward")
 
 
 if HAS_OPERATORS:
@@ -107,6 +175,9 @@ def fused(x: Tensor, *, bias: Optional[Tensor] = None,
           activation: Activation = Activation.IDENTITY, mask: Optional[Mask] = None,
           residual: Optional[Tensor] = None, state: Optional[Tensor] = None) -> Tensor:
     """residual + drop(act(x + bias)), in F32, F16 or BF16.
+
+    Gradients under create_graph, and tangents, are made of PyTorch's operators and dropout(), in
+    float, so that each has derivatives of every order.
 
     bias has the size of the last dimension, and x's type or F32; parts that are None are off, and
     a mask that is None keeps everything. For backward x is kept if there is an activation, and
@@ -126,10 +197,7 @@ def fused(x: Tensor, *, bias: Optional[Tensor] = None,
     if mask is None and state is not None:
         raise ValueError("state stands for a mask's seed and offset, and mask is None")
     if takes_operators(x):
-        if mask is not None and state is None:
-            state = make_state(mask.seed, mask.offset)
         return torch.ops.cudrop.fused(x, bias, residual, int(activation),
-                                      None if mask is None else state,
-                                      *write_mask(NO_MASK if mask is None else mask))
+                                      *write_state(mask, state))
     mask = None if mask is None else with_state(mask, state)
     return FusedFunction.apply(x, bias, residual, int(activation), mask)

@@ -1,11 +1,13 @@
 """Seeds and offsets from PyTorch's generators."""
+import math
 from typing import Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ..mask import Mask, child_seed
-from ._operators import HAS_OPERATORS, WORD, is_compiling, make_state
+from ._derivatives import register_kernel
+from ._operators import HAS_OPERATORS, WORD, is_compiling, make_state, takes_operators
 
 
 def draw(generator, child: int = 0) -> Tuple[int, int]:
@@ -39,18 +41,37 @@ def default_generator(x: Tensor):
     return torch.default_generator
 
 
-def _draw_state(like: Tensor, child: int) -> Tensor:
-    return make_state(*draw(default_generator(like), child))
+def _draw_states(like: Tensor, child: int, sizes: Sequence[int] = ()) -> Tensor:
+    generator = default_generator(like)
+    states = [make_state(*draw(generator, child)) for _ in range(math.prod(sizes))]
+    return torch.stack(states).reshape(*sizes, 2) if sizes else states[0]
+
+
+def _draw_in_vmap(like: Tensor, child: int, sizes: Sequence[int]) -> Tensor:
+    """What torch.vmap's randomness asks for: a refusal, a draw for all slices, or one for each."""
+    interpreter = torch._functorch.pyfunctorch.retrieve_current_functorch_interpreter()
+    randomness, level = interpreter.randomness(), interpreter.level()
+    if randomness == "error":
+        raise RuntimeError("vmap: a dropout of cudrop draws a mask while randomness='error': call "
+                           "torch.vmap with randomness='same' or 'different', or give a Mask")
+    like, _ = torch._C._functorch._unwrap_batched(like, level)
+    is_same = randomness == "same"
+    with torch._C._ExcludeDispatchKeyGuard(_VMAP_MODE):
+        states = torch.ops.cudrop.draw(
+            like, child, sizes if is_same else [interpreter.batch_size(), *sizes])
+    return states if is_same else torch._C._functorch._add_batch_dim(states, 0, level)
 
 
 def _register() -> None:
-    # `like` says whose generator. The tag keeps two calls from becoming one, and one from two.
-    torch.library.define("cudrop::draw", "(Tensor like, int child) -> Tensor",
+    # `like` says whose generator, `sizes` how many draws: the result is [*sizes, 2]. The tag keeps
+    # two calls from becoming one, and one from two.
+    torch.library.define("cudrop::draw", "(Tensor like, int child, SymInt[] sizes) -> Tensor",
                          tags=(torch.Tag.nondeterministic_seeded,))
-    torch.library.impl("cudrop::draw", ("cpu", "cuda"), _draw_state)
+    register_kernel("draw", _draw_states)
+    register_kernel("draw", _draw_in_vmap, ("FuncTorchVmapMode",))  # even if `like` is one for all
     torch.library.register_fake(
-        "cudrop::draw",
-        lambda like, child: torch.empty(2, dtype=torch.int64, device="cpu"))
+        "cudrop::draw", lambda like, child, sizes: torch.empty((*sizes, 2), dtype=torch.int64,
+                                                               device="cpu"))
 
 
 def _are_kept_apart() -> bool:
@@ -61,21 +82,25 @@ def _are_kept_apart() -> bool:
         return False
     graph = torch.fx.Graph()
     like = graph.placeholder("like")
-    draws = [graph.call_function(torch.ops.cudrop.draw.default, (like, 0)) for _ in range(2)]
+    draws = [graph.call_function(torch.ops.cudrop.draw.default, (like, 0, [])) for _ in range(2)]
     graph.output(tuple(draws))
     return len(fx_graph_cse(graph).nodes) == len(graph.nodes)
 
 
 def draw_in_graph(like: Tensor, child: int) -> Tensor:
-    """The state of a draw from the default generator, while torch.compile is looking on: by an
-    operator where PyTorch keeps it apart from others, else outside, where the graph breaks."""
-    return torch.ops.cudrop.draw(like, child) if _KEPT_APART else _outside(like, child)
+    """The state of a draw from the default generator by an operator, which torch.compile, modes
+    and torch.func's transforms see; outside, where the graph breaks, if PyTorch would not keep it
+    apart from others in a graph."""
+    if is_compiling() and not _KEPT_APART:
+        return _outside(like, child)
+    return torch.ops.cudrop.draw(like, child, [])
 
 
 def draw_mask(x: Tensor, p: float, shared: Sequence[int] = (), child: int = 0,
               generator: Optional[torch.Generator] = None) -> Tuple[Mask, Optional[Tensor]]:
     """A mask for x, and where it is drawn in a graph the state that stands for its numbers."""
-    if is_compiling() and generator is None:
+    x = x.values() if x.is_nested else x
+    if generator is None and takes_operators(x):
         return Mask(0, 0, p, shared=tuple(shared)), draw_in_graph(x, child)
     if torch.jit.is_tracing():
         raise RuntimeError("torch.jit.trace would make one mask a constant: trace in evaluation, "
@@ -86,6 +111,7 @@ def draw_mask(x: Tensor, p: float, shared: Sequence[int] = (), child: int = 0,
 
 _KEPT_APART = False
 if HAS_OPERATORS:
+    _VMAP_MODE = torch._C.DispatchKeySet(torch._C.DispatchKey.FuncTorchVmapMode)
     _register()
     _KEPT_APART = _are_kept_apart()
-    _outside = torch.compiler.disable(_draw_state)
+    _outside = torch._disable_dynamo(_draw_states)
