@@ -9,9 +9,9 @@ from .._structs import Causal
 from ..mask import Mask
 from ._attention import require_scale
 from ._fused import dense_rows
-from ._gradients import pick, refuse_others, register_once, require_mask, require_tensor
+from ._gradients import dispatches, pick, refuse_others, register_once, require_mask, require_tensor
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, takes_operators, with_state, write_mask)
+                         read_state, with_state, write_mask)
 
 # What forward and backward both know, beside the mask; attention()'s docstring has it.
 _SHARED = "float scale, int causal, SymInt query_offset, SymInt window, Tensor? lengths"
@@ -126,7 +126,7 @@ def attention(scores: Tensor, *, mask: Optional[Mask] = None, scale: float = 1.0
     require_tensor(scores, "scores")
     require_mask(mask, state)
     options = (require_scale(scale), int(Causal(causal)), query_offset, window, lengths)
-    if takes_operators(scores):
+    if dispatches(scores):
         if mask is not None and state is None:
             state = make_state(mask.seed, mask.offset)
         y, _ = torch.ops.cudrop.attention(scores, *options, state,

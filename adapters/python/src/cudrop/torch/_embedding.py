@@ -7,10 +7,10 @@ from torch import Tensor
 from .. import transformer
 from ..mask import Mask
 from ._fused import dense_rows
-from ._gradients import (pick, refuse_others, register_once, require_mask, require_tensor,
-                         type_of)
+from ._gradients import (dispatches, pick, refuse_others, register_once, require_mask,
+                         require_tensor, type_of)
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, takes_operators, with_state, write_mask)
+                         read_state, with_state, write_mask)
 
 _ID_TYPES = (torch.int32, torch.int64)
 
@@ -160,7 +160,7 @@ def embedding(ids: Tensor, tokens: Tensor, *, positions: Optional[Tensor] = None
     if positions is not None and ids.dim() and positions.size(0) > ids.size(-1):
         positions = positions[:ids.size(-1)]
     dtype = tokens.dtype if dtype is None else dtype
-    if takes_operators(tokens):
+    if dispatches(tokens):
         if mask is not None and state is None:
             state = make_state(mask.seed, mask.offset)
         return torch.ops.cudrop.embedding(ids, tokens, positions, dtype, state,

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..mask import Mask
-from ._operators import HAS_OPERATORS
+from ._operators import HAS_OPERATORS, takes_operators
 
 
 def refuse_others(name: str, instead: str) -> Callable:
@@ -65,6 +65,11 @@ def register_once(name: str, save: Callable, backward: Callable, refuse: Callabl
 
     Node.__name__ = Node.__qualname__ = f"cudrop_{name}"
     _LIBRARY.impl(name, differentiate, "Autograd", with_keyset=True)
+
+
+def dispatches(x: Tensor) -> bool:
+    """takes_operators(), and under the transforms of torch.func too, which operators know."""
+    return takes_operators(x) or HAS_OPERATORS and torch._C._are_functorch_transforms_active()
 
 
 def require_tensor(x, name: str) -> None:

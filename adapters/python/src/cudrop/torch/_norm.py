@@ -8,10 +8,10 @@ from .. import transformer
 from .._structs import Norm
 from ..mask import Mask, require_number
 from ._fused import dense_rows
-from ._gradients import (pick, refuse_others, register_once, require_mask, require_tensor,
-                         type_of)
+from ._gradients import (dispatches, pick, refuse_others, register_once, require_mask,
+                         require_tensor, type_of)
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, takes_operators, with_state, write_mask)
+                         read_state, with_state, write_mask)
 
 
 def _is_x(bias, residual, mask) -> bool:
@@ -199,7 +199,7 @@ def norm(x: Tensor, *, bias: Optional[Tensor] = None, mask: Optional[Mask] = Non
     epsilon = require_number("epsilon", epsilon)
     require_mask(mask, state)
     tensors = (x, bias, residual, gamma, beta)
-    if takes_operators(x):
+    if dispatches(x):
         if mask is not None and state is None:
             state = make_state(mask.seed, mask.offset)
         y, h, _, _ = torch.ops.cudrop.norm(*tensors, int(kind), epsilon, state,
