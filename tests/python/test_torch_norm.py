@@ -1,6 +1,5 @@
 """norm(), beside PyTorch's own composition with the same mask."""
 import unittest
-import warnings
 
 try:
     import torch
@@ -216,9 +215,7 @@ class Operators(unittest.TestCase):
         slices = torch.stack((x, x / 2, -x))
         for got, one in zip(torch.func.grad(mine, (0, 1))(x, gamma), wanted):
             torch.testing.assert_close(got, one, rtol=1e-4, atol=1e-4)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that slices are run one by one
-            each = torch.func.vmap(torch.func.grad(mine), (0, None))(slices, gamma)
+        each = torch.func.vmap(torch.func.grad(mine), (0, None))(slices, gamma)
         for got, x in zip(each, slices):
             torch.testing.assert_close(got, torch.func.grad(theirs)(x, gamma), rtol=1e-4, atol=1e-4)
         for transform in (lambda: torch.func.jvp(lambda x: mine(x, gamma), (x,), (x,)),
@@ -228,6 +225,19 @@ class Operators(unittest.TestCase):
                               x)):
             with self.assertRaisesRegex(RuntimeError, "norm is differentiable once"):
                 transform()
+
+    def test_gradients_come_in_batches(self):
+        inputs, weights = leaves(), leaf(3, ROWS, COLS, seed=9).detach()
+        results, learn = cudrop.torch.norm(**inputs, mask=MASK), list(inputs.values())
+        for used in (results, results[:1], results[1:]):
+            def differentiate(weight, **options):
+                return torch.autograd.grad(used, learn, (weight,) * len(used), retain_graph=True,
+                                           allow_unused=True, **options)
+
+            batch = differentiate(weights, is_grads_batched=True)
+            for i, weight in enumerate(weights):
+                for got, one in zip(batch, differentiate(weight)):
+                    self.assertEqual(bits(got[i]), bits(one))
 
     def test_one_graph_serves_every_state_and_length(self):
         call = torch.compile(lambda x, state: cudrop.torch.norm(x, mask=MASK, state=state),

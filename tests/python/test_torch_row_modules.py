@@ -106,6 +106,15 @@ class RowModules(unittest.TestCase):
             cudrop.torch.DropoutAddRMSNorm(COLS, 1.5)
 
     @unittest.skipUnless(HAS_OPERATORS, "operators take PyTorch 2.4")
+    def test_vmap_draws_one_mask_or_one_for_each_slice_as_it_is_told(self):
+        layer, x = cudrop.torch.DropoutAddLayerNorm(COLS, 0.4), torch.ones(2, ROWS, COLS)
+        for randomness, is_same in (("same", True), ("different", False)):
+            h = torch.func.vmap(lambda x: layer(x).h, randomness=randomness)(x)
+            self.assertEqual(bits(h[0]) == bits(h[1]), is_same)
+        with self.assertRaisesRegex(RuntimeError, "randomness='error'"):
+            torch.func.vmap(layer)(x)
+
+    @unittest.skipUnless(HAS_OPERATORS, "operators take PyTorch 2.4")
     def test_a_compiled_block_draws_as_an_eager_one(self):
         class Block(nn.Module):
             def __init__(self):

@@ -8,10 +8,11 @@ from .. import transformer
 from .._structs import Causal
 from ..mask import Mask
 from ._attention import require_scale
+from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import dispatches, pick, refuse_others, register_once, require_mask, require_tensor
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, with_state, write_mask)
+from ._gradients import pick, refuse_others, require_mask, require_tensor
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
+                         takes_operators, with_state, write_state)
 
 # What forward and backward both know, beside the mask; attention()'s docstring has it.
 _SHARED = "float scale, int causal, SymInt query_offset, SymInt window, Tensor? lengths"
@@ -42,6 +43,7 @@ class AttentionGradient(torch.autograd.Function):
         return _backward(*arguments)
 
     backward = staticmethod(_refuse)
+    jvp = staticmethod(_refuse)
 
 
 class AttentionFunction(torch.autograd.Function):
@@ -59,7 +61,11 @@ class AttentionFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
         weights, lengths = ctx.saved_tensors
-        dscores = AttentionGradient.apply(dy, weights, *ctx.numbers, lengths, ctx.mask)
+        inputs = dy, weights, *ctx.numbers, lengths
+        if takes_operators(dy):
+            dscores = torch.ops.cudrop.attention_backward(*inputs, *write_state(ctx.mask))
+        else:
+            dscores = AttentionGradient.apply(*inputs, ctx.mask)
         return dscores, *(None,) * 6
 
 
@@ -92,12 +98,14 @@ def _register() -> None:
         return (pick(dscores, ctx.needs_input_grad[0]), *(None,) * (6 + MASK_ARGUMENTS))
 
     for name, run in (("attention", forward), ("attention_backward", backward)):
-        torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
+        register_kernel(name, run)
     torch.library.register_fake(
         "cudrop::attention", lambda x, *_: (x.new_empty(x.shape), x.new_empty(x.shape)))
     torch.library.register_fake("cudrop::attention_backward", lambda dy, *_: dy.new_empty(dy.shape))
-    register_once("attention", save, differentiate, _refuse)
-    register_once("attention_backward", lambda *_: None, _refuse, _refuse)
+    register_derivatives("attention", save, differentiate, _refuse)
+    register_derivatives("attention_backward", lambda *_: None, _refuse, _refuse)
+    for name in ("attention", "attention_backward"):
+        register_slices(name)
 
 
 if HAS_OPERATORS:
@@ -126,11 +134,8 @@ def attention(scores: Tensor, *, mask: Optional[Mask] = None, scale: float = 1.0
     require_tensor(scores, "scores")
     require_mask(mask, state)
     options = (require_scale(scale), int(Causal(causal)), query_offset, window, lengths)
-    if dispatches(scores):
-        if mask is not None and state is None:
-            state = make_state(mask.seed, mask.offset)
-        y, _ = torch.ops.cudrop.attention(scores, *options, state,
-                                          *write_mask(NO_MASK if mask is None else mask))
+    if takes_operators(scores):
+        y, _ = torch.ops.cudrop.attention(scores, *options, *write_state(mask, state))
         return y
     mask = None if mask is None else with_state(mask, state)
     return AttentionFunction.apply(scores, *options, mask)

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from .. import transformer
 from ..mask import Mask
+from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import (dispatches, pick, refuse_others, register_once, require_mask,
-                         require_tensor, type_of)
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, with_state, write_mask)
+from ._gradients import pick, refuse_others, require_mask, require_tensor, type_of
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
+                         takes_operators, with_state, write_state)
 
 _ID_TYPES = (torch.int32, torch.int64)
 
@@ -54,6 +54,7 @@ class EmbeddingGradient(torch.autograd.Function):
         return _backward(*arguments)
 
     backward = staticmethod(_refuse)
+    jvp = staticmethod(_refuse)
 
 
 def _note(ctx, tokens, positions) -> None:
@@ -82,8 +83,11 @@ class EmbeddingFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
-        gradients = EmbeddingGradient.apply(*ctx.saved_tensors, dy, ctx.vocabulary, *ctx.wanted,
-                                            ctx.mask)
+        inputs = *ctx.saved_tensors, dy, ctx.vocabulary, *ctx.wanted
+        if takes_operators(dy):
+            gradients = torch.ops.cudrop.embedding_backward(*inputs, *write_state(ctx.mask))
+        else:
+            gradients = EmbeddingGradient.apply(*inputs, ctx.mask)
         return None, *_pick_both(ctx, gradients), None, None
 
 
@@ -114,15 +118,17 @@ def _register() -> None:
         return (None, *_pick_both(ctx, gradients), None, None, *(None,) * MASK_ARGUMENTS)
 
     for name, run in (("embedding", forward), ("embedding_backward", backward)):
-        torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
+        register_kernel(name, run)
     torch.library.register_fake(
         "cudrop::embedding",
         lambda ids, tokens, _, dtype, *_more: _empty_result(ids, tokens, dtype))
     torch.library.register_fake(
         "cudrop::embedding_backward",
         lambda ids, dy, vocabulary, *more: _empty_gradients(ids, dy, vocabulary, *more[:2]))
-    register_once("embedding", save, differentiate, _refuse)
-    register_once("embedding_backward", lambda *_: None, _refuse, _refuse)
+    register_derivatives("embedding", save, differentiate, _refuse)
+    register_derivatives("embedding_backward", lambda *_: None, _refuse, _refuse)
+    for name in ("embedding", "embedding_backward"):
+        register_slices(name)
 
 
 if HAS_OPERATORS:
@@ -160,10 +166,8 @@ def embedding(ids: Tensor, tokens: Tensor, *, positions: Optional[Tensor] = None
     if positions is not None and ids.dim() and positions.size(0) > ids.size(-1):
         positions = positions[:ids.size(-1)]
     dtype = tokens.dtype if dtype is None else dtype
-    if dispatches(tokens):
-        if mask is not None and state is None:
-            state = make_state(mask.seed, mask.offset)
-        return torch.ops.cudrop.embedding(ids, tokens, positions, dtype, state,
-                                          *write_mask(NO_MASK if mask is None else mask))
+    if takes_operators(tokens):
+        return torch.ops.cudrop.embedding(ids, tokens, positions, dtype,
+                                          *write_state(mask, state))
     mask = None if mask is None else with_state(mask, state)
     return EmbeddingFunction.apply(ids, tokens, positions, dtype, mask)

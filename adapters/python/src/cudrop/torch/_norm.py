@@ -7,11 +7,11 @@ from torch import Tensor
 from .. import transformer
 from .._structs import Norm
 from ..mask import Mask, require_number
+from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import (dispatches, pick, refuse_others, register_once, require_mask,
-                         require_tensor, type_of)
-from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, NO_MASK, make_state,
-                         read_state, with_state, write_mask)
+from ._gradients import pick, refuse_others, require_mask, require_tensor, type_of
+from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
+                         takes_operators, with_state, write_state)
 
 
 def _is_x(bias, residual, mask) -> bool:
@@ -74,6 +74,7 @@ class NormGradient(torch.autograd.Function):
         return _backward(*arguments)
 
     backward = staticmethod(_refuse)
+    jvp = staticmethod(_refuse)
 
 
 def _save(ctx, x, bias, residual, gamma, beta, mask, results):
@@ -115,8 +116,13 @@ class NormFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, dh, *_):  # pylint: disable=arguments-differ
         h, mean, rstd, gamma = ctx.saved_tensors
-        gradients = NormGradient.apply(*_find_incoming(ctx, dy, dh, h), h, mean, rstd, gamma,
-                                       ctx.kind, ctx.mask, *ctx.wanted)
+        dy, dh = _find_incoming(ctx, dy, dh, h)
+        inputs = dy, dh, h, mean, rstd, gamma, ctx.kind
+        if takes_operators(dy) or dh is not None and takes_operators(dh):
+            gradients = torch.ops.cudrop.norm_backward(*inputs, *ctx.wanted,
+                                                       *write_state(ctx.mask))
+        else:
+            gradients = NormGradient.apply(*inputs, ctx.mask, *ctx.wanted)
         return (*_pick_all(ctx, gradients), None, None, None)
 
 
@@ -156,11 +162,13 @@ def _register() -> None:
         return (*_pick_all(ctx, gradients), None, None, None, *(None,) * MASK_ARGUMENTS)
 
     for name, run in (("norm", forward), ("norm_backward", backward)):
-        torch.library.impl(f"cudrop::{name}", ("cpu", "cuda"), run)
+        register_kernel(name, run)
     torch.library.register_fake("cudrop::norm", fake_forward)
     torch.library.register_fake("cudrop::norm_backward", fake_backward)
-    register_once("norm", save, differentiate, _refuse)
-    register_once("norm_backward", lambda *_: None, _refuse, _refuse)
+    register_derivatives("norm", save, differentiate, _refuse)
+    register_derivatives("norm_backward", lambda *_: None, _refuse, _refuse)
+    for name in ("norm", "norm_backward"):
+        register_slices(name)
 
 
 if HAS_OPERATORS:
@@ -199,11 +207,8 @@ def norm(x: Tensor, *, bias: Optional[Tensor] = None, mask: Optional[Mask] = Non
     epsilon = require_number("epsilon", epsilon)
     require_mask(mask, state)
     tensors = (x, bias, residual, gamma, beta)
-    if dispatches(x):
-        if mask is not None and state is None:
-            state = make_state(mask.seed, mask.offset)
-        y, h, _, _ = torch.ops.cudrop.norm(*tensors, int(kind), epsilon, state,
-                                           *write_mask(NO_MASK if mask is None else mask))
+    if takes_operators(x):
+        y, h, _, _ = torch.ops.cudrop.norm(*tensors, int(kind), epsilon, *write_state(mask, state))
     else:
         mask = None if mask is None else with_state(mask, state)
         y, h, _, _ = NormFunction.apply(*tensors, int(kind), epsilon, mask)
