@@ -192,12 +192,14 @@ class Tensors(unittest.TestCase):
             cudrop.dropout(leaf(4), MASK)
         p = torch.tensor(0.5, requires_grad=True)
         for call in (lambda: cudrop.Mask(1, 0, p), lambda: cudrop.torch.Dropout(p),
-                     lambda: cudrop.torch.AlphaDropout(p), lambda: cudrop.torch.DropPath(p),
+                     lambda: cudrop.torch.AlphaDropout(p), lambda: cudrop.torch.Dropout2d(p),
                      lambda: cudrop.torch.FusedDropout(torch.nn.Parameter(p.detach())),
                      lambda: cudrop.apply_bytes(np.ones(4, np.float32), np.ones(4, bool), p)):
             with self.assertRaisesRegex(TypeError, "p is a tensor that requires grad, and cudrop "
                                         "has no gradient for it: give p.item()"):
                 call()
+        with self.assertRaisesRegex(TypeError, "drop_prob is a tensor that requires grad"):
+            cudrop.torch.DropPath(p)
         mask = cudrop.Mask(1, 0, p.detach())  # a number that PyTorch holds
         self.assertEqual(bits(cudrop.torch.dropout(torch.ones(9), mask)),
                          bits(cudrop.torch.dropout(torch.ones(9), cudrop.Mask(1, 0, 0.5))))

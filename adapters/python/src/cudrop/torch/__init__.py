@@ -9,9 +9,16 @@
     y = cudrop.torch.embedding(ids, tokens, positions=positions, mask=m)
     y = cudrop.torch.scaled_dot_product_attention(q, k, v, dropout_p=0.1, is_causal=True)
 
+In a model that is there, all at once:
+
+    cudrop.torch.replace_dropout(model)  # its modules, of torch.nn and timm; returns how many
+    cudrop.torch.override_dropout()      # calls of functions, in any model, eager and compiled
+
 Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
-Backward of dropout() and alpha_dropout() is differentiable. Under torch.compile functions are
-operators of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph
+Backward of dropout(), alpha_dropout() and fused() is differentiable, and they have forward mode and
+torch.func's transforms. Of the others norm(), attention() and embedding() have torch.func.grad, and
+scaled_dot_product_attention() has torch.vmap alone; they refuse the rest. Under torch.compile
+functions are operators of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph
 keeps 16 bytes, a tensor of seed and offset. What draws breaks the graph where PyTorch would merge
 two draws into one, as 2.4 does.
 
@@ -24,7 +31,10 @@ from ._dropout import MaskedFunction, alpha_dropout, dropout
 from ._embedding import embedding
 from ._fused import FusedFunction, fused
 from ._generators import draw
-from ._modules import AlphaDropout, Dropout, DropPath, FusedDropout
+from ._modules import (AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropPath,
+                       FeatureAlphaDropout, FusedDropout)
 from ._norm import NormResult, norm
 from ._operators import make_state
+from ._override import Override, override_dropout
+from ._replace import replace_dropout
 from ._row_modules import DropoutAddLayerNorm, DropoutAddRMSNorm, DropoutEmbedding

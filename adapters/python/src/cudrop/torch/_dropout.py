@@ -1,5 +1,6 @@
 """dropout() and alpha_dropout() for autograd."""
 import itertools
+import math
 from typing import Optional
 
 import torch
@@ -47,9 +48,9 @@ def _context_of(x: Tensor):
     raise TypeError(f"x is on {x.device}, which cudrop cannot reach")
 
 
-def _run(operator: str, x: Tensor, mask: Mask) -> Tensor:
+def _run(operator: str, x: Tensor, mask: Mask, is_inplace: bool = False) -> Tensor:
     x = x.resolve_neg()
-    y = torch.empty_like(x)
+    y = x if is_inplace else torch.empty_like(x)
     _OPERATORS[operator][0](_context_of(x).handle, _view(x, "x"), resolve(mask, x.shape),
                             _view(y, "y"))
     return y
@@ -59,24 +60,28 @@ class MaskedFunction(torch.autograd.Function):
     """Without torch.compile: the mask is an attribute of the graph's node; no tensor is saved."""
 
     @staticmethod
-    def forward(ctx, x, mask, operator):  # pylint: disable=arguments-differ
-        ctx.mask, ctx.derivative = mask, _OPERATORS[operator][1]
-        return _run(operator, x, mask)
+    def forward(ctx, x, mask, operator, is_inplace=False):  # pylint: disable=arguments-differ
+        ctx.mask, ctx.derivative, ctx.is_inplace = mask, _OPERATORS[operator][1], is_inplace
+        if is_inplace:
+            ctx.mark_dirty(x)
+        return _run(operator, x, mask, is_inplace)
 
     @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
-        return _apply(ctx.derivative, dy, ctx.mask, None), None, None
+        return _apply(ctx.derivative, dy, ctx.mask, None), None, None, None
 
     @staticmethod
     def jvp(ctx, dx, *_):  # pylint: disable=arguments-differ
-        return _apply(ctx.derivative, dx, ctx.mask, None)
+        pushed = _apply(ctx.derivative, dx, ctx.mask, None)
+        return dx.copy_(pushed) if ctx.is_inplace else pushed
 
 
 def _resolve_for_all(mask: Mask, shape, leading: int):
     """The mask's struct for `leading` dimensions before those of `shape`, along which each element
     has the mask of the first."""
     struct = resolve(mask, shape)
-    strides = struct.index_stride[:struct.index_rank] or dense_strides(shape)
+    strides = struct.index_stride[:struct.index_rank] or [math.prod(shape[dim + 1:])
+                                                          for dim in range(len(shape))]
     struct.index_rank = leading + len(shape)
     struct.index_stride[:struct.index_rank] = [0] * leading + list(strides)
     return struct
@@ -134,42 +139,42 @@ if HAS_OPERATORS:
         _register(_name)
 
 
-def dense_strides(shape):
-    """The row-major strides of a shape."""
-    strides = [1]
-    for size in reversed(shape[1:]):
-        strides.insert(0, strides[0] * size)
-    return tuple(strides[:len(shape)])
-
-
-def _share_parts(mask: Mask, shape) -> Mask:
-    """The mask for a complex tensor's real and imaginary parts, a last dimension that is shared."""
-    if mask.index_stride is None and mask.index_base == 0:
-        shared = tuple(dim - 1 if dim < 0 else dim for dim in mask.shared)
-        whole, start = (None, None) if mask.whole is None else ((*mask.whole, 2), (*mask.start, 0))
-        return Mask(mask.seed, mask.offset, mask.p, whole, start, (*shared, -1))
-    strides = dense_strides(shape) if mask.index_stride is None else mask.index_stride
-    return Mask(mask.seed, mask.offset, mask.p, index_base=mask.index_base,
-                index_stride=(*strides, 0))
-
-
-def _drop_jagged(x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
+def _drop_jagged(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
     """Of a jagged nested tensor the values, [tokens, ...], have a mask."""
     if x.layout != torch.jagged or mask.shared or mask.whole is not None \
             or mask.index_stride is not None:
         raise TypeError("x is a nested tensor, of which cudrop has those of the layout "
                         "torch.jagged, with masks that share nothing")
     return torch.nested.nested_tensor_from_jagged(
-        dropout(x.values(), mask, state), x.offsets(), x.lengths())
+        apply(operator, x.values(), mask, state), x.offsets(), x.lengths())
 
 
 def _apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x is a {type(x).__name__}, and not a tensor of PyTorch's: "
-                        "cudrop.dropout() takes other arrays")
     if takes_operators(x):
         return getattr(torch.ops.cudrop, operator)(x, *write_state(mask, state))
     return MaskedFunction.apply(x, with_state(mask, state), operator)
+
+
+def apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
+    """dropout() or alpha_dropout(), by name."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x is a {type(x).__name__}, and not a tensor of PyTorch's: "
+                        "cudrop.dropout() takes other arrays")
+    if x.is_nested:
+        return _drop_jagged(operator, x, mask, state)
+    if x.is_complex():  # what is added to the real part is the real part's
+        return torch.complex(_apply(operator, x.real, mask, state),
+                             _apply(_OPERATORS[operator][1], x.imag, mask, state))
+    return _apply(operator, x, mask, state)
+
+
+def apply_inplace(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
+    """The same, written to x, which is returned."""
+    if x.requires_grad and x.is_leaf and torch.is_grad_enabled():
+        raise RuntimeError("x is a leaf that requires grad, and cannot be dropped in place")
+    if takes_operators(x) or x.is_neg() or x.is_complex() or x.is_nested:
+        return x.copy_(apply(operator, x, mask, state))
+    return MaskedFunction.apply(x, with_state(mask, state), operator, True)
 
 
 def dropout(x: Tensor, mask: Mask, state: Optional[Tensor] = None) -> Tensor:
@@ -182,16 +187,9 @@ def dropout(x: Tensor, mask: Mask, state: Optional[Tensor] = None) -> Tensor:
     A complex element is kept or dropped whole. Of a jagged nested tensor the values are dropped.
     Forward mode and torch.func know the function; under torch.vmap every slice has the one mask.
     """
-    if isinstance(x, Tensor):
-        if x.is_complex():
-            parts = torch.view_as_real(x.resolve_conj())
-            mask = _share_parts(mask, x.shape)
-            return torch.view_as_complex(_apply("dropout", parts, mask, state))
-        if x.is_nested:
-            return _drop_jagged(x, mask, state)
-    return _apply("dropout", x, mask, state)
+    return apply("dropout", x, mask, state)
 
 
 def alpha_dropout(x: Tensor, mask: Mask, state: Optional[Tensor] = None) -> Tensor:
-    """Alpha dropout, for networks of SELU units."""
-    return _apply("alpha_dropout", x, mask, state)
+    """Alpha dropout, for networks of SELU units; the rest is as in dropout()."""
+    return apply("alpha_dropout", x, mask, state)

@@ -1,21 +1,49 @@
 """Modules, which draw a mask at every call."""
 import copy
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .._structs import Activation
-from ..mask import Mask, require_probability
-from ._dropout import alpha_dropout, dropout
+from ..mask import require_number, require_probability
 from ._fused import fused
 from ._generators import draw_mask
+from ._sites import drop_samples, drop_site
+
+for _site in ("drop_samples", "drop_site"):  # torch.fx.symbolic_trace() looks no further
+    torch.fx.wrap(_site)
 
 
-class Dropout(nn.Module):
+class _Drawing:
+    """What modules that draw have in common. The attributes are the class's, so that a module that
+    replace_dropout() has swapped has them."""
+
+    child = 0
+    generator: Optional[torch.Generator] = None
+
+    def _set_source(self, child: int, generator: Optional[torch.Generator]) -> None:
+        if child:
+            self.child = child
+        if generator is not None:
+            self.generator = generator
+
+    def _drops(self, p: float) -> bool:
+        """Whether elements are dropped: in evaluation, and if p is 0, there is nothing to draw."""
+        return self.training and (p != 0 or require_number("p", p) != 0)
+
+    def __deepcopy__(self, memo):
+        memo[id(self.generator)] = self.generator  # a clone would draw the same masks again
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
+
+class Dropout(_Drawing, nn.Dropout):
     """Dropout in training, nothing in evaluation; each call draws a mask of its own.
 
-    p          the probability to drop
+    p          the probability to drop; with 0 nothing is drawn, and the result is x itself
+    inplace    write to x, and return it
     shared     dimensions that are dropped together: (-2, -1) is Dropout2d
     child      which child of the generator's seed: give ranks that drop differently their number
     generator  in place of the default generator of x's device; not under torch.compile
@@ -24,52 +52,107 @@ class Dropout(nn.Module):
     of its own drops anew when it is computed again, and its gradient is wrong. Nor does a
     state_dict hold that generator: save generator.get_state() yourself.
 
+    Under torch.vmap randomness="different" draws for each slice, as a loop would, and "same" once;
+    a generator of one's own has "same" alone.
+
     A copy (copy.deepcopy) draws from the same generator, and so other masks. Pickling clones it,
     and so does a worker of a DataLoader, which is another process: give each a generator with a
     seed of its own, else all draw the same masks.
     """
 
-    _function = staticmethod(dropout)
+    _kind = "dropout"
+    shared: Sequence[int] = ()
 
-    def __init__(self, p: float = 0.5, shared: Sequence[int] = (), child: int = 0,
-                 generator: Optional[torch.Generator] = None):
-        super().__init__()
-        self.p, self.shared = require_probability(p), tuple(shared)
-        self.child, self.generator = child, generator
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, shared: Sequence[int] = (),
+                 child: int = 0, generator: Optional[torch.Generator] = None):
+        super().__init__(require_probability(p), inplace)
+        self._set_source(child, generator)
+        if shared:
+            self.shared = tuple(shared)
 
-    def __deepcopy__(self, memo):
-        memo[id(self.generator)] = self.generator  # a clone would draw the same masks again
-        copied = memo[id(self)] = type(self).__new__(type(self))
-        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return copied
-
-    def _shared_of(self, x: Tensor) -> Tuple[int, ...]:  # pylint: disable=unused-argument
-        return self.shared
-
-    def _draw(self, x: Tensor) -> Tuple[Mask, Optional[Tensor]]:
-        return draw_mask(x, self.p, self._shared_of(x), self.child, self.generator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        mask, state = self._draw(x)
-        return self._function(x, mask, state)
+    def forward(self, input: Tensor) -> Tensor:  # pylint: disable=redefined-builtin
+        if not self._drops(self.p):
+            return input
+        return drop_site(self._kind, input, self.p, self.shared, self.child, self.generator,
+                         self.inplace)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}" + (f", shared={self.shared}" if self.shared else "")
+        return (f"p={self.p}" + (", inplace=True" if self.inplace else "")
+                + (f", shared={self.shared}" if self.shared else ""))
 
 
-class AlphaDropout(Dropout):
-    """Alpha dropout, for networks of SELU units."""
+class _Kind(_Drawing):
+    """A Dropout that says itself which dimensions are shared."""
 
-    _function = staticmethod(alpha_dropout)
+    _kind = ""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, child: int = 0,
+                 generator: Optional[torch.Generator] = None):
+        super().__init__(require_probability(p), inplace)
+        self._set_source(child, generator)
+
+    def forward(self, input: Tensor) -> Tensor:  # pylint: disable=redefined-builtin
+        if not self._drops(self.p):
+            return input
+        return drop_site(self._kind, input, self.p, (), self.child, self.generator, self.inplace)
 
 
-class DropPath(Dropout):
-    """Stochastic depth: whole samples, along the first dimension, are kept or dropped."""
+class Dropout1d(_Kind, nn.Dropout1d):
+    """Channels of [N, C, L] or [C, L] are kept or dropped whole; the rest is as in Dropout."""
 
-    def _shared_of(self, x: Tensor) -> Tuple[int, ...]:
-        return tuple(range(1, x.dim()))
+    _kind = "dropout1d"
+
+
+class Dropout2d(_Kind, nn.Dropout2d):
+    """Channels of [N, C, ...] are kept or dropped whole; the rest is as in Dropout."""
+
+    _kind = "dropout2d"
+
+
+class Dropout3d(_Kind, nn.Dropout3d):
+    """Channels of [N, C, D, H, W] or [C, ...] are kept or dropped whole; the rest is as in
+    Dropout."""
+
+    _kind = "dropout3d"
+
+
+class AlphaDropout(_Kind, nn.AlphaDropout):
+    """Alpha dropout, for networks of SELU units; `inplace` writes to x, which nn.AlphaDropout
+    does not."""
+
+    _kind = "alpha_dropout"
+
+
+class FeatureAlphaDropout(_Kind, nn.FeatureAlphaDropout):
+    """Alpha dropout of whole channels of [N, C, ...]; `inplace` as in AlphaDropout."""
+
+    _kind = "feature_alpha_dropout"
+
+
+class DropPath(_Drawing, nn.Module):
+    """Stochastic depth: whole samples, along the first dimension, are kept or dropped.
+
+    drop_prob      the probability to drop; with 0, or None, nothing is drawn
+    scale_by_keep  whether samples that are kept are scaled by 1 / (1 - drop_prob)
+
+    child and generator are as in Dropout.
+    """
+
+    scale_by_keep = True
+
+    def __init__(self, drop_prob: float = 0.0, scale_by_keep: bool = True, *, child: int = 0,
+                 generator: Optional[torch.Generator] = None):
+        super().__init__()
+        self.drop_prob, self.scale_by_keep = require_probability(drop_prob, "drop_prob"), scale_by_keep
+        self._set_source(child, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.drop_prob is None or not self._drops(self.drop_prob):
+            return x
+        return drop_samples(x, self.drop_prob, self.scale_by_keep, self.child, self.generator)
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob}"
 
 
 class FusedDropout(Dropout):
@@ -79,14 +162,18 @@ class FusedDropout(Dropout):
         y = layer(x, bias=linear.bias)
     """
 
-    def __init__(self, p: float = 0.5, activation: Activation = Activation.IDENTITY, **options):
-        super().__init__(p, **options)
+    def __init__(self, p: float = 0.5, activation: Activation = Activation.IDENTITY, *,
+                 shared: Sequence[int] = (), child: int = 0,
+                 generator: Optional[torch.Generator] = None):
+        super().__init__(p, shared=shared, child=child, generator=generator)
         self.activation = Activation(activation)
 
     # pylint: disable-next=arguments-differ
     def forward(self, x: Tensor, bias: Optional[Tensor] = None,
                 residual: Optional[Tensor] = None) -> Tensor:
-        mask, state = self._draw(x) if self.training else (None, None)
+        mask, state = None, None
+        if self._drops(self.p):
+            mask, state = draw_mask(x, self.p, self.shared, self.child, self.generator)
         return fused(x, bias=bias, activation=self.activation, mask=mask, residual=residual,
                      state=state)
 
