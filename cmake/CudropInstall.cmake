@@ -1,13 +1,27 @@
 # What `cmake --install` puts where: the libraries, the headers, the program, a CMake package,
-# cudrop.pc and the licence. It may be moved afterwards, as a whole.
+# cudrop.pc, the manual page and the licence. It may be moved afterwards, as a whole.
 
 include(CMakePackageConfigHelpers)
 
-install(TARGETS cudrop_cli)
-install(DIRECTORY include/cudrop TYPE INCLUDE
+# Three components, which are packages of their own (CudropPackage.cmake): the shared library
+# (`library`), what compilers need (`development`), and the program (`program`).
+install(TARGETS cudrop_cli COMPONENT program)
+install(DIRECTORY include/cudrop TYPE INCLUDE COMPONENT development
         FILES_MATCHING PATTERN "*.h" PATTERN "*.cuh")
-install(FILES adapters/dlpack/cudrop_dlpack.h TYPE INCLUDE) # beside them: it needs DLPack's header
-install(FILES LICENSE TYPE DOC)
+install(FILES adapters/dlpack/cudrop_dlpack.h TYPE INCLUDE # beside them: it needs DLPack's header
+        COMPONENT development)
+install(FILES LICENSE TYPE DOC COMPONENT license)
+
+# The program's manual page, from what its --help prints.
+if(NOT CMAKE_CROSSCOMPILING)
+  set(manual ${PROJECT_BINARY_DIR}/cudrop.1)
+  add_custom_command(OUTPUT ${manual}
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:cudrop_cli> -DVERSION=${PROJECT_VERSION}
+      -DMANUAL=${manual} -P ${PROJECT_SOURCE_DIR}/cmake/write_manual.cmake
+    DEPENDS cudrop_cli cmake/write_manual.cmake VERBATIM)
+  add_custom_target(cudrop_manual ALL DEPENDS ${manual})
+  install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+endif()
 
 # ---- the CMake package --------------------------------------------------------------------
 
@@ -17,9 +31,11 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/cudrop)
 foreach(Kind Shared Static)
   string(TOLOWER ${Kind} kind)
   set_target_properties(cudrop_${kind} PROPERTIES EXPORT_NAME ${kind})
-  install(TARGETS cudrop_${kind} EXPORT cudrop_${kind})
+  install(TARGETS cudrop_${kind} EXPORT cudrop_${kind}
+          LIBRARY COMPONENT library NAMELINK_COMPONENT development
+          ARCHIVE COMPONENT development)
   install(EXPORT cudrop_${kind} NAMESPACE cudrop:: DESTINATION ${package}
-          FILE cudrop${Kind}Targets.cmake)
+          FILE cudrop${Kind}Targets.cmake COMPONENT development)
 endforeach()
 
 # The versions that serve one caller are those that have one SONAME.
@@ -31,7 +47,8 @@ configure_package_config_file(cmake/cudropConfig.cmake.in cudropConfig.cmake
   INSTALL_DESTINATION ${package} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(cudropConfigVersion.cmake COMPATIBILITY ${compatibility})
 install(FILES ${PROJECT_BINARY_DIR}/cudropConfig.cmake
-  ${PROJECT_BINARY_DIR}/cudropConfigVersion.cmake DESTINATION ${package})
+  ${PROJECT_BINARY_DIR}/cudropConfigVersion.cmake DESTINATION ${package}
+  COMPONENT development)
 
 # ---- pkg-config ---------------------------------------------------------------------------
 
@@ -51,4 +68,9 @@ if(CUDROP_CUDA)
          " -L\${cuda_libdir} -lcudart_static -ldl -lrt")
 endif()
 configure_file(cmake/cudrop.pc.in cudrop.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/cudrop.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/cudrop.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT development)
+
+if(PROJECT_IS_TOP_LEVEL)
+  include(cmake/CudropPackage.cmake)
+endif()

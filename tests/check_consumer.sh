@@ -28,6 +28,7 @@ pc=$(find "$prefix" -name cudrop.pc)
 ls "$source/include/cudrop" >"$work/written"
 ls "$prefix/include/cudrop" >"$work/installed"
 diff "$work/written" "$work/installed" || fail "the installed headers are not include/cudrop"
+[ -s "$prefix/share/man/man1/cudrop.1" ] || fail "the manual page is not installed"
 cmp -s "$source/LICENSE" "$prefix/share/doc/cudrop/LICENSE" || fail "the licence is not installed"
 grep -rIlF -e "$work" -e "$source" -e "$build" "$prefix" && fail "names folders of the build"
 

@@ -126,7 +126,7 @@ rates='--drop --drop-attention --drop-embedding --drop-shortcut'
 script demo
 script gpt "$rates --seed"
 script engine
-for row in bootstrap build-demo coverage test; do script "$row"; done
+for row in bootstrap build-demo coverage package test; do script "$row"; done
 
 # What needs PyTorch gets an empty one: it is not called.
 : >"$work/torch.py"
