@@ -36,12 +36,16 @@ def bert_attention(q, k, v, lengths, p):
     return cudrop.torch.scaled_dot_product_attention(q, k, v, dropout_p=p, lengths=lengths)
 
 
+def bert_shortcut(width, p):
+    return cudrop.torch.DropoutAddLayerNorm(width, p, epsilon=1e-12)  # y, h = it(x, residual, bias)
+
+
 def vit_drop_path(p):
     return cudrop.torch.DropPath(p)  # h = h + vit_drop_path(p)(branch)
 
 
 def cnn_dropout2d(p):
-    return cudrop.torch.Dropout(p, shared=(-2, -1))
+    return cudrop.torch.Dropout2d(p)
 
 
 def rnn_locked(p):

@@ -48,6 +48,16 @@ class ChoosingTest(unittest.TestCase):
         for y in (paths, channels, locked):
             self.assertEqual(sorted(y.unique().tolist()), [0.0, 2.0])
 
+    def test_a_shortcut_of_a_bert(self):
+        layer = self.choosing.bert_shortcut(C, 0.5)
+        x, residual, bias = torch.randn(B, T, C), torch.randn(B, T, C), torch.randn(C)
+        y, h = layer(x, residual, bias)
+        branch = h - residual
+        kept = branch != 0
+        self.assertTrue(0.3 < kept.float().mean() < 0.7)
+        torch.testing.assert_close(branch, kept * 2 * (x + bias))
+        torch.testing.assert_close(y, torch.nn.functional.layer_norm(h, (C,), eps=1e-12))
+
     def test_lengths_hide_keys(self):
         q, k, v = torch.randn(3, B, H, T, D)
         lengths = torch.tensor([5, 2, 3])
