@@ -285,8 +285,10 @@ class Elements(Case):
         drop = lambda x: cudrop.torch.dropout(x, MASK)
         self.assertTrue(torch.autograd.gradcheck(drop, x, check_forward_ad=True))
         self.assertTrue(torch.autograd.gradgradcheck(drop, x))
-        with self.assertRaisesRegex(TypeError, "complex64, which cudrop does not have"):
-            cudrop.torch.alpha_dropout(torch.ones(3, dtype=torch.complex64), MASK)
+        alpha = lambda x: cudrop.torch.alpha_dropout(x, MASK)  # what it adds is real
+        y = alpha(torch.complex(real, imaginary))
+        self.close(y.real, alpha(real))
+        self.close(y.imag, alpha(imaginary) - alpha(torch.zeros(7, 9)))
 
     def test_values_of_jagged_tensors_are_dropped(self):
         parts = [plain(2, 3).requires_grad_(), plain(4, 3).requires_grad_()]
