@@ -1,7 +1,7 @@
 """Masks as values, and the seeds and offsets that they are made of."""
 import ctypes
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Optional, Sequence, Tuple
 
 from ._library import library
@@ -146,6 +146,16 @@ class Mask:
         if not -rank <= dim < rank:
             raise ValueError(f"shared has dimension {dim} of {rank}")
         return dim % rank
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Mask)}
+
+
+def plain_mask(seed: int, offset: int, p: float) -> Mask:
+    """Mask(seed, offset, p) of numbers that are known to be right, in a fourth of its time."""
+    mask = object.__new__(Mask)
+    mask.__dict__.update(_DEFAULTS, seed=seed, offset=offset, p=p)
+    return mask
 
 
 def resolve(mask: Mask, shape: Sequence[int]) -> MaskStruct:

@@ -1,15 +1,18 @@
 """dropout() and alpha_dropout() for autograd."""
+import functools
 import itertools
 import math
 from typing import Optional
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .. import _dlpack
 from .._context import HOST, Place, get_context
 from .._library import library
-from .._structs import MAX_RANK, Backend, DType
+from .._structs import MAX_RANK, Backend, DType, MaskStruct
+from .._structs import Tensor as TensorStruct
 from ..mask import Mask, resolve
 from ._derivatives import register_derivatives, register_kernel, register_vmap, save_tensors
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, make_mask, read_mask,
@@ -29,31 +32,50 @@ _OPERATORS = {
 }
 
 
-# Tensors are read without DLPack's capsules, which take longer than a small tensor's dropout.
+@functools.lru_cache(maxsize=512)
+def _make_layout(dtype: DType, shape, strides):
+    return _dlpack.make_tensor(None, dtype, shape, strides)
+
+
+# Tensors are read without DLPack's capsules, which take longer than a small tensor's dropout, and
+# so does filling in a struct.
 def _view(x: Tensor, name: str):
     dtype = _TYPES.get(x.dtype)
-    if dtype is None or x.layout != torch.strided:
+    if dtype is None or x.layout is not torch.strided:
         raise TypeError(f"{name} is a {x.layout} tensor of {x.dtype}, which cudrop does not have")
     if x.dim() > MAX_RANK:
         raise ValueError(f"{name} has {x.dim()} dimensions, and there are at most {MAX_RANK}")
-    return _dlpack.make_tensor(x.data_ptr() or None, dtype, x.shape, x.stride())
+    view = TensorStruct.from_buffer_copy(_make_layout(dtype, x.shape, x.stride()))
+    view.data = x.data_ptr() or None
+    return view
 
 
 def _context_of(x: Tensor):
-    if x.device.type == "cpu":
+    if x.is_cpu:
         return get_context(HOST)
-    if x.device.type == "cuda":
+    if x.is_cuda:
         return get_context(Place(Backend.CUDA, x.device.index),
                            torch.cuda.current_stream(x.device).cuda_stream)
     raise TypeError(f"x is on {x.device}, which cudrop cannot reach")
 
 
-def _run(operator: str, x: Tensor, mask: Mask, is_inplace: bool = False) -> Tensor:
-    x = x.resolve_neg()
+def _run(operator: str, x: Tensor, struct: MaskStruct, is_inplace: bool = False) -> Tensor:
+    if x.is_neg():
+        x = x.resolve_neg()
     y = x if is_inplace else torch.empty_like(x)
-    _OPERATORS[operator][0](_context_of(x).handle, _view(x, "x"), resolve(mask, x.shape),
-                            _view(y, "y"))
+    source = _view(x, "x")
+    if x.is_contiguous():  # and so is y
+        target = TensorStruct.from_buffer_copy(source)
+        target.data = y.data_ptr() or None
+    else:
+        target = _view(y, "y")
+    _OPERATORS[operator][0](_context_of(x).handle, source, struct, target)
     return y
+
+
+def _is_recorded(x: Tensor) -> bool:
+    """Whether autograd wants to know of an operator with x, backward or forward."""
+    return x.requires_grad and torch.is_grad_enabled() or forward_ad._current_level >= 0
 
 
 class MaskedFunction(torch.autograd.Function):
@@ -62,13 +84,16 @@ class MaskedFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, mask, operator, is_inplace=False):  # pylint: disable=arguments-differ
         ctx.mask, ctx.derivative, ctx.is_inplace = mask, _OPERATORS[operator][1], is_inplace
+        ctx.struct = struct = resolve(mask, x.shape)
         if is_inplace:
             ctx.mark_dirty(x)
-        return _run(operator, x, mask, is_inplace)
+        return _run(operator, x, struct, is_inplace)
 
     @staticmethod
     def backward(ctx, dy):  # pylint: disable=arguments-differ
-        return _apply(ctx.derivative, dy, ctx.mask, None), None, None, None
+        if _is_recorded(dy) or takes_operators(dy):
+            return _apply(ctx.derivative, dy, ctx.mask, None), None, None, None
+        return _run(ctx.derivative, dy, ctx.struct), None, None, None
 
     @staticmethod
     def jvp(ctx, dx, *_):  # pylint: disable=arguments-differ
@@ -110,7 +135,7 @@ def _register(name: str) -> None:
     def run(x, state, *mask):
         if state.dim() > 1:  # of torch.vmap
             return _run_slices(name, x, state, mask)
-        return _run(name, x, read_mask(state, *mask))
+        return _run(name, x, resolve(read_mask(state, *mask), x.shape))
 
     def save(ctx, inputs, output):  # pylint: disable=unused-argument
         save_tensors(ctx, inputs[1])
@@ -152,7 +177,10 @@ def _drop_jagged(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) 
 def _apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:
     if takes_operators(x):
         return getattr(torch.ops.cudrop, operator)(x, *write_state(mask, state))
-    return MaskedFunction.apply(x, with_state(mask, state), operator)
+    mask = with_state(mask, state)
+    if _is_recorded(x):
+        return MaskedFunction.apply(x, mask, operator)
+    return _run(operator, x, resolve(mask, x.shape))
 
 
 def apply(operator: str, x: Tensor, mask: Mask, state: Optional[Tensor]) -> Tensor:

@@ -1,13 +1,18 @@
 """Seeds and offsets from PyTorch's generators."""
 import math
+import threading
 from typing import Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from ..mask import Mask, child_seed
+from .._library import library
+from ..mask import Mask, plain_mask, require_probability, require_word
 from ._derivatives import register_kernel
 from ._operators import HAS_OPERATORS, WORD, is_compiling, make_state, takes_operators
+
+
+_scratch = threading.local()  # a new tensor takes longer than a random number
 
 
 def draw(generator, child: int = 0) -> Tuple[int, int]:
@@ -25,18 +30,25 @@ def draw(generator, child: int = 0) -> Tuple[int, int]:
     repeated by nobody. While a CUDA graph is captured a generator cannot be read, and PyTorch
     says so.
     """
-    if generator.device.type != "cuda":
-        word = torch.empty((), dtype=torch.int64, device="cpu")
-        word.random_(-(1 << 63), None, generator=generator)
-        return child_seed(word.item() & WORD, child), 0
+    is_default = generator is torch.default_generator  # whose device takes as long as its numbers
+    if is_default or generator.device.type != "cuda":
+        word = _scratch.__dict__.get("word")
+        if word is None:
+            word = _scratch.word = torch.empty((), dtype=torch.int64, device="cpu")
+        if is_default:
+            word.random_(-(1 << 63), None)
+        else:
+            word.random_(-(1 << 63), None, generator=generator)
+        return library.cudrop_child_seed(word.item() & WORD, require_word("child", child)), 0
     position = generator.get_offset()
     generator.set_offset(position + 4)
-    return child_seed(generator.initial_seed() & WORD, child), position // 4
+    seed = generator.initial_seed() & WORD
+    return library.cudrop_child_seed(seed, require_word("child", child)), position // 4
 
 
 def default_generator(x: Tensor):
     """That of the device that x is on."""
-    if x.device.type == "cuda":
+    if x.is_cuda:
         return torch.cuda.default_generators[x.device.index]
     return torch.default_generator
 
@@ -102,11 +114,13 @@ def draw_mask(x: Tensor, p: float, shared: Sequence[int] = (), child: int = 0,
     x = x.values() if x.is_nested else x
     if generator is None and takes_operators(x):
         return Mask(0, 0, p, shared=tuple(shared)), draw_in_graph(x, child)
-    if torch.jit.is_tracing():
+    if torch._C._is_tracing():
         raise RuntimeError("torch.jit.trace would make one mask a constant: trace in evaluation, "
                            "or use torch.compile")
     seed, offset = draw(generator or default_generator(x), child)
-    return Mask(seed, offset, p, shared=tuple(shared)), None
+    if shared:
+        return Mask(seed, offset, p, shared=tuple(shared)), None
+    return plain_mask(seed, offset, require_probability(p)), None
 
 
 _KEPT_APART = False
