@@ -285,7 +285,8 @@ class Overridden(unittest.TestCase):
             self.assertTrue(torch.equal(rejoined, torch.zeros(6, 5, 8)))
 
     def test_compiled_calls_draw_and_graphs_are_made_anew(self):
-        layer, x = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True), leaf(2, 6, 8)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
+        x = leaf(2, 6, 8)
         for backend in ("aot_eager", "inductor"):
             step = torch.compile(layer, backend=backend, fullgraph=True)
             self.assertEqual(count(lambda: step(x)), 0)

@@ -1,4 +1,4 @@
-"""The samples that PyTorch tests its own dropout with, OpInfo's, while cudrop.torch is in its place."""
+"""The samples of PyTorch's own tests of dropout, OpInfo's, while cudrop.torch is in its place."""
 import collections
 import itertools
 import sys

@@ -111,8 +111,8 @@ class FusedFunction(torch.autograd.Function):
 
 
 def _refuse(*_):
-    raise RuntimeError("torch.ops.cudrop.fused_backward has no gradient: cudrop.torch.fused has one "
-                       "that has a gradient itself")
+    raise RuntimeError("torch.ops.cudrop.fused_backward has no gradient: cudrop.torch.fused has "
+                       "one that has a gradient itself")
 
 
 def _register() -> None:

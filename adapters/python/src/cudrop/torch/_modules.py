@@ -143,7 +143,8 @@ class DropPath(_Drawing, nn.Module):
     def __init__(self, drop_prob: float = 0.0, scale_by_keep: bool = True, *, child: int = 0,
                  generator: Optional[torch.Generator] = None):
         super().__init__()
-        self.drop_prob, self.scale_by_keep = require_probability(drop_prob, "drop_prob"), scale_by_keep
+        self.drop_prob = require_probability(drop_prob, "drop_prob")
+        self.scale_by_keep = scale_by_keep
         self._set_source(child, generator)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ def is_compiling() -> bool:
 def takes_operators(x: Tensor) -> bool:
     """Whether a call with x must be an operator: under torch.compile and torch.func's transforms,
     while a mode such as make_fx's looks on, for a fake tensor or another subclass that dispatches,
-    for one without data, and for gradients in a batch (is_grads_batched). Else a Function does, whose call takes a fifth of the time."""
+    for one without data, and for gradients in a batch (is_grads_batched). Else a Function does,
+    whose call takes a fifth of the time."""
     if not HAS_OPERATORS:
         return False
     return (torch.compiler.is_compiling() or type(x) not in _PLAIN or x.is_meta

@@ -1,4 +1,4 @@
-"""A dropout that draws its mask, at one site of a model: what modules and override_dropout() call."""
+"""A dropout that draws its mask, at one site of a model; modules and override_dropout() call it."""
 from typing import Optional, Sequence
 
 import torch
