@@ -2,7 +2,8 @@
 # check_mutants.sh SOURCE BUILD CXX TOOLKIT - the emulated tests notice when kernels are wrong.
 #
 # Each mutant changes one thing in a copy of the kernels and headers, and must make the suite fail
-# that is about that file. One that passes is a hole in the tests.
+# that is about that file. One that passes is a hole in the tests; one that does not compile is an
+# error.
 set -euo pipefail
 source=$1 build=$2 cxx=$3 toolkit=$4
 work=$(mktemp -d)
@@ -48,7 +49,7 @@ mutants=(
   'kernels/norm/norm.cuh: mean = mean + drift; => ;'
   'kernels/row_sum.cuh: shared_b\[warp\] = b => shared_b[warp] = a'
   'kernels/norm/norm.cuh: held\[turn \* CUDROPI_TILE_THREADS\] = h => held[0] = h'
-  'kernels/norm/norm_gradient.cuh: dy\[j\] \* hhat => dy[j]'
+  'kernels/norm/norm_gradient.cuh: dy\[j\] \* hhat\[j\] => dy[j]'
   'kernels/norm/norm_gradient.cuh: args.rows + place.row => place.row'
   'kernels/norm/norm_gradient.cuh: cudropi_mean_g(&args.options, mean_g) => cudropi_mean_gh(\&args.options, mean_g)'
   'kernels/norm/norm_means.cuh: cudropi_mean_g(&args.options, sum_g) => cudropi_mean_gh(\&args.options, sum_g)'
@@ -105,7 +106,7 @@ find_suite() {
 compile() {
   "$cxx" -std=c++17 -O1 -x c++ -w -ffp-contract=off -DCUDROP_WITH_CUDA -isystem "$toolkit" \
     -I"$source/tests/simt" -I"$work/tree/include" -I"$source/csrc" \
-    -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o" -MMD
+    -I"$work/tree/kernels" -c "$1" -o "$work/$(basename "$1").o" -MMD || touch "$work/failed"
 }
 
 # The mutant's kernels in front of the library: the linker takes them first. test_device has
@@ -172,6 +173,10 @@ for mutant in "${mutants[@]}"; do
     exit 1
   fi
   compile_all $(find_sources "$file")
+  if [ -e "$work/failed" ]; then
+    echo "does not compile: ${mutant%%: *}: $from -> $to"
+    exit 1
+  fi
   if link_and_run "$(find_suite "$file")"; then
     echo "survives: ${mutant%%: *}: $from -> $to"
     survivors=$((survivors + 1))
