@@ -1,5 +1,6 @@
 """Modules with torch.nn's arguments, and models whose dropout is replaced or overridden."""
 import copy
+import threading
 import unittest
 
 try:
@@ -53,6 +54,33 @@ def count(function):
     finally:
         cudrop.torch._generators.draw = draw
     return len(calls)
+
+
+class Values(unittest.TestCase):
+    def test_a_p_that_changes_later_changes_no_mask(self):
+        layer, x = cudrop.torch.Dropout(torch.tensor(0.5)), leaf(1000)
+        y = layer(x)
+        layer.p.fill_(0.1)
+        y.sum().backward()
+        self.assertTrue(torch.equal(y != 0, x.grad != 0))
+        p = torch.tensor(0.5)
+        mask = cudrop.Mask(1, 2, p)
+        p.fill_(0.1)
+        self.assertEqual(mask.p, 0.5)
+
+    def test_rows_of_an_empty_batch_have_gradients(self):
+        mask = cudrop.Mask(1, 2, 0.5)
+        for call in (lambda x: cudrop.torch.fused(x, mask=mask),
+                     lambda x: cudrop.torch.norm(x, mask=mask)[0],
+                     lambda x: cudrop.torch.attention(x, mask=mask),
+                     lambda x: cudrop.torch.scaled_dot_product_attention(x, x, x, mask=mask)):
+            x = torch.ones(0, 8, requires_grad=True)
+            call(x).sum().backward()
+            self.assertEqual(x.grad.shape, (0, 8))
+
+    def test_no_probability_is_no_drop_path(self):
+        x = torch.ones(4, 2)
+        self.assertIs(cudrop.torch.DropPath(None)(x), x)
 
 
 class Modules(unittest.TestCase):
@@ -192,6 +220,14 @@ class Replaced(unittest.TestCase):
 
         self.assertEqual(cudrop.torch.replace_dropout(Mine(0.5)), 0)
 
+    def test_a_child_is_given_to_what_is_swapped_already_and_alpha_is_not_in_place(self):
+        net = nn.Sequential(cudrop.torch.Dropout(0.5), nn.Dropout(0.5), nn.AlphaDropout(0.5, True))
+        self.assertEqual(cudrop.torch.replace_dropout(net, child=3), 2)
+        self.assertEqual([layer.child for layer in net], [3, 3, 3])
+        x = torch.ones(64)
+        net[2](x)
+        self.assertEqual(set(x.tolist()), {1})
+
     def test_what_is_swapped_draws_and_may_be_copied(self):
         for kind in KINDS:
             layer = getattr(nn, kind)(0.5)
@@ -297,6 +333,48 @@ class Overridden(unittest.TestCase):
                 torch.manual_seed(7)
                 torch.testing.assert_close(first, layer(x))
             self.assertEqual(count(lambda: step(x)), 0)
+
+    def test_native_dropout_of_no_mode_drops(self):
+        with cudrop.torch.override_dropout():
+            y, kept = torch.native_dropout(torch.ones(64), 0.5, None)
+        self.assertEqual(set(y.tolist()), {0, 2})
+        self.assertTrue(torch.equal(y != 0, kept))
+
+    def test_an_override_may_be_entered_again(self):
+        def is_on():
+            torch.manual_seed(7)
+            y = functional.dropout(torch.ones(64))
+            torch.manual_seed(7)
+            return torch.equal(y, cudrop.torch.Dropout()(torch.ones(64)))
+
+        override = cudrop.torch.override_dropout()
+        with override:
+            with override:
+                pass
+            self.assertTrue(is_on())
+        self.assertFalse(is_on())
+        with override:
+            self.assertTrue(is_on())
+        override.remove()
+        self.assertFalse(is_on())
+
+    def test_overrides_begin_and_end_in_threads(self):
+        errors = []
+
+        def work():
+            try:
+                for _ in range(5):
+                    with cudrop.torch.override_dropout():
+                        functional.dropout(torch.ones(8))
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
 
     def test_overrides_may_be_nested_and_removed_twice(self):
         call = lambda: functional.dropout(torch.ones(5))

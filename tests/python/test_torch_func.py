@@ -272,6 +272,22 @@ class Traced(Case):
         self.assertTrue(torch.equal(x.grad != 0, y != 0))
 
 
+class Nested(Case):
+    def test_tangents_have_tangents(self):
+        scale = cudrop.torch.dropout(torch.ones(3, 8, dtype=torch.float64), MASK)
+        x = plain(3, 8).double()
+        twice = lambda f: jvp(lambda y: jvp(lambda z: f(z * z), (y,), (x,))[1], (x,), (x,))[1]
+        self.assertTrue(torch.equal(twice(lambda z: cudrop.torch.dropout(z, MASK)),
+                                    twice(lambda z: z * scale)))
+        square = lambda x: torch.sin(cudrop.torch.dropout(x * x, MASK)).sum()
+        self.close(torch.func.jacfwd(torch.func.jacfwd(square))(x), torch.func.hessian(square)(x))
+
+    def test_fused_refuses_tangents_of_tangents(self):
+        loss = lambda x: cudrop.torch.fused(x, activation=cudrop.Activation.GELU).square().sum()
+        with self.assertRaisesRegex(RuntimeError, "forward grad"):
+            torch.func.jacfwd(torch.func.jacfwd(loss))(plain(2, 8))
+
+
 class Elements(Case):
     def test_a_complex_element_is_kept_or_dropped_whole(self):
         real, imaginary = plain(7, 9), plain(7, 9, seed=2)

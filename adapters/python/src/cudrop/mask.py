@@ -84,7 +84,9 @@ class Mask:
     def __post_init__(self):
         for name in ("seed", "offset", "index_base"):
             require_word(name, getattr(self, name))
-        require_probability(self.p)
+        p = require_probability(self.p)
+        if not isinstance(p, (float, int)):  # such as a tensor, whose number may change
+            object.__setattr__(self, "p", float(p))
         for name in ("whole", "start", "index_stride", "shared"):
             sizes = getattr(self, name)
             if sizes is not None and not isinstance(sizes, tuple):

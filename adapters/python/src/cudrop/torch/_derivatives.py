@@ -37,6 +37,7 @@ def register_derivatives(name: str, save, backward, jvp) -> None:
         @staticmethod
         def forward(ctx, *arguments):
             *inputs, keys, modes = arguments
+            ctx.has_forward_mode = modes[1]
             with torch.set_grad_enabled(modes[0]), _set_fwd_grad_enabled(modes[1]), \
                     torch._C._AutoDispatchBelowAutograd():
                 output = operator.redispatch(keys & torch._C._after_autograd_keyset, *inputs)
@@ -49,7 +50,9 @@ def register_derivatives(name: str, save, backward, jvp) -> None:
 
         @staticmethod
         def jvp(ctx, *tangents):
-            return jvp(ctx, *tangents[:-2])
+            # PyTorch turns forward mode off here; a tangent may have a tangent of its own.
+            with _set_fwd_grad_enabled(ctx.has_forward_mode):
+                return jvp(ctx, *tangents[:-2])
 
     def differentiate(keys, *inputs):
         # In forward() the modes are off, and transforms around this one want them as they are.

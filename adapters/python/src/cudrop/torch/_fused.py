@@ -26,6 +26,8 @@ def dense_rows(x: Optional[Tensor]) -> Optional[Tensor]:
     if x is None:
         return None
     x = x.detach().resolve_neg()
+    if x.numel() == 0:  # contiguous() would keep its strides
+        return x.new_empty(x.shape)
     return x if x.dim() == 0 or x.size(-1) < 2 or x.stride(-1) == 1 else x.contiguous()
 
 

@@ -120,7 +120,7 @@ def draw_mask(x: Tensor, p: float, shared: Sequence[int] = (), child: int = 0,
     seed, offset = draw(generator or default_generator(x), child)
     if shared:
         return Mask(seed, offset, p, shared=tuple(shared)), None
-    return plain_mask(seed, offset, require_probability(p)), None
+    return plain_mask(seed, offset, float(require_probability(p))), None
 
 
 _KEPT_APART = False

@@ -15,7 +15,7 @@ for _site in ("drop_samples", "drop_site"):  # torch.fx.symbolic_trace() looks n
     torch.fx.wrap(_site)
 
 
-class _Drawing:
+class Drawing:
     """What modules that draw have in common. The attributes are the class's, so that a module that
     replace_dropout() has swapped has them."""
 
@@ -39,7 +39,7 @@ class _Drawing:
         return copied
 
 
-class Dropout(_Drawing, nn.Dropout):
+class Dropout(Drawing, nn.Dropout):
     """Dropout in training, nothing in evaluation; each call draws a mask of its own.
 
     p          the probability to drop; with 0 nothing is drawn, and the result is x itself
@@ -81,7 +81,7 @@ class Dropout(_Drawing, nn.Dropout):
                 + (f", shared={self.shared}" if self.shared else ""))
 
 
-class _Kind(_Drawing):
+class _Kind(Drawing):
     """A Dropout that says itself which dimensions are shared."""
 
     _kind = ""
@@ -129,7 +129,7 @@ class FeatureAlphaDropout(_Kind, nn.FeatureAlphaDropout):
     _kind = "feature_alpha_dropout"
 
 
-class DropPath(_Drawing, nn.Module):
+class DropPath(Drawing, nn.Module):
     """Stochastic depth: whole samples, along the first dimension, are kept or dropped.
 
     drop_prob      the probability to drop; with 0, or None, nothing is drawn
@@ -140,10 +140,12 @@ class DropPath(_Drawing, nn.Module):
 
     scale_by_keep = True
 
-    def __init__(self, drop_prob: float = 0.0, scale_by_keep: bool = True, *, child: int = 0,
-                 generator: Optional[torch.Generator] = None):
+    def __init__(self, drop_prob: Optional[float] = 0.0, scale_by_keep: bool = True, *,
+                 child: int = 0, generator: Optional[torch.Generator] = None):
         super().__init__()
-        self.drop_prob = require_probability(drop_prob, "drop_prob")
+        if drop_prob is not None:
+            require_probability(drop_prob, "drop_prob")
+        self.drop_prob = drop_prob
         self.scale_by_keep = scale_by_keep
         self._set_source(child, generator)
 

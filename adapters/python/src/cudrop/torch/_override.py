@@ -1,4 +1,6 @@
 """override_dropout(): the functions of PyTorch, wherever they are called."""
+import threading
+
 import torch
 from torch import Tensor
 
@@ -29,18 +31,19 @@ def _make_site(name: str, kind: str, inplace: bool):
 
 
 def _native_dropout(x: Tensor, p: float, train):
-    if not train or p == 0:
+    if train is False or p == 0:  # None is True there
         return x.clone(), torch.ones_like(x, dtype=torch.bool)
     mask, state = draw_mask(x, p)
     return dropout(x, mask, state), dropout(torch.ones_like(x), mask, state) != 0
 
 
-def _is_taken(q: Tensor, k: Tensor, v: Tensor, attn_mask, enable_gqa: bool) -> bool:
+def _is_taken(q: Tensor, k: Tensor, v: Tensor, attn_mask, scale, enable_gqa: bool) -> bool:
     """Whether attention has no more than cudrop's own takes."""
-    return (attn_mask is None and q.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    return (attn_mask is None and scale != 0 and q.size(-1) > 0
+            and q.dtype in (torch.float32, torch.float16, torch.bfloat16)
             and q.dtype == k.dtype == v.dtype and q.dim() == k.dim() == v.dim() >= 2
             and k.shape[:-1] == v.shape[:-1] and max(q.size(-1), v.size(-1)) <= _MAX_COLS
-            and (q.shape[:-2] == k.shape[:-2] or enable_gqa))
+            and (q.shape[:-2] == k.shape[:-2] or enable_gqa and q.shape[:-3] == k.shape[:-3]))
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, attn_mask=None, dropout_p=0.0, is_causal=False, *,
@@ -49,7 +52,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, attn_mask=None, dropout_p=0.0, is_c
     if dropout_p == 0:
         return _ATEN.scaled_dot_product_attention.default.decompose(
             q, k, v, attn_mask, dropout_p, is_causal, **options)
-    if _is_taken(q, k, v, attn_mask, enable_gqa):
+    if _is_taken(q, k, v, attn_mask, scale, enable_gqa):
         return scaled_dot_product_attention(q, k, v, None, dropout_p, is_causal, **options)
     return _ATEN._scaled_dot_product_attention_math(  # which calls dropout
         q, k, v, attn_mask, dropout_p, is_causal, **options)[0]
@@ -82,36 +85,48 @@ def _forget_kernels(is_begun: bool) -> None:
 
 
 class Override:
-    """What override_dropout() has begun, until remove() or the end of a `with`."""
+    """What override_dropout() has begun, until remove() or the end of its `with`. A second `with`
+    of the same object begins once more, and ends what it began."""
 
-    _library, _begun = None, 0
+    _library, _begun, _lock = None, 0, threading.Lock()
 
     def __init__(self):
         if not HAS_OPERATORS:
             raise RuntimeError("override_dropout() takes PyTorch 2.4 or later: use "
                                "replace_dropout()")
-        if Override._begun == 0:
-            Override._library = _register()
-            _forget_kernels(True)
-        Override._begun += 1
-        self._is_removed = False
+        self._begins, self._is_entered = 0, False
+        self._begin()
+
+    def _begin(self) -> None:
+        with Override._lock:
+            if Override._begun == 0:
+                Override._library = _register()
+                _forget_kernels(True)
+            Override._begun += 1
+            self._begins += 1
+
+    def _end(self, begins: int) -> None:
+        with Override._lock:
+            begins = min(begins, self._begins)
+            self._begins -= begins
+            Override._begun -= begins
+            if begins > 0 and Override._begun == 0:
+                Override._library._destroy()
+                Override._library = None
+                _forget_kernels(False)
 
     def remove(self) -> None:
         """End it; a second call does nothing. PyTorch's own are back with the last override."""
-        if self._is_removed:
-            return
-        self._is_removed = True
-        Override._begun -= 1
-        if Override._begun == 0:
-            Override._library._destroy()
-            Override._library = None
-            _forget_kernels(False)
+        self._end(self._begins)
 
     def __enter__(self) -> "Override":
+        if self._is_entered or self._begins == 0:
+            self._begin()
+        self._is_entered = True
         return self
 
     def __exit__(self, *_) -> None:
-        self.remove()
+        self._end(1)
 
 
 def override_dropout() -> Override:
@@ -125,8 +140,9 @@ def override_dropout() -> Override:
     whoever calls them on a CPU or a CUDA device: modules of torch.nn, nn.LSTM and its kin,
     nn.MultiheadAttention, C++; in torch.func's transforms, and in graphs that torch.compile makes.
     Attention with an attn_mask, in F64, or with heads of more than 256 columns is made of a matrix
-    of weights, of which cudrop drops some, and never PyTorch's fused kernel. In evaluation, and
-    where p is 0, PyTorch's functions are what they were.
+    of weights, of which cudrop drops some, and never PyTorch's fused kernel; other attention is
+    cudrop's own, which has no gradient of its gradient. In evaluation, and where p is 0, PyTorch's
+    functions are what they were; integers are refused elsewhere.
 
     Not reached is what draws by other functions, as timm's DropPath does: see replace_dropout().
     On a GPU cuDNN's LSTM drops inside itself.

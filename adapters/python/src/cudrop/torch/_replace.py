@@ -25,8 +25,12 @@ def replace_dropout(model: nn.Module, child: int = 0) -> int:
     A module stays the object that it is, with its p, inplace, mode and hooks, and gets another
     class: Dropout, Dropout1d, Dropout2d, Dropout3d, AlphaDropout or FeatureAlphaDropout for those
     of torch.nn, DropPath for classes whose name ends so and that have a drop_prob, as timm's have.
-    Classes that are derived from nn's stay. `child` is as in Dropout. state_dicts have no entry of
-    a dropout, and fit before and after.
+    inplace is turned off in alpha dropout, where torch.nn does not look at it. Classes that are
+    derived from nn's stay. `child` is as in Dropout; modules that are cudrop.torch's already get
+    it, too, and are not counted. state_dicts have no entry of a dropout, and fit before and after.
+
+    torch.jit.script() does not compile these modules. torch.fx.symbolic_trace() looks into them
+    and keeps the mode, training or evaluation, that they are traced in.
 
     Calls of functions are not reached, nor what nn.MultiheadAttention, nn.TransformerEncoderLayer
     and nn.LSTM drop themselves: see override_dropout().
@@ -37,7 +41,9 @@ def replace_dropout(model: nn.Module, child: int = 0) -> int:
         replacement = _find_replacement(module)
         if replacement is not None:
             module.__class__ = replacement
-            if child:
-                module.child = child
+            if isinstance(module, (nn.AlphaDropout, nn.FeatureAlphaDropout)):
+                module.inplace = False
             replaced += 1
+        if child and isinstance(module, _modules.Drawing):
+            module.child = child
     return replaced
