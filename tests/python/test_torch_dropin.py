@@ -334,6 +334,19 @@ class Overridden(unittest.TestCase):
                 torch.testing.assert_close(first, layer(x))
             self.assertEqual(count(lambda: step(x)), 0)
 
+    def test_attention_with_a_mask_sees_the_keys_that_it_shows(self):
+        q, k, v = (leaf(2, 3, 8, 16, seed=seed).detach() for seed in (1, 2, 3))
+        shown = torch.ones(8, 8, dtype=torch.bool).tril()
+        added = torch.zeros(8, 8).masked_fill(~shown, -torch.inf)
+        attend = functional.scaled_dot_product_attention
+        with cudrop.torch.override_dropout():
+            torch.manual_seed(7)
+            y = attend(q, k, v, shown, dropout_p=0.5)
+            torch.manual_seed(7)
+            torch.testing.assert_close(y, attend(q, k, v, added, dropout_p=0.5))
+            torch.testing.assert_close(attend(q, k, v, shown, dropout_p=1e-9),
+                                       attend(q, k, v, shown))
+
     def test_native_dropout_of_no_mode_drops(self):
         with cudrop.torch.override_dropout():
             y, kept = torch.native_dropout(torch.ones(64), 0.5, None)

@@ -16,11 +16,10 @@ In a model that is there, all at once:
 
 Between forward and backward nothing is kept of a mask but its value: a seed, an offset and p.
 Backward of dropout(), alpha_dropout() and fused() is differentiable, and they have forward mode and
-torch.func's transforms; tangents of fused()'s tangents are refused. The others have torch.func.grad
-and torch.vmap, and refuse forward mode and second derivatives. Under torch.compile functions are
-operators of PyTorch's, cudrop::dropout and its kin (PyTorch 2.4 or later), and a compiled graph
-keeps 16 bytes, a tensor of seed and offset. What draws breaks the graph where PyTorch would merge
-two draws into one, as 2.4 does.
+torch.func's transforms. The others have torch.func.grad and torch.vmap, and refuse forward mode and
+second derivatives. Under torch.compile functions are operators of PyTorch's, cudrop::dropout and
+its kin (PyTorch 2.4 or later), and a compiled graph keeps 16 bytes, a tensor of seed and offset.
+What draws breaks the graph where PyTorch would merge two draws into one, as 2.4 does.
 
 On a GPU the work goes to PyTorch's current stream. That has not yet been run on one.
 """

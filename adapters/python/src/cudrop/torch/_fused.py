@@ -3,6 +3,7 @@ from typing import Optional
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from .. import transformer
 from .._structs import Activation
@@ -157,6 +158,8 @@ def _register() -> None:
 
     def push(ctx, *tangents):
         x, bias, state = ctx.saved_tensors
+        # With tangents of outer transforms, and without those that are pushed here.
+        x, bias = (None if t is None else unpack_dual(t, level=0).primal for t in (x, bias))
         return _push(tangents, ctx.like, x, bias, ctx.activation, find_mask(ctx), state)
 
     for name, run in (("fused", forward), ("fused_backward", backward)):

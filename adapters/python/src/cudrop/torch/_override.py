@@ -54,6 +54,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, attn_mask=None, dropout_p=0.0, is_c
             q, k, v, attn_mask, dropout_p, is_causal, **options)
     if _is_taken(q, k, v, attn_mask, scale, enable_gqa):
         return scaled_dot_product_attention(q, k, v, None, dropout_p, is_causal, **options)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:  # which is added below
+        attn_mask = torch.zeros_like(attn_mask, dtype=q.dtype).masked_fill(~attn_mask, -torch.inf)
     return _ATEN._scaled_dot_product_attention_math(  # which calls dropout
         q, k, v, attn_mask, dropout_p, is_causal, **options)[0]
 
