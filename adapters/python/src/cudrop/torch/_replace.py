@@ -33,8 +33,8 @@ def replace_dropout(model: nn.Module, child: int = 0) -> int:
     and keeps the mode, training or evaluation, that they are traced in.
 
     Calls of functions are not reached, such as those of attention in the GPT-2 and BERT of
-    transformers, which have a module there that they do not call; nor what nn.MultiheadAttention, nn.TransformerEncoderLayer
-    and nn.LSTM drop themselves: see override_dropout().
+    transformers, which have a module there that they do not call; nor what nn.MultiheadAttention,
+    nn.TransformerEncoderLayer and nn.LSTM drop themselves: see override_dropout().
     """
     require_word("child", child)
     replaced = 0
