@@ -31,10 +31,9 @@ typedef struct {
 /* A row of the walk. */
 typedef struct {
   int64_t row;
-  int64_t run; /* rows that follow without a gap, with this one */
-  int64_t
-      after; /* the row after this one in the walk; at least band->end: there is none */
-  int way;   /* the row's way, counted from band->way */
+  int64_t run;   /* rows without a gap from this one on */
+  int64_t after; /* the next row of the walk; at least band->end: there is none */
+  int way;       /* the row's way, counted from band->way */
 } cudropi_band_row_t;
 
 /* The strip of a row from column `from` of the band on. */

@@ -9,6 +9,7 @@ from .._structs import Causal
 from ..mask import Mask
 from ._fused import dense_rows
 from ._derivatives import register_derivatives, register_kernel, register_slices
+from ._gradients import define_gradient
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
                          takes_operators, with_state, write_state)
 
@@ -67,15 +68,7 @@ def _refuse_tangents(*_):
                        "torch.nn.attention.sdpa_kernel(SDPBackend.MATH)")
 
 
-class AttendGradient(torch.autograd.Function):
-    """The gradient, which has none."""
-
-    @staticmethod
-    def forward(ctx, *arguments):  # pylint: disable=arguments-differ,unused-argument
-        return _backward(*arguments)
-
-    backward = staticmethod(_refuse)
-    jvp = staticmethod(_refuse_tangents)
+AttendGradient = define_gradient("AttendGradient", _backward, _refuse, _refuse_tangents)
 
 
 class AttendFunction(torch.autograd.Function):

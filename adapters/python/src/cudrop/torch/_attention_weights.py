@@ -10,7 +10,7 @@ from ..mask import Mask
 from ._attention import require_scale
 from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import pick, refuse_others, require_mask, require_tensor
+from ._gradients import define_gradient, pick, refuse_others, require_mask, require_tensor
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
                          takes_operators, with_state, write_state)
 
@@ -35,15 +35,7 @@ _refuse = refuse_others("attention", "torch.softmax with cudrop.torch.dropout, w
                         "all derivatives")
 
 
-class AttentionGradient(torch.autograd.Function):
-    """The gradient, which has none."""
-
-    @staticmethod
-    def forward(ctx, *arguments):  # pylint: disable=arguments-differ,unused-argument
-        return _backward(*arguments)
-
-    backward = staticmethod(_refuse)
-    jvp = staticmethod(_refuse)
+AttentionGradient = define_gradient("AttentionGradient", _backward, _refuse, _refuse)
 
 
 class AttentionFunction(torch.autograd.Function):

@@ -8,7 +8,7 @@ from .. import transformer
 from ..mask import Mask
 from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import pick, refuse_others, require_mask, require_tensor, type_of
+from ._gradients import define_gradient, pick, refuse_others, require_mask, require_tensor, type_of
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
                          takes_operators, with_state, write_state)
 
@@ -46,15 +46,7 @@ _refuse = refuse_others("embedding", "torch.nn.functional.embedding with "
                         "cudrop.torch.dropout, which has all derivatives")
 
 
-class EmbeddingGradient(torch.autograd.Function):
-    """The gradient, which has none."""
-
-    @staticmethod
-    def forward(ctx, *arguments):  # pylint: disable=arguments-differ,unused-argument
-        return _backward(*arguments)
-
-    backward = staticmethod(_refuse)
-    jvp = staticmethod(_refuse)
+EmbeddingGradient = define_gradient("EmbeddingGradient", _backward, _refuse, _refuse)
 
 
 def _note(ctx, tokens, positions) -> None:

@@ -18,6 +18,13 @@ def refuse_others(name: str, instead: str) -> Callable:
     return refuse
 
 
+def define_gradient(name: str, run, refuse, refuse_tangents) -> type:
+    """The autograd Function `name`: a gradient, made by `run` of data, that has no derivatives."""
+    return type(name, (torch.autograd.Function,), {
+        "forward": staticmethod(lambda ctx, *arguments: run(*arguments)),
+        "backward": staticmethod(refuse), "jvp": staticmethod(refuse_tangents)})
+
+
 def require_tensor(x, name: str) -> None:
     """A TypeError for what is no tensor of PyTorch's."""
     if not isinstance(x, Tensor):

@@ -9,7 +9,7 @@ from .._structs import Norm
 from ..mask import Mask, require_number
 from ._derivatives import register_derivatives, register_kernel, register_slices
 from ._fused import dense_rows
-from ._gradients import pick, refuse_others, require_mask, require_tensor, type_of
+from ._gradients import define_gradient, pick, refuse_others, require_mask, require_tensor, type_of
 from ._operators import (HAS_OPERATORS, MASK_ARGUMENTS, MASK_SCHEMA, read_state,
                          takes_operators, with_state, write_state)
 
@@ -66,15 +66,7 @@ _refuse = refuse_others("norm", "torch.nn.functional.layer_norm or rms_norm with
                         "cudrop.torch.dropout, which has all derivatives")
 
 
-class NormGradient(torch.autograd.Function):
-    """The gradient, which has none."""
-
-    @staticmethod
-    def forward(ctx, *arguments):  # pylint: disable=arguments-differ,unused-argument
-        return _backward(*arguments)
-
-    backward = staticmethod(_refuse)
-    jvp = staticmethod(_refuse)
+NormGradient = define_gradient("NormGradient", _backward, _refuse, _refuse)
 
 
 def _save(ctx, x, bias, residual, gamma, beta, mask, results):
