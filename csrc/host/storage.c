@@ -14,8 +14,8 @@
   X(F8E4M3, uint8_t, float, float_from_e4m3, e4m3_from_float) \
   X(F8E5M2, uint8_t, float, float_from_e5m2, e5m2_from_float)
 
-/* Neighbours, whose stride is 1, have functions beside those of any stride: compilers make vectors of
- * most of their loops; gcc 12 does not of loads of F8. */
+/* Neighbours, whose stride is 1, have functions beside those of any stride: compilers make vectors
+ * of most of their loops; gcc 12 does not of loads of F8. */
 #define DEFINE_LOAD_BY(STRIDE, DTYPE, MEMORY, VALUE, TO_VALUE)                      \
   static void load_by_##STRIDE##_##DTYPE(const void *memory, int64_t stride, int n, \
                                          VALUE *values) {                           \
